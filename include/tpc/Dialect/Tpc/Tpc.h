@@ -1,0 +1,69 @@
+//===- Tpc.h - The tpc dialect ----------------------------------*- C++ -*-===//
+
+#ifndef TPC_DIALECT_TPC_TPC_H
+#define TPC_DIALECT_TPC_TPC_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/IR/TensorEncoding.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "tpc/Dialect/Tpc/Sharding.h"
+#include "tpc/Interfaces/Decomposable.h"
+#include "tpc/Interfaces/ShardingRule.h"
+
+#include "tpc/Dialect/Tpc/TpcDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "tpc/Dialect/Tpc/TpcAttrs.h.inc"
+
+namespace tpc {
+/// Operations that compute every element from the same element of the
+/// operands.
+template <typename ConcreteOp>
+class Elementwise : public mlir::OpTrait::TraitBase<ConcreteOp, Elementwise> {};
+} // namespace tpc
+
+#define GET_OP_CLASSES
+#include "tpc/Dialect/Tpc/TpcOps.h.inc"
+
+namespace tpc {
+
+/// Name of the discardable attribute that pins a sharding.
+inline constexpr llvm::StringLiteral kShardingAttrName = "tpc.sharding";
+
+/// The sharding that a type carries, or null.
+ShardingAttr getSharding(mlir::Type type);
+/// The type with this sharding (null: without).
+mlir::RankedTensorType withSharding(mlir::RankedTensorType type,
+                                    ShardingAttr sharding);
+mlir::RankedTensorType withSharding(mlir::RankedTensorType type,
+                                    const Sharding &sharding);
+/// The type of one device's block: local shape, no encoding.
+mlir::RankedTensorType localType(mlir::RankedTensorType type, const Mesh &mesh);
+
+/// The mesh of the module around `op`; error at `op` when it has none.
+mlir::FailureOr<Mesh> lookupMesh(mlir::Operation *op);
+/// The mesh as data.
+Mesh toMesh(MeshOp op);
+
+/// How a value is called in messages and reports: its location's name, the
+/// symbol it reads, the argument's name or number, or its operation.
+std::string describe(mlir::Value value);
+std::string describe(mlir::Operation *op);
+
+/// Parses and prints axis lists as in `{"dp", "tp":(2)4}`.
+mlir::ParseResult parseAxisList(mlir::AsmParser &parser, AxisList &axes,
+                                bool *open = nullptr);
+void printAxisList(llvm::raw_ostream &os, llvm::ArrayRef<AxisRef> axes,
+                   bool open = false);
+std::string toString(const Sharding &sharding);
+
+} // namespace tpc
+
+#endif // TPC_DIALECT_TPC_TPC_H

@@ -1,0 +1,19 @@
+//===- Pipeline.h - The phases in order -------------------------*- C++ -*-===//
+
+#ifndef TPC_PIPELINE_PIPELINE_H
+#define TPC_PIPELINE_PIPELINE_H
+
+#include "mlir/IR/DialectRegistry.h"
+
+namespace tpc {
+
+/// Registers every dialect that a module may contain in any phase.
+void registerDialects(mlir::DialectRegistry &registry);
+/// Registers every pass under its name, for tpc-opt.
+void registerPasses();
+/// Registers the phases as named pipelines, for tpc-opt.
+void registerPipelines();
+
+} // namespace tpc
+
+#endif // TPC_PIPELINE_PIPELINE_H

@@ -1,0 +1,128 @@
+//===- TpcDialect.cpp - The tpc dialect -----------------------------------===//
+
+#include "tpc/Dialect/Tpc/Tpc.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+using namespace tpc;
+
+#include "tpc/Dialect/Tpc/TpcDialect.cpp.inc"
+#include "tpc/Dialect/Tpc/TpcEnums.cpp.inc"
+
+void TpcDialect::initialize() {
+  registerAttributes();
+  addOperations<
+#define GET_OP_LIST
+#include "tpc/Dialect/Tpc/TpcOps.cpp.inc"
+      >();
+}
+
+/// Checks a `tpc.sharding` pin against the type that it pins.
+static LogicalResult verifyPin(Operation *op, NamedAttribute attribute,
+                               Type type) {
+  if (attribute.getName() != kShardingAttrName)
+    return op->emitError("unknown attribute ") << attribute.getName();
+  auto sharding = dyn_cast<ShardingAttr>(attribute.getValue());
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!sharding || !tensor)
+    return op->emitError("tpc.sharding: expected a #tpc.sharding on a tensor");
+  if (static_cast<int64_t>(sharding->dims.size()) != tensor.getRank())
+    return op->emitError("tpc.sharding: expected one entry per dimension (")
+           << tensor.getRank() << "), found " << sharding->dims.size();
+  return success();
+}
+
+LogicalResult TpcDialect::verifyOperationAttribute(Operation *op,
+                                                   NamedAttribute attribute) {
+  if (auto parameter = dyn_cast<ParameterOp>(op))
+    return verifyPin(op, attribute, parameter.getTensorType());
+  if (auto state = dyn_cast<StateOp>(op))
+    return verifyPin(op, attribute, state.getTensorType());
+  return op->emitError("attribute ")
+         << attribute.getName()
+         << " stands on parameters, states, arguments and results only; pin "
+            "other values with tpc.shard";
+}
+
+LogicalResult TpcDialect::verifyRegionArgAttribute(Operation *op, unsigned,
+                                                   unsigned argument,
+                                                   NamedAttribute attribute) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return op->emitError("unexpected attribute ") << attribute.getName();
+  return verifyPin(op, attribute, function.getArgumentTypes()[argument]);
+}
+
+LogicalResult TpcDialect::verifyRegionResultAttribute(
+    Operation *op, unsigned, unsigned result, NamedAttribute attribute) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return op->emitError("unexpected attribute ") << attribute.getName();
+  return verifyPin(op, attribute, function.getResultTypes()[result]);
+}
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+ShardingAttr tpc::getSharding(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<ShardingAttr>(tensor.getEncoding())
+                : ShardingAttr();
+}
+
+RankedTensorType tpc::withSharding(RankedTensorType type,
+                                   ShardingAttr sharding) {
+  return RankedTensorType::get(type.getShape(), type.getElementType(),
+                               sharding);
+}
+
+RankedTensorType tpc::withSharding(RankedTensorType type,
+                                   const Sharding &sharding) {
+  return withSharding(type, ShardingAttr::get(type.getContext(), sharding));
+}
+
+RankedTensorType tpc::localType(RankedTensorType type, const Mesh &mesh) {
+  ShardingAttr sharding = getSharding(type);
+  if (!sharding)
+    return type;
+  return RankedTensorType::get(
+      localShape(type.getShape(), sharding.getValue(), mesh),
+      type.getElementType());
+}
+
+Mesh tpc::toMesh(MeshOp op) {
+  Mesh mesh;
+  mesh.symbol = FlatSymbolRefAttr::get(op.getSymNameAttr());
+  llvm::append_range(mesh.names, op.getMesh().getNames());
+  llvm::append_range(mesh.sizes, op.getMesh().getSizes());
+  return mesh;
+}
+
+FailureOr<Mesh> tpc::lookupMesh(Operation *op) {
+  auto module = dyn_cast<ModuleOp>(op);
+  if (!module)
+    module = op->getParentOfType<ModuleOp>();
+  if (module)
+    for (auto mesh : module.getOps<MeshOp>())
+      return toMesh(mesh);
+  return op->emitError(
+      "the module has no mesh; add `tpc.mesh @mesh <\"tp\" = 4>` or pass one");
+}
+
+std::string tpc::describe(Operation *op) {
+  if (auto name = op->getLoc()->findInstanceOf<NameLoc>())
+    return name.getName().str();
+  if (auto read = dyn_cast<ReadOp>(op))
+    return ("@" + read.getSymbol()).str();
+  return op->getName().getStringRef().str();
+}
+
+std::string tpc::describe(Value value) {
+  if (Operation *op = value.getDefiningOp())
+    return describe(op);
+  auto argument = cast<BlockArgument>(value);
+  if (auto name = argument.getLoc()->findInstanceOf<NameLoc>())
+    return name.getName().str();
+  return "argument " + std::to_string(argument.getArgNumber());
+}

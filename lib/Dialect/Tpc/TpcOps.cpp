@@ -1,0 +1,681 @@
+//===- TpcOps.cpp - Verifiers of the tpc operations -----------------------===//
+//
+// Every constraint of an operation's description is checked under its label
+// here. Shapes only: a type's encoding does not matter, so the same checks hold
+// for whole tensors, sharded ones and local blocks.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tpc/Dialect/Tpc/Einsum.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "tpc/Dialect/Tpc/Tpc.h"
+
+using namespace mlir;
+using namespace tpc;
+
+//===----------------------------------------------------------------------===//
+// Assembly: enum keywords without quotes or brackets
+//===----------------------------------------------------------------------===//
+
+template <typename AttrT, typename SymbolizeFn>
+static ParseResult parseKeywordAs(OpAsmParser &parser, AttrT &attribute,
+                                  SymbolizeFn symbolize, StringRef expected) {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef keyword;
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  auto value = symbolize(keyword);
+  if (!value)
+    return parser.emitError(loc, "expected ") << expected << ", found "
+                                              << keyword;
+  attribute = AttrT::get(parser.getContext(), *value);
+  return success();
+}
+
+static ParseResult parseKeyword(OpAsmParser &parser, ReductionAttr &attribute) {
+  return parseKeywordAs(parser, attribute,
+                        [](StringRef s) { return symbolizeReduction(s); },
+                        "sum, max or min");
+}
+static ParseResult parseKeyword(OpAsmParser &parser, PredicateAttr &attribute) {
+  return parseKeywordAs(parser, attribute,
+                        [](StringRef s) { return symbolizePredicate(s); },
+                        "eq, ne, lt, le, gt or ge");
+}
+static ParseResult parseKeyword(OpAsmParser &parser, GeluFormAttr &attribute) {
+  return parseKeywordAs(parser, attribute,
+                        [](StringRef s) { return symbolizeGeluForm(s); },
+                        "erf or tanh");
+}
+static void printKeyword(OpAsmPrinter &printer, Operation *,
+                         ReductionAttr attribute) {
+  printer << stringifyReduction(attribute.getValue());
+}
+static void printKeyword(OpAsmPrinter &printer, Operation *,
+                         PredicateAttr attribute) {
+  printer << stringifyPredicate(attribute.getValue());
+}
+static void printKeyword(OpAsmPrinter &printer, Operation *,
+                         GeluFormAttr attribute) {
+  printer << stringifyGeluForm(attribute.getValue());
+}
+
+/// `"name"` or `["a", "b"]`.
+static ParseResult parseSources(OpAsmParser &parser, ArrayAttr &sources) {
+  SmallVector<Attribute> names;
+  auto parseName = [&]() -> ParseResult {
+    std::string name;
+    if (parser.parseString(&name))
+      return failure();
+    names.push_back(StringAttr::get(parser.getContext(), name));
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::OptionalSquare,
+                                     parseName))
+    return failure();
+  sources = ArrayAttr::get(parser.getContext(), names);
+  return success();
+}
+static void printSources(OpAsmPrinter &printer, Operation *,
+                         ArrayAttr sources) {
+  if (sources.size() == 1)
+    printer << sources[0];
+  else
+    printer << sources;
+}
+
+static ParseResult parseView(OpAsmParser &parser, ArrayAttr &view) {
+  SmallVector<Attribute> steps;
+  auto parseStep = [&]() -> ParseResult {
+    Attribute step = ViewStepAttr::parse(parser, {});
+    steps.push_back(step);
+    return success(step != nullptr);
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseStep))
+    return failure();
+  view = ArrayAttr::get(parser.getContext(), steps);
+  return success();
+}
+static void printView(OpAsmPrinter &printer, Operation *, ArrayAttr view) {
+  printer << '[';
+  llvm::interleaveComma(view.getAsRange<ViewStepAttr>(), printer,
+                        [&](ViewStepAttr step) { step.print(printer); });
+  printer << ']';
+}
+
+#define GET_OP_CLASSES
+#include "tpc/Dialect/Tpc/TpcOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// Checks shared by several operations
+//===----------------------------------------------------------------------===//
+
+using Shape = ArrayRef<int64_t>;
+
+static RankedTensorType type(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+static Shape shape(Value value) { return type(value).getShape(); }
+static Type element(Value value) { return type(value).getElementType(); }
+
+static std::string text(Shape sizes) {
+  return sizes.empty() ? "scalar"
+                       : llvm::join(llvm::map_range(sizes,
+                                                    [](int64_t n) {
+                                                      return std::to_string(n);
+                                                    }),
+                                    "x");
+}
+
+/// Fails with the constraint's label unless the condition holds.
+static LogicalResult require(Operation *op, bool condition, StringRef label,
+                             const Twine &message) {
+  if (condition)
+    return success();
+  return op->emitOpError() << label << ": " << message;
+}
+
+static LogicalResult requireShape(Operation *op, StringRef label,
+                                  StringRef what, Shape found, Shape expected) {
+  return require(op, found == expected, label,
+                 "expected " + what + " of shape " + text(expected) +
+                     ", found " + text(found));
+}
+
+static LogicalResult requireElement(Operation *op, StringRef label, Value a,
+                                    Value b) {
+  if (element(a) == element(b))
+    return success();
+  return op->emitOpError() << label << ": expected equal element types, found "
+                           << element(a) << " and " << element(b);
+}
+
+/// All operands and the result have the result's shape (C1).
+static LogicalResult sameShapes(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (failed(requireShape(op, "C1", "operand", shape(operand),
+                            shape(op->getResult(0)))))
+      return failure();
+  return success();
+}
+
+static LogicalResult requireDim(Operation *op, int64_t dim, int64_t rank) {
+  return require(op, dim >= 0 && dim < rank, "C1",
+                 "expected a dimension below " + Twine(rank) + ", found " +
+                     Twine(dim));
+}
+
+static LogicalResult requireAscending(Operation *op, ArrayRef<int64_t> dims,
+                                      int64_t rank) {
+  for (auto [i, dim] : llvm::enumerate(dims)) {
+    if (failed(requireDim(op, dim, rank)))
+      return failure();
+    if (i > 0 && dim <= dims[i - 1])
+      return op->emitOpError("C1: expected ascending dimensions");
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Symbols
+//===----------------------------------------------------------------------===//
+
+/// The declared type of a parameter or state, or null.
+static RankedTensorType symbolType(Operation *symbol) {
+  if (auto parameter = dyn_cast_or_null<ParameterOp>(symbol))
+    return parameter.getTensorType();
+  if (auto state = dyn_cast_or_null<StateOp>(symbol))
+    return state.getTensorType();
+  return {};
+}
+
+static LogicalResult verifySymbolType(Operation *op, Operation *symbol,
+                                      Type found) {
+  RankedTensorType declared = symbolType(symbol);
+  bool inProgram =
+      op->getParentOp()->getName().getStringRef() == "spmd.program";
+  Type expected = declared;
+  if (inProgram) {
+    FailureOr<Mesh> mesh = lookupMesh(op);
+    if (failed(mesh))
+      return failure();
+    expected = localType(declared, *mesh);
+  }
+  if (found != expected) {
+    auto error = op->emitOpError("C2: expected type ") << expected << ", found "
+                                                       << found;
+    error.attachNote(symbol->getLoc()) << "declared here";
+    return error;
+  }
+  return success();
+}
+
+LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *symbol = symbols.lookupNearestSymbolFrom(*this, getSymbolAttr());
+  if (!symbolType(symbol))
+    return emitOpError("C1: no parameter or state ") << getSymbolAttr();
+  return verifySymbolType(*this, symbol, getResult().getType());
+}
+
+LogicalResult WriteOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  Operation *symbol = symbols.lookupNearestSymbolFrom(*this, getSymbolAttr());
+  if (!isa_and_nonnull<StateOp>(symbol))
+    return emitOpError("C1: no state ") << getSymbolAttr();
+  return verifySymbolType(*this, symbol, getValue().getType());
+}
+
+void ReadOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  effects.emplace_back(MemoryEffects::Read::get(), getSymbolAttr());
+}
+
+void WriteOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
+        &effects) {
+  effects.emplace_back(MemoryEffects::Write::get(), getSymbolAttr());
+}
+
+//===----------------------------------------------------------------------===//
+// Sharding
+//===----------------------------------------------------------------------===//
+
+LogicalResult ShardOp::verify() {
+  if (failed(sameShapes(*this)) ||
+      failed(requireElement(*this, "C1", getOperand(), getResult())))
+    return failure();
+  return require(*this,
+                 static_cast<int64_t>(getSharding()->dims.size()) ==
+                     type(getOperand()).getRank(),
+                 "C2",
+                 "expected one entry per dimension (" +
+                     Twine(type(getOperand()).getRank()) + "), found " +
+                     Twine(getSharding()->dims.size()));
+}
+
+LogicalResult ReshardOp::verify() {
+  if (failed(sameShapes(*this)) ||
+      failed(requireElement(*this, "C1", getOperand(), getResult())))
+    return failure();
+  return require(*this,
+                 tpc::getSharding(getOperand().getType()) &&
+                     tpc::getSharding(getResult().getType()),
+                 "C2", "expected a sharding on operand and result");
+}
+
+//===----------------------------------------------------------------------===//
+// Core operations
+//===----------------------------------------------------------------------===//
+
+LogicalResult ConstantOp::verify() {
+  auto value = cast<ShapedType>(getValue().getType());
+  if (failed(requireShape(*this, "C1", "value", value.getShape(),
+                          shape(getResult()))))
+    return failure();
+  return require(*this, value.getElementType() == element(getResult()), "C1",
+                 "value and result differ in element type");
+}
+
+OpFoldResult ConstantOp::fold(FoldAdaptor) {
+  return tpc::getSharding(getResult().getType()) ? Attribute() : getValue();
+}
+
+LogicalResult IotaOp::verify() {
+  return requireDim(*this, getDim(), type(getResult()).getRank());
+}
+
+/// Checks an equation "a b, b c -> a c" (C1-C3 of tpc.matmul).
+static LogicalResult verifyEquation(Operation *op, StringRef text, Value lhs,
+                                    Value rhs, Value result) {
+  std::string problem;
+  std::optional<Einsum> einsum = Einsum::parse(text, &problem);
+  if (!einsum)
+    return op->emitOpError("C1: ") << problem;
+  llvm::StringMap<int64_t> sizes;
+  auto check = [&](ArrayRef<std::string> names, Value value,
+                   StringRef what) -> LogicalResult {
+    if (names.size() != shape(value).size())
+      return op->emitOpError("C1: expected ")
+             << names.size() << " dimensions of the " << what << ", found "
+             << shape(value).size();
+    for (auto [name, size] : llvm::zip_equal(names, shape(value))) {
+      int64_t known = sizes.try_emplace(name, size).first->second;
+      if (known != size)
+        return op->emitOpError("C3: dimension ")
+               << name << " has sizes " << known << " and " << size;
+    }
+    return success();
+  };
+  if (failed(check(einsum->lhs, lhs, "left operand")) ||
+      failed(check(einsum->rhs, rhs, "right operand")) ||
+      failed(check(einsum->result, result, "result")))
+    return failure();
+  if (std::optional<std::string> problem = einsum->checkOccurrences())
+    return op->emitOpError("C2: ") << *problem;
+  return success();
+}
+
+LogicalResult MatmulOp::verify() {
+  return verifyEquation(*this, getEquation(), getLhs(), getRhs(), getResult());
+}
+
+#define TPC_VERIFY_UNARY(Op)                                                   \
+  LogicalResult Op::verify() {                                                 \
+    if (failed(sameShapes(*this)))                                             \
+      return failure();                                                        \
+    return requireElement(*this, "C1", getOperand(), getResult());             \
+  }
+#define TPC_VERIFY_BINARY(Op)                                                  \
+  LogicalResult Op::verify() {                                                 \
+    if (failed(sameShapes(*this)) ||                                           \
+        failed(requireElement(*this, "C2", getLhs(), getRhs())))               \
+      return failure();                                                        \
+    return requireElement(*this, "C2", getLhs(), getResult());                 \
+  }
+TPC_VERIFY_UNARY(NegOp)
+TPC_VERIFY_UNARY(AbsOp)
+TPC_VERIFY_UNARY(ExpOp)
+TPC_VERIFY_UNARY(LogOp)
+TPC_VERIFY_UNARY(SqrtOp)
+TPC_VERIFY_UNARY(RsqrtOp)
+TPC_VERIFY_UNARY(SinOp)
+TPC_VERIFY_UNARY(CosOp)
+TPC_VERIFY_UNARY(TanhOp)
+TPC_VERIFY_UNARY(ErfOp)
+TPC_VERIFY_UNARY(NotOp)
+TPC_VERIFY_BINARY(AddOp)
+TPC_VERIFY_BINARY(SubOp)
+TPC_VERIFY_BINARY(MulOp)
+TPC_VERIFY_BINARY(DivOp)
+TPC_VERIFY_BINARY(MaxOp)
+TPC_VERIFY_BINARY(MinOp)
+TPC_VERIFY_BINARY(PowOp)
+TPC_VERIFY_BINARY(AndOp)
+TPC_VERIFY_BINARY(OrOp)
+#undef TPC_VERIFY_UNARY
+#undef TPC_VERIFY_BINARY
+
+LogicalResult CompareOp::verify() {
+  if (failed(sameShapes(*this)))
+    return failure();
+  return requireElement(*this, "C2", getLhs(), getRhs());
+}
+
+LogicalResult SelectOp::verify() {
+  if (failed(sameShapes(*this)) ||
+      failed(requireElement(*this, "C2", getOnTrue(), getOnFalse())))
+    return failure();
+  return requireElement(*this, "C2", getOnTrue(), getResult());
+}
+
+LogicalResult ConvertOp::verify() { return sameShapes(*this); }
+
+OpFoldResult ConvertOp::fold(FoldAdaptor) {
+  return getOperand().getType() == getResult().getType() ? getOperand()
+                                                         : Value();
+}
+
+LogicalResult ReduceOp::verify() {
+  if (failed(requireAscending(*this, getDims(), type(getOperand()).getRank())))
+    return failure();
+  SmallVector<int64_t> expected;
+  for (auto [dim, size] : llvm::enumerate(shape(getOperand())))
+    if (!llvm::is_contained(getDims(), static_cast<int64_t>(dim)))
+      expected.push_back(size);
+  if (failed(requireShape(*this, "C2", "result", shape(getResult()), expected)))
+    return failure();
+  return requireElement(*this, "C3", getOperand(), getResult());
+}
+
+LogicalResult BroadcastOp::verify() {
+  Shape from = shape(getOperand()), to = shape(getResult());
+  if (failed(require(*this, getDims().size() == from.size(), "C1",
+                     "expected one entry per operand dimension")) ||
+      failed(requireAscending(*this, getDims(), to.size())))
+    return failure();
+  for (auto [size, dim] : llvm::zip_equal(from, getDims()))
+    if (failed(require(*this, size == 1 || size == to[dim], "C2",
+                       "expected size 1 or " + Twine(to[dim]) +
+                           " for dimension " + Twine(dim) +
+                           " of the result, found " + Twine(size))))
+      return failure();
+  return requireElement(*this, "C3", getOperand(), getResult());
+}
+
+LogicalResult ReshapeOp::verify() {
+  if (failed(require(*this,
+                     type(getOperand()).getNumElements() ==
+                         type(getResult()).getNumElements(),
+                     "C1",
+                     "expected equally many elements, found " +
+                         text(shape(getOperand())) + " and " +
+                         text(shape(getResult())))))
+    return failure();
+  return requireElement(*this, "C2", getOperand(), getResult());
+}
+
+LogicalResult TransposeOp::verify() {
+  Shape from = shape(getOperand());
+  if (failed(require(*this,
+                     getPermutation().size() == from.size() &&
+                         isPermutationVector(getPermutation()),
+                     "C1", "expected a permutation of the dimensions")))
+    return failure();
+  SmallVector<int64_t> expected;
+  for (int64_t dim : getPermutation())
+    expected.push_back(from[dim]);
+  if (failed(requireShape(*this, "C2", "result", shape(getResult()), expected)))
+    return failure();
+  return requireElement(*this, "C3", getOperand(), getResult());
+}
+
+LogicalResult SliceOp::verify() {
+  Shape from = shape(getOperand()), to = shape(getResult());
+  if (failed(require(*this, from.size() == to.size(), "C3",
+                     "expected equal ranks")) ||
+      failed(requireElement(*this, "C3", getOperand(), getResult())) ||
+      failed(require(*this,
+                     getOffsets().size() == from.size() &&
+                         llvm::all_of(getOffsets(),
+                                      [](int64_t o) { return o >= 0; }),
+                     "C1", "expected one offset per dimension, not negative")))
+    return failure();
+  for (auto [i, offset] : llvm::enumerate(getOffsets()))
+    if (failed(require(*this, offset <= from[i] - to[i], "C2",
+                       "dimension " + Twine(i) + " reaches " +
+                           Twine(offset + to[i]) + " of " + Twine(from[i]))))
+      return failure();
+  return success();
+}
+
+/// The checks that dynamic_slice and update_slice share: `start` (C1), ranks
+/// and element types (C2), sizes (C3).
+static LogicalResult verifyPart(Operation *op, Value whole, Value part,
+                                Value start) {
+  Shape from = shape(whole), to = shape(part);
+  if (failed(requireShape(op, "C1", "start", shape(start),
+                          {static_cast<int64_t>(from.size())})) ||
+      failed(require(op, from.size() == to.size(), "C2",
+                     "expected equal ranks")) ||
+      failed(requireElement(op, "C2", whole, part)))
+    return failure();
+  for (auto [i, sizes] : llvm::enumerate(llvm::zip_equal(from, to)))
+    if (failed(require(op, std::get<1>(sizes) <= std::get<0>(sizes), "C3",
+                       "dimension " + Twine(i) + ": " +
+                           Twine(std::get<1>(sizes)) + " is larger than " +
+                           Twine(std::get<0>(sizes)))))
+      return failure();
+  return success();
+}
+
+LogicalResult DynamicSliceOp::verify() {
+  return verifyPart(*this, getOperand(), getResult(), getStart());
+}
+
+LogicalResult UpdateSliceOp::verify() {
+  if (failed(verifyPart(*this, getOperand(), getUpdate(), getStart())) ||
+      failed(requireShape(*this, "C4", "result", shape(getResult()),
+                          shape(getOperand()))))
+    return failure();
+  return requireElement(*this, "C4", getOperand(), getResult());
+}
+
+LogicalResult PadOp::verify() {
+  Shape from = shape(getOperand()), to = shape(getResult());
+  if (failed(require(*this, from.size() == to.size(), "C3",
+                     "expected equal ranks")) ||
+      failed(requireElement(*this, "C3", getOperand(), getResult())) ||
+      failed(require(
+          *this,
+          getLow().size() == from.size() &&
+              llvm::all_of(getLow(), [](int64_t n) { return n >= 0; }),
+          "C1", "expected one entry per dimension, not negative")))
+    return failure();
+  for (auto [i, low] : llvm::enumerate(getLow()))
+    if (failed(require(*this, low <= to[i] - from[i], "C2",
+                       "dimension " + Twine(i) + " reaches " +
+                           Twine(low + from[i]) + " of " + Twine(to[i]))))
+      return failure();
+  return success();
+}
+
+LogicalResult ConcatOp::verify() {
+  Shape to = shape(getResult());
+  if (failed(requireDim(*this, getDim(), to.size())))
+    return failure();
+  int64_t sum = 0;
+  for (Value operand : getOperands()) {
+    Shape from = shape(operand);
+    if (failed(require(*this, from.size() == to.size(), "C2",
+                       "expected equal ranks")) ||
+        failed(requireElement(*this, "C2", operand, getResult())))
+      return failure();
+    for (auto [i, size] : llvm::enumerate(from))
+      if (failed(require(*this,
+                         static_cast<int64_t>(i) == static_cast<int64_t>(getDim()) ||
+                             size == to[i],
+                         "C3",
+                         "dimension " + Twine(i) + ": expected " +
+                             Twine(to[i]) + ", found " + Twine(size))))
+        return failure();
+    sum += from[getDim()];
+  }
+  return require(*this, sum == to[getDim()], "C3",
+                 "expected " + Twine(sum) + " along the dimension, found " +
+                     Twine(to[getDim()]));
+}
+
+/// `table` with dimension `dim` replaced by the dimensions of `indices`.
+static SmallVector<int64_t> gatheredShape(Shape table, Shape indices,
+                                          int64_t dim) {
+  SmallVector<int64_t> result(table.take_front(dim));
+  llvm::append_range(result, indices);
+  llvm::append_range(result, table.drop_front(dim + 1));
+  return result;
+}
+
+LogicalResult GatherOp::verify() {
+  if (failed(requireDim(*this, getDim(), type(getTable()).getRank())) ||
+      failed(requireShape(
+          *this, "C2", "result", shape(getResult()),
+          gatheredShape(shape(getTable()), shape(getIndices()), getDim()))))
+    return failure();
+  return requireElement(*this, "C3", getTable(), getResult());
+}
+
+LogicalResult ScatterAddOp::verify() {
+  if (failed(requireDim(*this, getDim(), type(getOperand()).getRank())) ||
+      failed(requireShape(
+          *this, "C2", "updates", shape(getUpdates()),
+          gatheredShape(shape(getOperand()), shape(getIndices()), getDim()))) ||
+      failed(requireElement(*this, "C3", getOperand(), getUpdates())) ||
+      failed(requireElement(*this, "C3", getOperand(), getResult())))
+    return failure();
+  return requireShape(*this, "C3", "result", shape(getResult()),
+                      shape(getOperand()));
+}
+
+LogicalResult SortOp::verify() {
+  if (failed(require(*this, type(getOperand()).getRank() >= 1, "C1",
+                     "expected a rank of at least 1")) ||
+      failed(requireShape(*this, "C1", "values", shape(getValues()),
+                          shape(getOperand()))) ||
+      failed(requireElement(*this, "C1", getOperand(), getValues())))
+    return failure();
+  return requireShape(*this, "C2", "positions", shape(getPositions()),
+                      shape(getOperand()));
+}
+
+LogicalResult TopKOp::verify() {
+  Shape from = shape(getOperand()), to = shape(getValues());
+  if (failed(require(*this,
+                     !from.empty() && from.size() == to.size() &&
+                         to.back() >= 1 && to.back() <= from.back(),
+                     "C1", "expected 1 <= k <= the last dimension")) ||
+      failed(requireShape(*this, "C1", "positions", shape(getPositions()),
+                          to)) ||
+      failed(requireShape(*this, "C2", "values' other dimensions",
+                          to.drop_back(), from.drop_back())))
+    return failure();
+  return requireElement(*this, "C2", getOperand(), getValues());
+}
+
+//===----------------------------------------------------------------------===//
+// Composite operations
+//===----------------------------------------------------------------------===//
+
+LogicalResult SoftmaxOp::verify() {
+  if (failed(require(*this, type(getOperand()).getRank() >= 1, "C1",
+                     "expected a rank of at least 1")) ||
+      failed(requireShape(*this, "C2", "result", shape(getResult()),
+                          shape(getOperand()))))
+    return failure();
+  return requireElement(*this, "C2", getOperand(), getResult());
+}
+
+LogicalResult LayerNormOp::verify() {
+  Shape from = shape(getOperand());
+  if (failed(require(*this, !from.empty(), "C1",
+                     "expected a rank of at least 1")) ||
+      failed(requireShape(*this, "C1", "weight", shape(getWeight()),
+                          from.take_back())) ||
+      failed(requireShape(*this, "C1", "bias", shape(getBias()),
+                          from.take_back())) ||
+      failed(requireShape(*this, "C2", "result", shape(getResult()), from)))
+    return failure();
+  return requireElement(*this, "C2", getOperand(), getResult());
+}
+
+LogicalResult GeluOp::verify() {
+  if (failed(sameShapes(*this)))
+    return failure();
+  return requireElement(*this, "C1", getOperand(), getResult());
+}
+
+LogicalResult LinearOp::verify() {
+  if (failed(verifyEquation(*this, getEquation(), getLhs(), getRhs(),
+                            getResult())))
+    return failure();
+  std::optional<Einsum> einsum = Einsum::parse(getEquation());
+  SmallVector<std::string> free = einsum->freeOfRhs();
+  if (free.size() > einsum->result.size() ||
+      ArrayRef(einsum->result).take_back(free.size()) != ArrayRef(free))
+    return emitOpError("C2: expected the right operand's free dimensions to be "
+                       "the last of the result, in order");
+  if (failed(requireShape(*this, "C2", "bias", shape(getBias()),
+                          shape(getResult()).take_back(free.size()))))
+    return failure();
+  return requireElement(*this, "C3", getBias(), getResult());
+}
+
+LogicalResult EmbeddingOp::verify() {
+  if (failed(require(*this, type(getTable()).getRank() == 2, "C1",
+                     "expected a table of rank 2")) ||
+      failed(requireShape(
+          *this, "C2", "result", shape(getResult()),
+          gatheredShape(shape(getTable()), shape(getTokens()), 0))))
+    return failure();
+  return requireElement(*this, "C3", getTable(), getResult());
+}
+
+LogicalResult AttentionOp::verify() {
+  Shape q = shape(getQuery()), k = shape(getKey()), v = shape(getValue());
+  if (failed(require(*this, q.size() == 5 && k.size() == 4 && v.size() == 4,
+                     "C1",
+                     "expected query of rank 5 and key and value of rank 4")))
+    return failure();
+  int64_t b = q[0], s = q[1], heads = q[2], group = q[3], t = k[1];
+  if (failed(requireShape(*this, "C1", "key", k, {b, t, heads, q[4]})) ||
+      failed(requireShape(*this, "C1", "value", v, {b, t, heads, v[3]})) ||
+      failed(requireShape(*this, "C2", "result", shape(getResult()),
+                          {b, s, heads, group, v[3]})) ||
+      failed(requireElement(*this, "C2", getQuery(), getResult())))
+    return failure();
+  if (getBias()) {
+    int64_t scores[] = {b, heads, group, s, t};
+    Shape bias = shape(getBias());
+    if (failed(require(*this, bias.size() == 5, "C3",
+                       "expected a bias of rank 5")))
+      return failure();
+    for (auto [size, whole] : llvm::zip_equal(bias, scores))
+      if (failed(require(*this, size == 1 || size == whole, "C3",
+                         "expected size 1 or " + Twine(whole) + ", found " +
+                             Twine(size))))
+        return failure();
+  }
+  if ((getLengths() && failed(requireShape(*this, "C4", "lengths",
+                                           shape(getLengths()), {b}))) ||
+      (getOffset() &&
+       failed(requireShape(*this, "C4", "offset", shape(getOffset()), {}))) ||
+      (getSinks() && failed(requireShape(*this, "C4", "sinks",
+                                         shape(getSinks()), {heads, group}))))
+    return failure();
+  if (failed(require(*this, !getWindow() || *getWindow() > 0, "C5",
+                     "expected a positive window")) ||
+      failed(require(*this,
+                     !getSoftcap() || getSoftcap()->convertToDouble() > 0,
+                     "C5", "expected a positive softcap")))
+    return failure();
+  return require(*this, !getOffset() || getCausal() || getWindow(), "C6",
+                 "offset needs causal or window");
+}

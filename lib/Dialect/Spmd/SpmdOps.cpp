@@ -76,9 +76,9 @@ void ProgramOp::print(OpAsmPrinter &printer) {
   printer << ' ';
   printer.printSymbolName(getSymName());
   printer << " of " << getWholeAttr();
-  call_interface_impl::printFunctionSignature(
-      printer, getArgumentTypes(), getArgAttrsAttr(), /*isVariadic=*/false,
-      getResultTypes(), getResAttrsAttr(), &getBody());
+  function_interface_impl::printFunctionSignature(
+      printer, *this, getArgumentTypes(), /*isVariadic=*/false,
+      getResultTypes());
   printer << " args " << getArgShardings() << " results "
           << getResultShardings();
   printer.printOptionalAttrDictWithKeyword(

@@ -70,9 +70,13 @@ static ParseResult parseSources(OpAsmParser &parser, ArrayAttr &sources) {
     names.push_back(StringAttr::get(parser.getContext(), name));
     return success();
   };
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::OptionalSquare,
-                                     parseName))
+  if (failed(parser.parseOptionalLSquare())) {
+    if (parseName())
+      return failure();
+  } else if (parser.parseCommaSeparatedList(parseName) ||
+             parser.parseRSquare()) {
     return failure();
+  }
   sources = ArrayAttr::get(parser.getContext(), names);
   return success();
 }

@@ -129,7 +129,7 @@ static void printElements(llvm::raw_ostream &os, const Tensor &tensor,
   if (dim == tensor.rank()) {
     double value = tensor.data[offset];
     if (isa<FloatType>(tensor.elementType))
-      os << llvm::format("%.9g", value);
+      os << llvm::format(tensor.elementType.isF64() ? "%.17g" : "%.9g", value);
     else
       os << static_cast<int64_t>(value);
     return;

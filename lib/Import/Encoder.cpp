@@ -148,10 +148,10 @@ private:
 
   Value embeddings() {
     SmallVector<int64_t> shape{batch, length, config.hidden};
+    GraphBuilder::Scope outer(g, architecture.prefix.str() + "embeddings");
     Value x = embedded(family.wordEmbedding, config.vocabulary, tokens);
     x = g.add(x, positionEmbeddings(shape));
     std::string typeName = stored(family.typeEmbedding);
-    GraphBuilder::Scope scope(g, typeName);
     if (types)
       x = g.add(x, embedded(family.typeEmbedding, config.types, types));
     else
@@ -247,13 +247,15 @@ private:
                StringRef equation, Value residual, StringRef normPattern,
                int64_t layer) {
     std::string name = stored(pattern, layer);
-    GraphBuilder::Scope scope(g, name);
-    Value sum = g.add(g.linear(value,
-                               g.weight(name + ".weight", in, {config.hidden}),
-                               g.vector(name + ".bias", {config.hidden}),
-                               equation),
-                      residual);
-    return norm(sum, stored(normPattern, layer));
+    GraphBuilder::Scope outer(g, name + ".residual");
+    Value projected;
+    {
+      GraphBuilder::Scope scope(g, name);
+      projected =
+          g.linear(value, g.weight(name + ".weight", in, {config.hidden}),
+                   g.vector(name + ".bias", {config.hidden}), equation);
+    }
+    return norm(g.add(projected, residual), stored(normPattern, layer));
   }
 
   /// tanh(x[:, 0] W + b)

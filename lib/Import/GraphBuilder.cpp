@@ -19,7 +19,7 @@ Location GraphBuilder::loc() {
 
 GraphBuilder::Scope::Scope(GraphBuilder &builder, StringRef name)
     : builder(builder), outer(builder.scope) {
-  builder.scope = outer.empty() ? name.str() : outer + "." + name.str();
+  builder.scope = name.str();
 }
 GraphBuilder::Scope::~Scope() { builder.scope = outer; }
 

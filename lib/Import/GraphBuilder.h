@@ -45,7 +45,7 @@ public:
   /// Whether an error was emitted (a stored tensor that does not fit).
   bool failed() const { return hasFailed; }
 
-  /// Everything built while it lives is named `scope`, below outer scopes.
+  /// Everything built while it lives is named `name`.
   class Scope {
   public:
     Scope(GraphBuilder &builder, llvm::StringRef name);

@@ -245,7 +245,7 @@ LogicalResult ShardingAttr::verifyEncoding(
 }
 
 //===----------------------------------------------------------------------===//
-// ViewStepAttr: reshape [2, 3], slice [0, 1] [2, 2]
+// ViewStepAttr: <reshape [2, 3]>, <slice [0, 1] [2, 2]>
 //===----------------------------------------------------------------------===//
 
 static ParseResult parseInts(AsmParser &parser, SmallVectorImpl<int64_t> &ints) {
@@ -254,7 +254,7 @@ static ParseResult parseInts(AsmParser &parser, SmallVectorImpl<int64_t> &ints) 
       [&]() { return parser.parseInteger(ints.emplace_back()); });
 }
 
-Attribute ViewStepAttr::parse(AsmParser &parser, Type) {
+ViewStepAttr tpc::parseViewStep(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
   StringRef keyword;
   SmallVector<int64_t> values, sizes;
@@ -269,16 +269,31 @@ Attribute ViewStepAttr::parse(AsmParser &parser, Type) {
   if (parseInts(parser, values) ||
       (kind == ViewKind::Slice && parseInts(parser, sizes)))
     return {};
-  return get(parser.getContext(), *kind, values, sizes);
+  return ViewStepAttr::get(parser.getContext(), *kind, values, sizes);
+}
+
+void tpc::printViewStep(llvm::raw_ostream &os, ViewStepAttr step) {
+  os << stringifyViewKind(step.getKind()) << " [";
+  llvm::interleaveComma(step.getValues(), os);
+  os << ']';
+  if (step.getKind() == ViewKind::Slice) {
+    os << " [";
+    llvm::interleaveComma(step.getSizes(), os);
+    os << ']';
+  }
+}
+
+Attribute ViewStepAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  ViewStepAttr step = parseViewStep(parser);
+  if (!step || parser.parseGreater())
+    return {};
+  return step;
 }
 
 void ViewStepAttr::print(AsmPrinter &printer) const {
-  printer << stringifyViewKind(getKind()) << " [";
-  llvm::interleaveComma(getValues(), printer);
-  printer << ']';
-  if (getKind() == ViewKind::Slice) {
-    printer << " [";
-    llvm::interleaveComma(getSizes(), printer);
-    printer << ']';
-  }
+  printer << '<';
+  printViewStep(printer.getStream(), *this);
+  printer << '>';
 }

@@ -91,7 +91,7 @@ static void printSources(OpAsmPrinter &printer, Operation *,
 static ParseResult parseView(OpAsmParser &parser, ArrayAttr &view) {
   SmallVector<Attribute> steps;
   auto parseStep = [&]() -> ParseResult {
-    Attribute step = ViewStepAttr::parse(parser, {});
+    ViewStepAttr step = parseViewStep(parser);
     steps.push_back(step);
     return success(step != nullptr);
   };
@@ -103,7 +103,9 @@ static ParseResult parseView(OpAsmParser &parser, ArrayAttr &view) {
 static void printView(OpAsmPrinter &printer, Operation *, ArrayAttr view) {
   printer << '[';
   llvm::interleaveComma(view.getAsRange<ViewStepAttr>(), printer,
-                        [&](ViewStepAttr step) { step.print(printer); });
+                        [&](ViewStepAttr step) {
+                          printViewStep(printer.getStream(), step);
+                        });
   printer << ']';
 }
 

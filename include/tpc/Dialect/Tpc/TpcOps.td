@@ -136,7 +136,7 @@ def Tpc_ReshardOp : Tpc_Op<"reshard", [Pure]> {
   }];
   let arguments = (ins Tpc_Tensor:$operand, OptionalAttr<Tpc_OriginAttr>:$origin);
   let results = (outs Tpc_Tensor:$result);
-  let assemblyFormat = "$operand ($origin^)? attr-dict `:` functional-type($operand, $result)";
+  let assemblyFormat = "$operand (`why` $origin^)? attr-dict `:` functional-type($operand, $result)";
   let hasVerifier = 1;
 }
 

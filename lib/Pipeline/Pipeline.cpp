@@ -5,6 +5,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
+#include "tpc/Transforms/Passes.h"
 
 using namespace mlir;
 
@@ -12,6 +13,9 @@ void tpc::registerDialects(DialectRegistry &registry) {
   registry.insert<TpcDialect, spmd::SpmdDialect, func::FuncDialect>();
 }
 
-void tpc::registerPasses() { mlir::registerTransformsPasses(); }
+void tpc::registerPasses() {
+  mlir::registerTransformsPasses();
+  registerShardingPasses();
+}
 
 void tpc::registerPipelines() {}

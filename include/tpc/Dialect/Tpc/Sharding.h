@@ -57,7 +57,7 @@ struct AxisRef {
 };
 llvm::hash_code hash_value(const AxisRef &axis);
 
-using AxisList = llvm::SmallVector<AxisRef, 2>;
+using AxisList = llvm::SmallVector<AxisRef, 1>;
 
 /// One partial axis with the reduction that gives the true value.
 struct PartialAxis {

@@ -17,6 +17,7 @@ def Tpc_Dialect : Dialect {
 
     A discardable attribute `tpc.sharding` on a parameter, a state, a function
     argument or a result pins its sharding; `tpc.shard` pins any other value.
+    `tpc.name` on an argument or a result is the name that users know it by.
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasOperationAttrVerify = 1;

@@ -89,7 +89,8 @@ def Tpc_ReadOp : Tpc_Op<"read", [
   let description = [{
     Constraints:
     - (C1) the symbol is a `tpc.parameter` or `tpc.state` of the module.
-    - (C2) the type is the symbol's, or inside `spmd.program` its local type.
+    - (C2) the type is the symbol's (in the whole form without its sharding), or
+      inside `spmd.program` its local type.
   }];
   let arguments = (ins FlatSymbolRefAttr:$symbol);
   let results = (outs Tpc_Tensor:$result);
@@ -103,7 +104,8 @@ def Tpc_WriteOp : Tpc_Op<"write", [
   let description = [{
     Constraints:
     - (C1) the symbol is a `tpc.state` of the module.
-    - (C2) the type is the symbol's, or inside `spmd.program` its local type.
+    - (C2) the type is the symbol's (in the whole form without its sharding), or
+      inside `spmd.program` its local type.
   }];
   let arguments = (ins FlatSymbolRefAttr:$symbol, Tpc_Tensor:$value);
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";

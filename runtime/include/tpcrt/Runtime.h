@@ -68,7 +68,8 @@ struct Statistics {
   double lastRunMs = 0;
 };
 
-/// As a JSON object.
+/// As JSON objects.
+std::string toJson(const ProgramInfo &program);
 std::string toJson(const Statistics &statistics);
 
 class Executable {

@@ -28,7 +28,7 @@ func.func @assigned(%x: tensor<8x4xf32, #tpc.sharding<@mesh, [{"dp"}, {}], min {
                     %s: tensor<f32, #tpc.sharding<@mesh, [], sum {"tp"}, sum {"dp"}>>) {
   // CHECK: tpc.reshard %{{.*}} : (tensor<f32, {{.*}}sum {"dp", "tp"}>>) -> tensor<f32, #tpc.sharding<@mesh, []>>
   %0 = tpc.reshard %s : (tensor<f32, #tpc.sharding<@mesh, [], sum {"dp", "tp"}>>) -> tensor<f32, #tpc.sharding<@mesh, []>>
-  // CHECK: tpc.reshard %{{.*}} #tpc.origin<"%s" to "exp", <@mesh, []> -> <@mesh, [], max {"tp"}>> :
+  // CHECK: tpc.reshard %{{.*}} why <"%s" to "exp", <@mesh, []> -> <@mesh, [], max {"tp"}>> :
   %1 = tpc.reshard %0 why <"%s" to "exp", <@mesh, []> -> <@mesh, [], max {"tp"}>> : (tensor<f32, #tpc.sharding<@mesh, []>>) -> tensor<f32, #tpc.sharding<@mesh, [], max {"tp"}>>
   return
 }

@@ -155,6 +155,7 @@ def Tpc_ConstantOp : Tpc_Core<"constant", [ConstantLike]> {
   let description = [{
     Constraints:
     - (C1) the value has the shape and element type of the result.
+    - (C2) the value is spelled out: `dense<...>`.
   }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs Tpc_Tensor:$result);

@@ -3,8 +3,10 @@
 #include "tpc/Pipeline/Pipeline.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
+#include "tpc/Pipeline/Compiler.h"
 #include "tpc/Transforms/Passes.h"
 
 using namespace mlir;
@@ -18,4 +20,27 @@ void tpc::registerPasses() {
   registerShardingPasses();
 }
 
-void tpc::registerPipelines() {}
+namespace {
+struct AssignPhaseOptions : public PassPipelineOptions<AssignPhaseOptions> {
+  Option<std::string> mode{*this, "mode",
+                           llvm::cl::desc("how to decide: megatron, propagate"),
+                           llvm::cl::init("megatron")};
+};
+} // namespace
+
+void tpc::registerPipelines() {
+  PassPipelineRegistration<AssignPhaseOptions>(
+      "tpc-phase-assign", "Phase: whole form to assigned form",
+      [](OpPassManager &pm, const AssignPhaseOptions &options) {
+        buildAssignPhase(pm, options.mode);
+      });
+  PassPipelineRegistration<>("tpc-phase-partition",
+                             "Phase: assigned form to per-device programs",
+                             buildPartitionPhase);
+  PassPipelineRegistration<>("tpc-phase-verify",
+                             "Phase: proof of the per-device programs",
+                             buildVerifyPhase);
+  PassPipelineRegistration<>("tpc-phase-plan",
+                             "Phase: per-device programs to plans",
+                             buildPlanPhase);
+}

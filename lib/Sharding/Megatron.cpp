@@ -100,11 +100,18 @@ class MegatronAssigner : public StrategyChooser {
     case FactorKind::Contracted:
       return isRow(query);
     case FactorKind::Parallel:
-      return factor.size > 1 && activationsWhole(query) &&
+      return factor.size > 1 && contracts(query) && activationsWhole(query) &&
              factor.size >= std::min<int64_t>(members, largestColumn(query));
     default:
       return false;
     }
+  }
+
+  /// The operation multiplies by the weight, rather than looking it up.
+  static bool contracts(const UseQuery &query) {
+    return llvm::any_of(query.ruled.rule.factors, [](const Factor &factor) {
+      return factor.kind == FactorKind::Contracted;
+    });
   }
 
   /// No activation is split over the axis, and none has the factor.

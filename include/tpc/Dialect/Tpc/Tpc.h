@@ -73,6 +73,11 @@ void printAxisList(llvm::raw_ostream &os, llvm::ArrayRef<AxisRef> axes,
                    bool open = false);
 std::string toString(const Sharding &sharding);
 
+/// Parses and prints one view step as in `slice [0, 1] [2, 2]`; null when it is
+/// malformed.
+ViewStepAttr parseViewStep(mlir::AsmParser &parser);
+void printViewStep(llvm::raw_ostream &os, ViewStepAttr step);
+
 } // namespace tpc
 
 #endif // TPC_DIALECT_TPC_TPC_H

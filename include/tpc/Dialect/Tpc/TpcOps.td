@@ -138,7 +138,7 @@ def Tpc_ReshardOp : Tpc_Op<"reshard", [Pure]> {
   }];
   let arguments = (ins Tpc_Tensor:$operand, OptionalAttr<Tpc_OriginAttr>:$origin);
   let results = (outs Tpc_Tensor:$result);
-  let assemblyFormat = "$operand ($origin^)? attr-dict `:` functional-type($operand, $result)";
+  let assemblyFormat = "$operand (`why` $origin^)? attr-dict `:` functional-type($operand, $result)";
   let hasVerifier = 1;
 }
 
@@ -155,6 +155,7 @@ def Tpc_ConstantOp : Tpc_Core<"constant", [ConstantLike]> {
   let description = [{
     Constraints:
     - (C1) the value has the shape and element type of the result.
+    - (C2) the value is spelled out: `dense<...>`.
   }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs Tpc_Tensor:$result);

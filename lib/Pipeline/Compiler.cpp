@@ -56,7 +56,9 @@ void tpc::buildPartitionPhase(OpPassManager &pm) {
   pm.addPass(createPartitionPass());
 }
 
-void tpc::buildVerifyPhase(OpPassManager &) {}
+void tpc::buildVerifyPhase(OpPassManager &pm) {
+  pm.addPass(createVerifyPartitionPass());
+}
 
 void tpc::buildPlanPhase(OpPassManager &) {}
 

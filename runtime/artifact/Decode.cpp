@@ -5,6 +5,8 @@
 #include "support/Fail.h"
 #include "tpcrt/artifact_generated.h"
 
+#include <cstring>
+
 using namespace tpcrt;
 namespace fb = tpcrt::artifact;
 
@@ -41,9 +43,25 @@ std::string decode(const flatbuffers::String *text) {
   return text ? text->str() : std::string();
 }
 
+/// Copies the elements of a vector: FlatBuffers' verifier does not check that
+/// they are aligned, so they must not be read in place.
+template <class T>
+std::vector<T> copyElements(const uint8_t *data, size_t size) {
+  std::vector<T> result(size);
+  if (size > 0)
+    std::memcpy(static_cast<void *>(result.data()), data, size * sizeof(T));
+  return result;
+}
+
 template <class T> std::vector<T> decode(const flatbuffers::Vector<T> *vector) {
-  return vector ? std::vector<T>(vector->begin(), vector->end())
+  return vector ? copyElements<T>(vector->Data(), vector->size())
                 : std::vector<T>();
+}
+
+template <class Struct>
+std::vector<Struct> decode(const flatbuffers::Vector<const Struct *> *vector) {
+  return vector ? copyElements<Struct>(vector->Data(), vector->size())
+                : std::vector<Struct>();
 }
 
 ElementType decode(fb::ElementType type) {
@@ -124,8 +142,8 @@ Port decode(const fb::Port *table) {
 KernelStep decode(const fb::KernelStep *table) {
   KernelStep step;
   step.kernel = table->kernel();
-  for (const fb::BufferRef *ref : *table->buffers())
-    step.buffers.push_back(decode(ref));
+  for (const fb::BufferRef &ref : decode(table->buffers()))
+    step.buffers.push_back(decode(&ref));
   step.inputs = table->inputs();
   step.tiles = table->tiles();
   return step;
@@ -139,10 +157,9 @@ MatmulStep decode(const fb::MatmulStep *table) {
   step.aType = decode(table->a_type());
   step.bType = decode(table->b_type());
   step.cType = decode(table->c_type());
-  if (table->batch())
-    for (const fb::MatmulBatchDim *dim : *table->batch())
-      step.batch.push_back(
-          {dim->size(), dim->a_stride(), dim->b_stride(), dim->c_stride()});
+  for (const fb::MatmulBatchDim &dim : decode(table->batch()))
+    step.batch.push_back(
+        {dim.size(), dim.a_stride(), dim.b_stride(), dim.c_stride()});
   step.m = table->m();
   step.n = table->n();
   step.k = table->k();

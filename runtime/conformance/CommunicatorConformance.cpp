@@ -160,7 +160,10 @@ struct DeviceRun {
 
   Result<void> runAll() {
     for (size_t op = 0; op < test.ops.size(); ++op)
-      TPCRT_TRY(runOne(op));
+      if (auto result = runOne(op); !result) {
+        communicator.abort(result.error()); // nobody needs to wait for us
+        return result;
+      }
     communicator.finish(device);
     return {};
   }

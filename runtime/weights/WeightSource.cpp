@@ -23,7 +23,7 @@ Result<std::map<std::string, std::string>> readIndex(const fs::path &path) {
   json::parser parser;
   json::object map;
   auto *text = reinterpret_cast<const char *>(file.bytes.get());
-  if (parser.parse(text, file.size)["weight_map"].get(map))
+  if (!text || parser.parse(text, file.size)["weight_map"].get(map))
     return fail("'{}': expected a JSON object with an object 'weight_map'",
                 path.string());
   std::map<std::string, std::string> result;

@@ -43,4 +43,13 @@ def PartitionPass : Pass<"tpc-partition", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tpc::TpcDialect", "::tpc::spmd::SpmdDialect"];
 }
 
+def VerifyPartitionPass : Pass<"tpc-verify-partition", "::mlir::ModuleOp"> {
+  let summary = "Proves that every program computes its whole function";
+  let description = [{
+    Walks each `spmd.program` beside its whole function and proves for every
+    local value which whole value it is a block of, under which sharding, and
+    what its padding holds. Shares no code with assignment and partition.
+  }];
+}
+
 #endif // TPC_TRANSFORMS_PASSES_TD

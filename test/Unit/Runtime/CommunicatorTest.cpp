@@ -9,6 +9,12 @@
 
 using namespace tpcrt;
 
+namespace tpcrt {
+static void PrintTo(const ConformanceCase &test, std::ostream *stream) {
+  *stream << test.name;
+}
+} // namespace tpcrt
+
 namespace {
 
 std::unique_ptr<Communicator> makeThreads(const Mesh &mesh) {

@@ -102,10 +102,14 @@ TEST(Executable, UnevenBlocksAndTheirPadding) {
       std::make_unique<fb::PlacementT>(artifact.placement({0}));
   artifact.addCollective(fb::CollectiveKind::AllGather, {1}, arena(0, 24),
                          arena(64, 96), 6);
+  // Programs share the arena: this one leaves rubbish in it.
+  artifact.addProgram("dirty", 1024);
+  artifact.addKernelStep("rangeSize", {arena(0, 1024)}, 0, 256);
   auto executable = load(artifact);
   ASSERT_TRUE(executable);
   Values values(30);
   std::iota(values.begin(), values.end(), 1);
+  ASSERT_TRUE(executable->run("dirty", {}));
   auto outputs = executable->run("main", {tensorF32({3, 10}, values)});
   ASSERT_TRUE(outputs) << outputs.error().message;
   EXPECT_EQ(valuesF32((*outputs)[0]), values);
@@ -216,6 +220,37 @@ TEST(Executable, ManyDevicesManyCollectives) {
     ASSERT_TRUE(outputs) << outputs.error().message;
     EXPECT_EQ(valuesF32((*outputs)[0]), (Values{56, 64}));
   }
+}
+
+/// Device 1 computes for long; device 0 waits for it no longer than allowed,
+/// and the executable can be used again.
+TEST(Executable, DeadlineNamesWhoIsMissing) {
+  TestArtifact artifact({{"x", 2}});
+  auto rounds = std::make_unique<fb::DeviceScalarT>();
+  rounds->values = {0, 1'000'000'000};
+  artifact.table.device_scalars.push_back(std::move(rounds));
+  artifact.addProgram("slow", 64);
+  artifact.addKernelStep("spin", {{FbSpace::DeviceScalar, 0, 0, 8}}, 1, 1);
+  artifact.addCollective(fb::CollectiveKind::AllReduce, {0}, arena(0, 4),
+                         arena(0, 4), 1);
+  artifact.addProgram("fast", 64);
+  artifact.addInput("x", FbType::F32, {2}, {0}, arena(0, 4));
+  artifact.addOutput("y", FbType::F32, {1}, {-1}, arena(0, 4));
+  artifact.addCollective(fb::CollectiveKind::AllReduce, {0}, arena(0, 4),
+                         arena(0, 4), 1);
+  LoadOptions options;
+  options.threads = 2;
+  options.deadline = std::chrono::milliseconds(20);
+  auto executable = load(artifact, {}, options);
+  ASSERT_TRUE(executable);
+  auto outputs = executable->run("slow", {});
+  ASSERT_FALSE(outputs);
+  EXPECT_EQ(outputs.error().message,
+            "no progress for 20 ms: device 0: all_reduce 'collective' at "
+            "test.mlir:2 waits for device 1");
+  outputs = executable->run("fast", {tensorF32({2}, {3, 4})});
+  ASSERT_TRUE(outputs) << outputs.error().message;
+  EXPECT_EQ(valuesF32((*outputs)[0]), (Values{7}));
 }
 
 std::string loadError(const TestArtifact &artifact) {

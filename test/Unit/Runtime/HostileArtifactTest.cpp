@@ -35,6 +35,10 @@ struct Hostile {
   std::function<void(TestArtifact &)> breakIt;
 };
 
+void PrintTo(const Hostile &test, std::ostream *stream) {
+  *stream << test.name;
+}
+
 fb::KernelStepT &kernelOf(TestArtifact &a) {
   return *a.program().steps[0]->body.AsKernelStep();
 }

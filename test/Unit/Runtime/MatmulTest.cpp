@@ -17,6 +17,8 @@ struct Shape {
   MatmulStep step;
 };
 
+void PrintTo(const Shape &test, std::ostream *stream) { *stream << test.name; }
+
 MatmulStep dense(uint64_t m, uint64_t k, uint64_t n) {
   MatmulStep step;
   step.m = m;

@@ -149,6 +149,22 @@ TEST_F(ParameterTest, CountsPages) {
   EXPECT_EQ(counts.pages.pages(), 64u);
 }
 
+TEST(PageCounter, ExactBorders) {
+  auto pages = [](uint64_t offset, std::vector<CopyDim> dims) {
+    PageCounter counter;
+    counter.touch(0, offset, 4, dims);
+    return counter.pages();
+  };
+  EXPECT_EQ(pages(4096, {{1024, 1, 1}}), 1u);
+  EXPECT_EQ(pages(4096, {{1025, 1, 1}}), 2u);
+  EXPECT_EQ(pages(4092, {{2, 1, 1}}), 2u);
+  EXPECT_EQ(pages(8188, {{1024, 1, -1}}), 1u);
+  EXPECT_EQ(pages(8188, {{1025, 1, -1}}), 2u);
+  // 8 rows of 2 pages, of which the first 4 elements each.
+  EXPECT_EQ(pages(0, {{8, 4, 2048}, {4, 1, 1}}), 8u);
+  EXPECT_EQ(pages(0, {{4, 8, 1}, {8, 1, 2048}}), 8u);
+}
+
 TEST_F(ParameterTest, WrongWeights) {
   store({{"w", {4, 3}, iota(12)}});
   auto errorOf = [&](auto change) {

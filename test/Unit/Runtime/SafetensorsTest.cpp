@@ -96,6 +96,10 @@ struct Hostile {
   std::string file;
 };
 
+void PrintTo(const Hostile &test, std::ostream *stream) {
+  *stream << test.name;
+}
+
 std::string entry(const std::string &fields) {
   return safetensors("{\"t\":{" + fields + "}}", "12345678");
 }

@@ -35,3 +35,10 @@ KERNEL void rangeSize(void **buffers, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i)
     out[i] = (float)(1 + end - begin);
 }
+
+// Keeps the core busy for as many rounds as the i64 scalar says.
+KERNEL void spin(void **buffers, int64_t begin, int64_t end) {
+  const int64_t *rounds = buffers[0];
+  for (volatile int64_t i = 0; i < *rounds; ++i)
+    ;
+}

@@ -119,7 +119,7 @@ Tensor tpc::reference::fromAttribute(DenseElementsAttr attribute) {
   bool isBool = type.getElementType().isInteger(1);
   for (auto [to, from] :
        llvm::zip_equal(tensor.data, attribute.getValues<APInt>()))
-    to = isBool ? from.getZExtValue() : from.getSExtValue();
+    to = isBool ? from.getBoolValue() : from.getSExtValue();
   return tensor;
 }
 

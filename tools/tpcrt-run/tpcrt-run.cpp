@@ -22,7 +22,7 @@ constexpr char usage[] =
     "  --input NAME=2x3xf32=1,2  an input in place; one value fills all of it\n"
     "  --output NAME=@FILE.npy   writes an output; without, all are printed\n"
     "  --repeat N                runs N times (states go on from run to run)\n"
-    "  --threads N               threads for all devices; default: one per "
+    "  --max-threads N               threads for all devices; default: one per "
     "core\n"
     "  --report FILE.json        memory, loading and times\n";
 
@@ -58,7 +58,7 @@ Result<void> setOption(Options &options, const std::string &name,
     options.inputs.push_back(value);
   else if (name == "--output")
     options.outputs.push_back(value);
-  else if (name == "--repeat" || name == "--threads") {
+  else if (name == "--repeat" || name == "--max-threads") {
     auto count = parseCount(name, value);
     if (!count)
       return tl::unexpected(count.error());

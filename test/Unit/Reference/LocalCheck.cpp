@@ -54,17 +54,13 @@ static SmallVector<Tensor> blocksOf(const Tensor &whole,
     }
   }
   // What is replicated over other axes is the same there.
+  for (const AxisList &split : sharding.dims)
+    llvm::append_range(axes, split);
+  llvm::DenseMap<int64_t, int64_t> first;
   for (int64_t device = 0; device < mesh.numDevices(); ++device)
-    for (int64_t other = 0; other < device; ++other) {
-      bool replica = true;
-      for (const AxisRef &axis : mesh.axes())
-        replica &= mesh.coordinate(device, axis) == mesh.coordinate(other, axis) ||
-                   (!sharding.dimOf(axis) && !sharding.partialOver(axis));
-      if (replica) {
-        blocks[device] = blocks[other];
-        break;
-      }
-    }
+    blocks[device] =
+        blocks[first.try_emplace(mesh.coordinate(device, axes), device)
+                   .first->second];
   return blocks;
 }
 

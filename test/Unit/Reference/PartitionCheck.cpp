@@ -107,6 +107,7 @@ static LogicalResult partition(ModuleOp module) {
   passes.addPass(createExpandSynchronizedPass());
   passes.addPass(createVerifyAssignedPass());
   passes.addPass(createPartitionPass());
+  passes.addPass(createVerifyPartitionPass());
   return passes.run(module);
 }
 

@@ -84,7 +84,7 @@ tpc::reference::difference(const Tensor &found, const Tensor &expected,
     bool same = a == b || (std::isnan(a) && std::isnan(b)) ||
                 std::fabs(a - b) <= tolerance * std::max(1.0, std::fabs(b));
     if (!same)
-      return llvm::formatv("element {0} is {1}, expected {2}", i, a, b);
+      return llvm::formatv("element {0} is {1:F6}, expected {2:F6}", i, a, b);
   }
   return std::nullopt;
 }

@@ -167,6 +167,9 @@ static void slice(spmd::SliceOp op, Devices &devices) {
 static void mask(spmd::MaskOp op, Devices &devices) {
   auto whole = cast<RankedTensorType>(op.getWhole());
   ShardingAttr sharding = getSharding(whole);
+  Type element = whole.getElementType();
+  double value = std::clamp(op.getValue().convertToDouble(), lowest(element),
+                            highest(element));
   for (auto [device, operand] : llvm::enumerate(devices.operands)) {
     SmallVector<int64_t> valid = operand->shape;
     for (int64_t dim : op.getDims())
@@ -178,7 +181,7 @@ static void mask(spmd::MaskOp op, Devices &devices) {
     forEachIndex(result.shape, [&](ArrayRef<int64_t> index) {
       for (auto [i, limit] : llvm::zip_equal(index, valid))
         if (i >= limit)
-          result.data[linear] = op.getValue().convertToDouble();
+          result.data[linear] = value;
       ++linear;
     });
     devices.results.push_back(std::move(result));

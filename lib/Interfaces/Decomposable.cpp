@@ -15,7 +15,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Interfaces/Decomposable.h"
-#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -25,50 +24,51 @@ using namespace tpc;
 
 #include "tpc/Interfaces/Decomposable.cpp.inc"
 
+//===----------------------------------------------------------------------===//
+// Decomposition
+//===----------------------------------------------------------------------===//
+
+static Type withoutEncoding(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
+}
+
+Decomposition::Decomposition(DecomposableOpInterface op)
+    : module(ModuleOp::create(op->getLoc())) {
+  for (Value operand : op->getOperands())
+    block().addArgument(withoutEncoding(operand.getType()), op->getLoc());
+  OpBuilder builder = OpBuilder::atBlockBegin(&block());
+  values = op.decompose(builder, block().getArguments());
+}
+
+Decomposition::~Decomposition() {
+  // The module has no terminator to keep it well-formed: drop uses first.
+  for (Operation &op : block())
+    op.dropAllReferences();
+  while (!block().empty())
+    block().back().erase();
+  block().eraseArguments(0, block().getNumArguments());
+}
+
+//===----------------------------------------------------------------------===//
+// Derived rules
+//===----------------------------------------------------------------------===//
+
 namespace {
-
-/// The decomposition in a block of its own, with the operands as arguments.
-struct Body {
-  OwningOpRef<ModuleOp> module;
-  Block *block = nullptr;
-  SmallVector<Value> results;
-
-  explicit Body(DecomposableOpInterface op) {
-    OpBuilder builder(op->getContext());
-    module = ModuleOp::create(op->getLoc());
-    block = module->getBody();
-    for (Value operand : op->getOperands())
-      block->addArgument(stripped(operand.getType()), op->getLoc());
-    builder.setInsertionPointToStart(block);
-    results = op.decompose(builder, block->getArguments());
-  }
-  ~Body() {
-    // The module has no terminator to keep it well-formed: drop uses first.
-    for (Operation &op : *block)
-      op.dropAllReferences();
-    while (!block->empty())
-      block->back().erase();
-    block->eraseArguments(0, block->getNumArguments());
-  }
-  static Type stripped(Type type) {
-    auto tensor = cast<RankedTensorType>(type);
-    return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
-  }
-};
 
 /// Ties the dimensions of the body's values into factors.
 class FactorDeriver {
 public:
-  FactorDeriver(DecomposableOpInterface op, Body &body) : op(op), body(body) {
-    for (Operation &inner : *body.block)
+  explicit FactorDeriver(Decomposition &body) : body(body) {
+    for (Operation &inner : body.block())
       addInner(inner);
   }
 
   ShardingRule derive() {
     ShardingRule rule;
-    for (Value argument : body.block->getArguments())
+    for (Value argument : body.block().getArguments())
       rule.operands.push_back(tensorFactors(argument, rule));
-    for (Value result : body.results)
+    for (Value result : body.results())
       rule.results.push_back(tensorFactors(result, rule));
     for (auto &[node, factor] : factorOf)
       classify(node, rule.factors[factor], rule);
@@ -223,7 +223,7 @@ private:
                                 Reduction initial = Reduction::Sum) {
     llvm::DenseMap<Value, Reduction> partial;
     for (unsigned operand : partialOperands)
-      partial[body.block->getArgument(operand)] = initial;
+      partial[body.block().getArgument(operand)] = initial;
     for (const Inner &inner : inners) {
       SmallVector<unsigned, 2> used;
       std::optional<Reduction> reduction;
@@ -257,7 +257,7 @@ private:
         partial[result] = *reduction;
     }
     std::optional<Reduction> reduction;
-    for (Value result : body.results) {
+    for (Value result : body.results()) {
       auto it = partial.find(result);
       if (it == partial.end() || (reduction && *reduction != it->second))
         return std::nullopt;
@@ -287,8 +287,7 @@ private:
     }
   }
 
-  DecomposableOpInterface op;
-  Body &body;
+  Decomposition &body;
   std::vector<Inner> inners;
   llvm::EquivalenceClasses<Node> classes;
   llvm::DenseMap<std::pair<Value, unsigned>, Node> dimNodes;
@@ -300,6 +299,6 @@ private:
 } // namespace
 
 ShardingRule tpc::deriveShardingRule(DecomposableOpInterface op) {
-  Body body(op);
-  return FactorDeriver(op, body).derive();
+  Decomposition body(op);
+  return FactorDeriver(body).derive();
 }

@@ -9,12 +9,31 @@
 #define TPC_INTERFACES_DECOMPOSABLE_H
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "tpc/Interfaces/ShardingRule.h"
 
 #include "tpc/Interfaces/Decomposable.h.inc"
 
 namespace tpc {
+
+/// A decomposition in a block of its own, for those who analyze or evaluate
+/// it: the operands are the block's arguments, without encodings.
+class Decomposition {
+public:
+  explicit Decomposition(DecomposableOpInterface op);
+  ~Decomposition();
+  Decomposition(const Decomposition &) = delete;
+  Decomposition &operator=(const Decomposition &) = delete;
+
+  mlir::Block &block() { return *module->getBody(); }
+  mlir::ValueRange results() { return values; }
+
+private:
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  llvm::SmallVector<mlir::Value> values;
+};
 
 /// The rule of a composite, derived from its decomposition: factors that the
 /// inner operations tie together are one; a factor that is contracted inside

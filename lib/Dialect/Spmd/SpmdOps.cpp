@@ -133,6 +133,8 @@ LogicalResult ProgramOp::verifyRegions() {
       failed(verifyPorts(*this, whole.getResultTypes(), getResultTypes(),
                          getResultShardings(), *mesh, "result")))
     return failure();
+  if (!getBody().hasOneBlock())
+    return emitOpError("C4: expected a body of one block");
   return success();
 }
 

@@ -11,7 +11,6 @@
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -98,7 +97,8 @@ static std::optional<View> reshaped(const View &view, ArrayRef<int64_t> shape) {
 
 /// Applies the view of `op`; emits C1-C4 errors.
 static FailureOr<std::pair<View, int64_t>> applyView(ParameterOp op) {
-  View view = contiguous(op.getStoredTensorType().getShape());
+  RankedTensorType stored = op.getStoredTensorType();
+  View view = contiguous(stored.getShape());
   int64_t stackDim = -1;
   unsigned numSources = op.getStoredNames().size();
   auto error = [&](unsigned step, StringRef label) {
@@ -125,10 +125,13 @@ static FailureOr<std::pair<View, int64_t>> applyView(ParameterOp op) {
       break;
     }
     case ViewKind::Reshape: {
-      int64_t elements = 1;
       for (int64_t size : values)
-        if (size < 0 || llvm::MulOverflow(elements, size, elements))
-          return error(i, "C1") << "bad size " << size;
+        if (size < 0)
+          return error(i, "C1") << "negative size " << size;
+      auto type = RankedTensorType::get(values, stored.getElementType());
+      if (!hasCountableElements(type))
+        return error(i, "C1") << "more than 2^48 elements";
+      int64_t elements = type.getNumElements();
       if (elements != ShapedType::getNumElements(view.shape))
         return error(i, "C1") << "expected a shape of "
                               << ShapedType::getNumElements(view.shape)

@@ -326,6 +326,14 @@ bool tpc::sameLayout(const Sharding &a, const Sharding &b,
   return ca.dims == cb.dims && ca.partial == cb.partial;
 }
 
+bool tpc::hasCountableElements(mlir::Type tensor) {
+  int64_t rest = int64_t(1) << 48;
+  for (int64_t size : mlir::cast<mlir::ShapedType>(tensor).getShape())
+    if ((rest /= std::max<int64_t>(size, 1)) == 0)
+      return false;
+  return true;
+}
+
 int64_t tpc::elementBytes(mlir::Type elementType) {
   return ceilDiv(elementType.getIntOrFloatBitWidth(), 8);
 }

@@ -174,7 +174,9 @@ ShardingRule ReshapeOp::getShardingRule() {
   Shape from = shape(getOperand()), to = shape(getResult());
   ShardingRule rule;
   TensorFactors operand(from.size()), result(to.size());
-  size_t i = 0, j = 0;
+  // Without elements there are no runs; nothing can be split.
+  bool empty = llvm::is_contained(from, 0);
+  size_t i = empty ? from.size() : 0, j = empty ? to.size() : 0;
   while (i < from.size() || j < to.size()) {
     // Dimensions of size 1 carry nothing.
     if (i < from.size() && from[i] == 1) {
@@ -185,8 +187,6 @@ ShardingRule ReshapeOp::getShardingRule() {
       ++j;
       continue;
     }
-    if (i == from.size() || j == to.size())
-      break; // sizes of zero
     // One run: from[i..] and to[j..] until the products agree.
     int64_t restFrom = from[i], restTo = to[j];
     while (true) {

@@ -22,6 +22,8 @@ void TpcDialect::registerAttributes() {
 // Axis lists: {"dp", "tp":(2)4}
 //===----------------------------------------------------------------------===//
 
+constexpr int64_t kMaxDevices = 65536;
+
 static ParseResult parseAxis(AsmParser &parser, AxisRef &axis) {
   std::string name;
   if (parser.parseString(&name))
@@ -33,8 +35,10 @@ static ParseResult parseAxis(AsmParser &parser, AxisRef &axis) {
   if (parser.parseLParen() || parser.parseInteger(axis.pre) ||
       parser.parseRParen() || parser.parseInteger(axis.size))
     return failure();
-  if (axis.pre < 1 || axis.size < 1)
-    return parser.emitError(loc, "sub-axis sizes must be at least 1");
+  if (axis.pre < 1 || axis.size < 1 || axis.pre > kMaxDevices ||
+      axis.size > kMaxDevices)
+    return parser.emitError(loc, "expected sub-axis sizes from 1 to ")
+           << kMaxDevices;
   return success();
 }
 
@@ -108,7 +112,6 @@ void MeshAttr::print(AsmPrinter &printer) const {
 LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                ArrayRef<StringAttr> names,
                                ArrayRef<int64_t> sizes) {
-  constexpr int64_t maxDevices = 65536;
   llvm::SmallDenseSet<StringAttr> seen;
   int64_t devices = 1;
   for (auto [name, size] : llvm::zip_equal(names, sizes)) {
@@ -117,8 +120,8 @@ LogicalResult MeshAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     if (size < 1)
       return emitError() << "mesh: C2: axis " << name
                          << " needs a size of at least 1, found " << size;
-    if (size > maxDevices || (devices *= size) > maxDevices)
-      return emitError() << "mesh: C3: more than " << maxDevices << " devices";
+    if (size > kMaxDevices || (devices *= size) > kMaxDevices)
+      return emitError() << "mesh: C3: more than " << kMaxDevices << " devices";
   }
   return success();
 }
@@ -245,7 +248,7 @@ LogicalResult ShardingAttr::verifyEncoding(
 }
 
 //===----------------------------------------------------------------------===//
-// ViewStepAttr: reshape [2, 3], slice [0, 1] [2, 2]
+// ViewStepAttr: <reshape [2, 3]>, <slice [0, 1] [2, 2]>
 //===----------------------------------------------------------------------===//
 
 static ParseResult parseInts(AsmParser &parser, SmallVectorImpl<int64_t> &ints) {
@@ -254,7 +257,7 @@ static ParseResult parseInts(AsmParser &parser, SmallVectorImpl<int64_t> &ints) 
       [&]() { return parser.parseInteger(ints.emplace_back()); });
 }
 
-Attribute ViewStepAttr::parse(AsmParser &parser, Type) {
+ViewStepAttr tpc::parseViewStep(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
   StringRef keyword;
   SmallVector<int64_t> values, sizes;
@@ -269,16 +272,31 @@ Attribute ViewStepAttr::parse(AsmParser &parser, Type) {
   if (parseInts(parser, values) ||
       (kind == ViewKind::Slice && parseInts(parser, sizes)))
     return {};
-  return get(parser.getContext(), *kind, values, sizes);
+  return ViewStepAttr::get(parser.getContext(), *kind, values, sizes);
+}
+
+void tpc::printViewStep(llvm::raw_ostream &os, ViewStepAttr step) {
+  os << stringifyViewKind(step.getKind()) << " [";
+  llvm::interleaveComma(step.getValues(), os);
+  os << ']';
+  if (step.getKind() == ViewKind::Slice) {
+    os << " [";
+    llvm::interleaveComma(step.getSizes(), os);
+    os << ']';
+  }
+}
+
+Attribute ViewStepAttr::parse(AsmParser &parser, Type) {
+  if (parser.parseLess())
+    return {};
+  ViewStepAttr step = parseViewStep(parser);
+  if (!step || parser.parseGreater())
+    return {};
+  return step;
 }
 
 void ViewStepAttr::print(AsmPrinter &printer) const {
-  printer << stringifyViewKind(getKind()) << " [";
-  llvm::interleaveComma(getValues(), printer);
-  printer << ']';
-  if (getKind() == ViewKind::Slice) {
-    printer << " [";
-    llvm::interleaveComma(getSizes(), printer);
-    printer << ']';
-  }
+  printer << '<';
+  printViewStep(printer.getStream(), *this);
+  printer << '>';
 }

@@ -17,9 +17,14 @@ void TpcDialect::initialize() {
       >();
 }
 
-/// Checks a `tpc.sharding` pin against the type that it pins.
+/// Checks a `tpc.sharding` pin against the type that it pins, or the `tpc.name`
+/// of an argument or result.
 static LogicalResult verifyPin(Operation *op, NamedAttribute attribute,
                                Type type) {
+  if (attribute.getName() == kNameAttrName && !isa<ParameterOp, StateOp>(op))
+    return isa<StringAttr>(attribute.getValue())
+               ? success()
+               : op->emitError("tpc.name: expected a string");
   if (attribute.getName() != kShardingAttrName)
     return op->emitError("unknown attribute ") << attribute.getName();
   auto sharding = dyn_cast<ShardingAttr>(attribute.getValue());
@@ -69,6 +74,18 @@ ShardingAttr tpc::getSharding(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor ? dyn_cast_or_null<ShardingAttr>(tensor.getEncoding())
                 : ShardingAttr();
+}
+
+std::string tpc::argumentName(FunctionOpInterface function, unsigned index) {
+  if (auto name = function.getArgAttrOfType<StringAttr>(index, kNameAttrName))
+    return name.str();
+  return "arg" + std::to_string(index);
+}
+
+std::string tpc::resultName(FunctionOpInterface function, unsigned index) {
+  if (auto name = function.getResultAttrOfType<StringAttr>(index, kNameAttrName))
+    return name.str();
+  return "result" + std::to_string(index);
 }
 
 RankedTensorType tpc::withSharding(RankedTensorType type,
@@ -124,5 +141,8 @@ std::string tpc::describe(Value value) {
   auto argument = cast<BlockArgument>(value);
   if (auto name = argument.getLoc()->findInstanceOf<NameLoc>())
     return name.getName().str();
+  if (auto function =
+          dyn_cast<FunctionOpInterface>(argument.getOwner()->getParentOp()))
+    return argumentName(function, argument.getArgNumber());
   return "argument " + std::to_string(argument.getArgNumber());
 }

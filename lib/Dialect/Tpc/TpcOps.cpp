@@ -91,7 +91,7 @@ static void printSources(OpAsmPrinter &printer, Operation *,
 static ParseResult parseView(OpAsmParser &parser, ArrayAttr &view) {
   SmallVector<Attribute> steps;
   auto parseStep = [&]() -> ParseResult {
-    Attribute step = ViewStepAttr::parse(parser, {});
+    ViewStepAttr step = parseViewStep(parser);
     steps.push_back(step);
     return success(step != nullptr);
   };
@@ -103,7 +103,9 @@ static ParseResult parseView(OpAsmParser &parser, ArrayAttr &view) {
 static void printView(OpAsmPrinter &printer, Operation *, ArrayAttr view) {
   printer << '[';
   llvm::interleaveComma(view.getAsRange<ViewStepAttr>(), printer,
-                        [&](ViewStepAttr step) { step.print(printer); });
+                        [&](ViewStepAttr step) {
+                          printViewStep(printer.getStream(), step);
+                        });
   printer << ']';
 }
 
@@ -203,9 +205,14 @@ static LogicalResult verifySymbolType(Operation *op, Operation *symbol,
     FailureOr<Mesh> mesh = lookupMesh(op);
     if (failed(mesh))
       return failure();
+    if (ShardingAttr sharding = tpc::getSharding(declared))
+      if (auto problem = mesh->check(sharding.getValue()))
+        return op->emitOpError("C2: ") << *problem;
     expected = localType(declared, *mesh);
   }
-  if (found != expected) {
+  // A whole function beside its program is without shardings.
+  bool whole = !inProgram && found == withSharding(declared, ShardingAttr());
+  if (found != expected && !whole) {
     auto error = op->emitOpError("C2: expected type ") << expected << ", found "
                                                        << found;
     error.attachNote(symbol->getLoc()) << "declared here";
@@ -276,8 +283,11 @@ LogicalResult ConstantOp::verify() {
   if (failed(requireShape(*this, "C1", "value", value.getShape(),
                           shape(getResult()))))
     return failure();
-  return require(*this, value.getElementType() == element(getResult()), "C1",
-                 "value and result differ in element type");
+  if (failed(require(*this, value.getElementType() == element(getResult()),
+                     "C1", "value and result differ in element type")))
+    return failure();
+  return require(*this, isa<DenseElementsAttr>(getValue()), "C2",
+                 "expected a dense<...> value");
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) {

@@ -30,6 +30,7 @@ def Spmd_ProgramOp : Spmd_Op<"program",
     - (C1) the whole function exists, with as many arguments and results.
     - (C2) every local type is the local type of the whole one.
     - (C3) no argument and no result is partial.
+    - (C4) the body has one block.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name,
                        TypeAttrOf<FunctionType>:$function_type,

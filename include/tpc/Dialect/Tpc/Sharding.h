@@ -57,7 +57,7 @@ struct AxisRef {
 };
 llvm::hash_code hash_value(const AxisRef &axis);
 
-using AxisList = llvm::SmallVector<AxisRef, 2>;
+using AxisList = llvm::SmallVector<AxisRef, 1>;
 
 /// One partial axis with the reduction that gives the true value.
 struct PartialAxis {
@@ -166,6 +166,9 @@ Sharding canonical(Sharding sharding, llvm::ArrayRef<int64_t> shape,
 bool sameLayout(const Sharding &a, const Sharding &b,
                 llvm::ArrayRef<int64_t> shape, const Mesh &mesh);
 
+/// Whether the product of a tensor type's sizes, zeros counted as one, is at
+/// most 2^48: then no arithmetic on sizes overflows (constraint T1).
+bool hasCountableElements(mlir::Type tensor);
 /// Bytes of one element as stored (i1 takes a byte).
 int64_t elementBytes(mlir::Type elementType);
 /// Bytes of a tensor of this shape and element type, without encoding.

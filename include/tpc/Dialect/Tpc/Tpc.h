@@ -11,6 +11,7 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/TensorEncoding.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "tpc/Dialect/Tpc/Sharding.h"
@@ -36,6 +37,14 @@ namespace tpc {
 
 /// Name of the discardable attribute that pins a sharding.
 inline constexpr llvm::StringLiteral kShardingAttrName = "tpc.sharding";
+
+/// Name of the attribute that names an argument or result for users.
+inline constexpr llvm::StringLiteral kNameAttrName = "tpc.name";
+
+/// Names of an entry's inputs and outputs: the `tpc.name` attribute, else
+/// "arg0" or "result0".
+std::string argumentName(mlir::FunctionOpInterface function, unsigned index);
+std::string resultName(mlir::FunctionOpInterface function, unsigned index);
 
 /// The sharding that a type carries, or null.
 ShardingAttr getSharding(mlir::Type type);
@@ -63,6 +72,11 @@ mlir::ParseResult parseAxisList(mlir::AsmParser &parser, AxisList &axes,
 void printAxisList(llvm::raw_ostream &os, llvm::ArrayRef<AxisRef> axes,
                    bool open = false);
 std::string toString(const Sharding &sharding);
+
+/// Parses and prints one view step as in `slice [0, 1] [2, 2]`; null when it is
+/// malformed.
+ViewStepAttr parseViewStep(mlir::AsmParser &parser);
+void printViewStep(llvm::raw_ostream &os, ViewStepAttr step);
 
 } // namespace tpc
 

@@ -15,8 +15,11 @@ def Tpc_Dialect : Dialect {
     wherever a sharding changes. Operations inside `spmd.program` work on the
     local blocks of one device.
 
+    Every tensor has a static shape of at most 2^48 elements (T1).
+
     A discardable attribute `tpc.sharding` on a parameter, a state, a function
     argument or a result pins its sharding; `tpc.shard` pins any other value.
+    `tpc.name` on an argument or a result is the name that users know it by.
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasOperationAttrVerify = 1;

@@ -89,7 +89,8 @@ def Tpc_ReadOp : Tpc_Op<"read", [
   let description = [{
     Constraints:
     - (C1) the symbol is a `tpc.parameter` or `tpc.state` of the module.
-    - (C2) the type is the symbol's, or inside `spmd.program` its local type.
+    - (C2) the type is the symbol's (in the whole form without its sharding), or
+      inside `spmd.program` its local type.
   }];
   let arguments = (ins FlatSymbolRefAttr:$symbol);
   let results = (outs Tpc_Tensor:$result);
@@ -103,7 +104,8 @@ def Tpc_WriteOp : Tpc_Op<"write", [
   let description = [{
     Constraints:
     - (C1) the symbol is a `tpc.state` of the module.
-    - (C2) the type is the symbol's, or inside `spmd.program` its local type.
+    - (C2) the type is the symbol's (in the whole form without its sharding), or
+      inside `spmd.program` its local type.
   }];
   let arguments = (ins FlatSymbolRefAttr:$symbol, Tpc_Tensor:$value);
   let assemblyFormat = "$symbol `,` $value attr-dict `:` type($value)";
@@ -136,7 +138,7 @@ def Tpc_ReshardOp : Tpc_Op<"reshard", [Pure]> {
   }];
   let arguments = (ins Tpc_Tensor:$operand, OptionalAttr<Tpc_OriginAttr>:$origin);
   let results = (outs Tpc_Tensor:$result);
-  let assemblyFormat = "$operand ($origin^)? attr-dict `:` functional-type($operand, $result)";
+  let assemblyFormat = "$operand (`why` $origin^)? attr-dict `:` functional-type($operand, $result)";
   let hasVerifier = 1;
 }
 
@@ -153,6 +155,7 @@ def Tpc_ConstantOp : Tpc_Core<"constant", [ConstantLike]> {
   let description = [{
     Constraints:
     - (C1) the value has the shape and element type of the result.
+    - (C2) the value is spelled out: `dense<...>`.
   }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs Tpc_Tensor:$result);

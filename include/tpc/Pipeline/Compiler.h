@@ -1,0 +1,38 @@
+//===- Compiler.h - From a module to an artifact ----------------*- C++ -*-===//
+//
+// The phases as functions, for tools. Each takes the module from one form to
+// the next, ends with the verifier of that form, and emits errors at the
+// operation that is at fault.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_PIPELINE_COMPILER_H
+#define TPC_PIPELINE_COMPILER_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace tpc {
+
+/// Gives the module the mesh that "dp=2,tp=4" describes, in place of the one
+/// it has. `error` says what is wrong with the text.
+mlir::LogicalResult setMesh(mlir::ModuleOp module, llvm::StringRef text,
+                            std::string &error);
+
+/// Whole form -> assigned form.
+void buildAssignPhase(mlir::OpPassManager &pm, llvm::StringRef mode);
+/// Assigned form -> per-device programs.
+void buildPartitionPhase(mlir::OpPassManager &pm);
+/// Per-device programs -> proof that they compute the whole functions.
+void buildVerifyPhase(mlir::OpPassManager &pm);
+/// Per-device programs -> plans with memory, and the proof of the plan.
+void buildPlanPhase(mlir::OpPassManager &pm);
+
+/// Runs what `build` adds to a pass manager.
+mlir::LogicalResult
+runPhase(mlir::ModuleOp module,
+         llvm::function_ref<void(mlir::OpPassManager &)> build);
+
+} // namespace tpc
+
+#endif // TPC_PIPELINE_COMPILER_H

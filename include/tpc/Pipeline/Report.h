@@ -1,0 +1,84 @@
+//===- Report.h - What a compile and its runs amount to ---------*- C++ -*-===//
+//
+// The figures that users see, as text for people (`tpc-run` prints it) and as
+// JSON (`--report`). docs/report.md describes the JSON; its "version" changes
+// with any change that could break a reader.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_PIPELINE_REPORT_H
+#define TPC_PIPELINE_REPORT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
+#include <map>
+#include <optional>
+
+namespace tpc {
+
+/// Collectives that are alike: in the layers of a model the same one occurs
+/// once per layer.
+struct CollectiveSummary {
+  std::string kind;      ///< "all_reduce", ...
+  std::string reduction; ///< "sum", "max", "min", or empty
+  std::string axes;      ///< "tp", or "dp,tp"
+  int64_t bytes = 0;     ///< of the tensor on one device, per execution
+  int64_t sent = 0;      ///< sent by one device per execution (ring)
+  int64_t count = 0;
+  std::string origin;    ///< why it is there
+  std::string location;  ///< of the first
+};
+
+/// Bytes on the device that holds most.
+struct MemorySummary {
+  int64_t weights = 0;
+  int64_t states = 0;
+  int64_t activations = 0;
+  int64_t communication = 0;
+  int64_t peak = 0;
+  int64_t unshardedPeak = 0;
+};
+
+/// How parameters that are alike are held.
+struct ParameterSummary {
+  std::string pattern;   ///< "encoder.layer.*.output.dense.weight"
+  std::string shape;     ///< whole shape, "1536x384"
+  std::string local;     ///< local shape
+  std::string sharding;  ///< in words
+  int64_t count = 0;
+};
+
+struct CheckSummary {
+  double maxAbsDiff = 0;
+  double maxAbsValue = 0;
+  bool ok = false;
+};
+
+struct Report {
+  std::vector<std::pair<std::string, int64_t>> mesh;
+  std::string mode;
+  std::vector<ParameterSummary> parameters;
+  std::vector<CollectiveSummary> collectives;
+  MemorySummary memory;
+  int64_t kernels = 0;
+  /// Seconds by phase, in order: import, assign, partition, verify, codegen,
+  /// load.
+  std::vector<std::pair<std::string, double>> seconds;
+  std::vector<double> runsMs;
+  std::optional<CheckSummary> check;
+  /// The runtime's own statistics, a JSON object; empty without a run.
+  std::string runtimeJson;
+};
+
+/// Fills in what per-device programs say: parameters and collectives.
+void summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
+                      Report &report);
+
+/// The report as JSON.
+std::string toJson(const Report &report);
+/// The plan for people: splits, collectives with reasons, memory.
+std::string planText(const Report &report);
+
+} // namespace tpc
+
+#endif // TPC_PIPELINE_REPORT_H

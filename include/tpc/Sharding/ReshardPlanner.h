@@ -1,0 +1,80 @@
+//===- ReshardPlanner.h - From one sharding to another ----------*- C++ -*-===//
+//
+// A reshard is a shortest path over shardings, under the cost model. The moves:
+//
+//   all_reduce      partial axes            -> replicated
+//   reduce_scatter  a partial axis          -> minor-most split of a dimension
+//   all_gather      minor-most split axes   -> replicated
+//   all_to_all      minor-most split        -> minor-most split elsewhere
+//   slice           a replicated axis       -> minor-most split
+//   to_partial      a replicated axis       -> partial
+//   permute         two axes of one size exchange their roles, or the axes of
+//                   an evenly split dimension change order
+//
+// Every pair of shardings is connected (through the replicated one), so
+// planning cannot fail.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_SHARDING_RESHARDPLANNER_H
+#define TPC_SHARDING_RESHARDPLANNER_H
+
+#include "tpc/Dialect/Tpc/Sharding.h"
+#include "tpc/Sharding/CommunicationCost.h"
+
+namespace tpc {
+
+struct ReshardStep {
+  enum Kind {
+    AllReduce,
+    ReduceScatter,
+    AllGather,
+    AllToAll,
+    Permute,
+    Slice,
+    ToPartial
+  };
+  Kind kind;
+  /// The axes that communicate (major to minor), or that slice or mask.
+  AxisList axes;
+  /// The dimension that becomes split or gathered; all_to_all: `dim` becomes
+  /// split, `fromDim` gathered.
+  unsigned dim = 0;
+  unsigned fromDim = 0;
+  Reduction reduction = Reduction::Sum;
+  /// permute: member i over `axes` receives from sources[i].
+  llvm::SmallVector<int64_t> sources = {};
+  /// The value's sharding after this step.
+  Sharding result = {};
+  double micros = 0;
+};
+
+struct ReshardPlan {
+  llvm::SmallVector<ReshardStep, 2> steps;
+  double micros = 0;
+};
+
+/// The cheapest plan. Shardings must be valid on the mesh and have the rank of
+/// `shape`.
+ReshardPlan planReshard(const Sharding &from, const Sharding &to,
+                        llvm::ArrayRef<int64_t> shape, int64_t elementBytes,
+                        const Mesh &mesh, const LinkCost &link);
+
+/// planReshard with a memory.
+class ReshardPlanner {
+public:
+  ReshardPlanner(Mesh mesh, LinkCost link);
+  ~ReshardPlanner();
+  const ReshardPlan &plan(const Sharding &from, const Sharding &to,
+                          llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
+
+private:
+  struct Cache;
+  Mesh mesh;
+  LinkCost link;
+  std::unique_ptr<Cache> cache;
+};
+
+} // namespace tpc
+
+#endif // TPC_SHARDING_RESHARDPLANNER_H

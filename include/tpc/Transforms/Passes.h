@@ -1,0 +1,24 @@
+//===- Passes.h - From whole programs to per-device programs ----*- C++ -*-===//
+
+#ifndef TPC_TRANSFORMS_PASSES_H
+#define TPC_TRANSFORMS_PASSES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+#include "tpc/Sharding/Assignment.h"
+
+namespace tpc {
+
+#define GEN_PASS_DECL
+#include "tpc/Transforms/Passes.h.inc"
+
+/// Puts an assignment into the types of a module and inserts the reshards.
+void applyAssignment(mlir::ModuleOp module, const Assignment &assignment,
+                     const Mesh &mesh);
+
+#define GEN_PASS_REGISTRATION
+#include "tpc/Transforms/Passes.h.inc"
+
+} // namespace tpc
+
+#endif // TPC_TRANSFORMS_PASSES_H

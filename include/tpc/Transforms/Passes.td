@@ -1,0 +1,55 @@
+#ifndef TPC_TRANSFORMS_PASSES_TD
+#define TPC_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
+  let summary = "Decides how every tensor is split";
+  let description = [{
+    Whole form in, assigned form out: every tensor type carries its sharding,
+    every operation is local under a strategy of its rule, and `tpc.reshard`
+    stands where a sharding changes.
+  }];
+  let options = [
+    Option<"mode", "mode", "std::string", "\"megatron\"",
+           "how to decide: megatron, propagate">
+  ];
+  let dependentDialects = ["::tpc::TpcDialect"];
+}
+
+def ExpandSynchronizedPass : Pass<"tpc-expand-synchronized", "::mlir::ModuleOp"> {
+  let summary = "Expands composites that are split where devices must agree";
+  let description = [{
+    A composite whose strategy splits a synchronized factor (softmax along its
+    dimension) is replaced by its decomposition, assigned by propagation from
+    its operands' and results' shardings. The reductions inside then appear as
+    reshards.
+  }];
+  let dependentDialects = ["::tpc::TpcDialect", "::mlir::func::FuncDialect"];
+}
+
+def VerifyAssignedPass : Pass<"tpc-verify-assigned", "::mlir::ModuleOp"> {
+  let summary = "Checks that every operation is local under its shardings";
+}
+
+def PartitionPass : Pass<"tpc-partition", "::mlir::ModuleOp"> {
+  let summary = "Makes the per-device programs";
+  let description = [{
+    Assigned form in; out come `spmd.program`s beside the whole functions,
+    which lose their shardings. Types become local types one to one; every
+    reshard becomes collectives, every operation that mixes padding with data
+    gets its operands masked first.
+  }];
+  let dependentDialects = ["::tpc::TpcDialect", "::tpc::spmd::SpmdDialect"];
+}
+
+def VerifyPartitionPass : Pass<"tpc-verify-partition", "::mlir::ModuleOp"> {
+  let summary = "Proves that every program computes its whole function";
+  let description = [{
+    Walks each `spmd.program` beside its whole function and proves for every
+    local value which whole value it is a block of, under which sharding, and
+    what its padding holds. Shares no code with assignment and partition.
+  }];
+}
+
+#endif // TPC_TRANSFORMS_PASSES_TD

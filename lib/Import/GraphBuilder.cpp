@@ -1,0 +1,292 @@
+//===- GraphBuilder.cpp - Building a model's graph ------------------------===//
+
+#include "GraphBuilder.h"
+#include "tpc/Dialect/Tpc/Einsum.h"
+#include "tpcrt/Safetensors.h"
+
+using namespace mlir;
+using namespace tpc;
+using Shape = GraphBuilder::Shape;
+
+GraphBuilder::GraphBuilder(ModuleOp module, Location location, Type element,
+                           const tpcrt::WeightSource *weights)
+    : module(module), location(location), elementType(element),
+      weights(weights), builder(module.getContext()) {}
+
+Location GraphBuilder::loc() {
+  return NameLoc::get(builder.getStringAttr(scope), location);
+}
+
+GraphBuilder::Scope::Scope(GraphBuilder &builder, StringRef name)
+    : builder(builder), outer(builder.scope) {
+  builder.scope = name.str();
+}
+GraphBuilder::Scope::~Scope() { builder.scope = outer; }
+
+Shape GraphBuilder::shapeOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape();
+}
+Type GraphBuilder::elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
+}
+RankedTensorType GraphBuilder::tensor(Shape shape, Type element) {
+  return RankedTensorType::get(shape, element);
+}
+
+//===----------------------------------------------------------------------===//
+// The entry
+//===----------------------------------------------------------------------===//
+
+SmallVector<Value> GraphBuilder::begin(StringRef entry,
+                                       ArrayRef<Input> inputs) {
+  SmallVector<Type> types;
+  for (const Input &input : inputs)
+    types.push_back(input.type);
+  builder.setInsertionPointToEnd(module.getBody());
+  function = func::FuncOp::create(builder, location, entry,
+                                  builder.getFunctionType(types, {}));
+  Block *body = function.addEntryBlock();
+  for (auto [i, input] : llvm::enumerate(inputs))
+    function.setArgAttr(i, kNameAttrName, builder.getStringAttr(input.name));
+  builder.setInsertionPointToStart(body);
+  return llvm::to_vector_of<Value>(body->getArguments());
+}
+
+void GraphBuilder::end(ArrayRef<std::pair<std::string, Value>> results) {
+  SmallVector<Value> values;
+  SmallVector<Type> types;
+  for (const auto &[name, value] : results) {
+    values.push_back(value);
+    types.push_back(value.getType());
+  }
+  func::ReturnOp::create(builder, location, values);
+  function.setType(builder.getFunctionType(
+      function.getArgumentTypes(), types));
+  for (auto [i, result] : llvm::enumerate(results))
+    function.setResultAttr(i, kNameAttrName,
+                           builder.getStringAttr(result.first));
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters
+//===----------------------------------------------------------------------===//
+
+static std::string text(Shape shape) {
+  return "[" +
+         llvm::join(llvm::map_range(
+                        shape, [](int64_t n) { return std::to_string(n); }),
+                    ", ") +
+         "]";
+}
+
+bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
+  if (!weights)
+    return true;
+  const tpcrt::StoredTensor *found =
+      weights->find(std::string_view(stored.data(), stored.size()));
+  if (!found) {
+    emitError(location) << "the weights have no tensor \"" << stored
+                        << "\"; expected one of shape " << text(shape);
+    return false;
+  }
+  if (SmallVector<int64_t> actual(found->shape.begin(), found->shape.end());
+      Shape(actual) != shape) {
+    emitError(location) << "tensor \"" << stored << "\": expected shape "
+                        << text(shape) << ", found " << text(actual);
+    return false;
+  }
+  return true;
+}
+
+Value GraphBuilder::declare(StringRef symbol, StringRef stored,
+                            Shape storedShape, Shape shape,
+                            ArrayRef<ViewStepAttr> view) {
+  if (!module.lookupSymbol(symbol)) {
+    hasFailed |= !checkStored(stored, storedShape);
+    Type storedElement = elementType;
+    const tpcrt::StoredTensor *found =
+        weights ? weights->find(std::string_view(stored.data(), stored.size()))
+                : nullptr;
+    if (found && found->type) {
+      switch (*found->type) {
+      case tpcrt::ElementType::F32:
+        storedElement = builder.getF32Type();
+        break;
+      case tpcrt::ElementType::F64:
+        storedElement = builder.getF64Type();
+        break;
+      case tpcrt::ElementType::BF16:
+        storedElement = builder.getBF16Type();
+        break;
+      case tpcrt::ElementType::F16:
+        storedElement = builder.getF16Type();
+        break;
+      default:
+        emitError(location) << "tensor \"" << stored
+                            << "\": expected floating point, found "
+                            << found->dtype;
+        hasFailed = true;
+      }
+    }
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(function);
+    SmallVector<Attribute> steps(view.begin(), view.end());
+    ParameterOp::create(
+        builder, location, builder.getStringAttr(symbol),
+        TypeAttr::get(tensor(shape, elementType)),
+        builder.getStrArrayAttr({stored}),
+        TypeAttr::get(tensor(storedShape, storedElement)),
+        steps.empty() ? ArrayAttr() : builder.getArrayAttr(steps));
+  }
+  return ReadOp::create(builder, loc(), tensor(shape, elementType), symbol);
+}
+
+Value GraphBuilder::parameter(StringRef stored, Shape shape) {
+  return declare(stored, stored, shape, shape, {});
+}
+
+Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
+  SmallVector<int64_t> storedShape(shape), zeros(shape.size(), 0);
+  storedShape[0] = rows;
+  return declare(stored, stored, storedShape, shape,
+                 {ViewStepAttr::get(builder.getContext(), ViewKind::Slice,
+                                    zeros, shape)});
+}
+
+Value GraphBuilder::weight(StringRef stored, Shape in, Shape out) {
+  SmallVector<int64_t> shape(in);
+  shape.append(out.begin(), out.end());
+  int64_t rows = ShapedType::getNumElements(out);
+  int64_t columns = ShapedType::getNumElements(in);
+  MLIRContext *context = builder.getContext();
+  SmallVector<ViewStepAttr> view = {
+      ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {})};
+  if (shape.size() != 2)
+    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, shape, {}));
+  return declare(stored, stored, {rows, columns}, shape, view);
+}
+
+Value GraphBuilder::vector(StringRef stored, Shape shape) {
+  SmallVector<ViewStepAttr> view;
+  if (shape.size() != 1)
+    view.push_back(ViewStepAttr::get(builder.getContext(), ViewKind::Reshape,
+                                     shape, {}));
+  return declare(stored, stored, {ShapedType::getNumElements(shape)}, shape,
+                 view);
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+Value GraphBuilder::add(Value x, Value y) {
+  return AddOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::mul(Value x, Value y) {
+  return MulOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::tanh(Value x) {
+  return TanhOp::create(builder, loc(), x.getType(), x);
+}
+Value GraphBuilder::gelu(Value x, GeluForm form) {
+  return GeluOp::create(builder, loc(), x.getType(), form, x);
+}
+Value GraphBuilder::relu(Value x) {
+  return MaxOp::create(builder, loc(), x.getType(), x,
+                       constant(0, shapeOf(x), elementOf(x)));
+}
+
+Value GraphBuilder::layerNorm(Value x, Value weight, Value bias,
+                              double epsilon) {
+  return LayerNormOp::create(builder, loc(), x.getType(), x, weight, bias,
+                             builder.getF64FloatAttr(epsilon));
+}
+
+SmallVector<int64_t> GraphBuilder::contractedShape(Value x, Value y,
+                                                   StringRef equation) {
+  std::optional<Einsum> einsum = Einsum::parse(equation);
+  SmallVector<int64_t> shape;
+  for (const std::string &name : einsum->result) {
+    int64_t dim = indexOf(einsum->lhs, name);
+    shape.push_back(dim >= 0 ? shapeOf(x)[dim]
+                             : shapeOf(y)[indexOf(einsum->rhs, name)]);
+  }
+  return shape;
+}
+
+Value GraphBuilder::linear(Value x, Value weight, Value bias,
+                           StringRef equation) {
+  return LinearOp::create(
+      builder, loc(), tensor(contractedShape(x, weight, equation), elementOf(x)),
+      x, weight, bias, equation);
+}
+
+Value GraphBuilder::matmul(Value x, Value y, StringRef equation) {
+  return MatmulOp::create(builder, loc(),
+                          tensor(contractedShape(x, y, equation), elementOf(x)),
+                          x, y, equation);
+}
+
+Value GraphBuilder::embedding(Value table, Value tokens) {
+  SmallVector<int64_t> shape(shapeOf(tokens));
+  shape.push_back(shapeOf(table).back());
+  return EmbeddingOp::create(builder, loc(), tensor(shape, elementOf(table)),
+                             table, tokens);
+}
+
+Value GraphBuilder::attention(Value query, Value key, Value value, Value bias,
+                              double scale) {
+  SmallVector<int64_t> shape(shapeOf(query));
+  shape.back() = shapeOf(value).back();
+  return AttentionOp::create(builder, loc(), tensor(shape, elementOf(query)),
+                             query, key, value, bias, /*lengths=*/Value(),
+                             /*offset=*/Value(), /*sinks=*/Value(),
+                             builder.getF64FloatAttr(scale), /*causal=*/nullptr,
+                             /*window=*/IntegerAttr(), /*softcap=*/FloatAttr());
+}
+
+Value GraphBuilder::convert(Value x, Type element) {
+  if (elementOf(x) == element)
+    return x;
+  return ConvertOp::create(builder, loc(), tensor(shapeOf(x), element), x);
+}
+
+Value GraphBuilder::constant(double value, Shape shape, Type element) {
+  auto type = tensor(shape, element);
+  Attribute scalar;
+  if (auto floating = dyn_cast<FloatType>(element))
+    scalar = FloatAttr::get(floating, value);
+  else
+    scalar = IntegerAttr::get(element, static_cast<int64_t>(value));
+  return ConstantOp::create(builder, loc(), type,
+                            DenseElementsAttr::get(type, scalar));
+}
+
+Value GraphBuilder::compare(Predicate predicate, Value x, Value y) {
+  return CompareOp::create(builder, loc(),
+                           tensor(shapeOf(x), builder.getI1Type()), predicate,
+                           x, y);
+}
+
+Value GraphBuilder::select(Value condition, Value x, Value y) {
+  return SelectOp::create(builder, loc(), x.getType(), condition, x, y);
+}
+
+Value GraphBuilder::iota(Shape shape, int64_t dim, Type element) {
+  return IotaOp::create(builder, loc(), tensor(shape, element),
+                        builder.getI64IntegerAttr(dim));
+}
+
+Value GraphBuilder::broadcast(Value x, Shape shape, Shape dims) {
+  return BroadcastOp::create(builder, loc(), tensor(shape, elementOf(x)), x,
+                             dims);
+}
+
+Value GraphBuilder::slice(Value x, Shape offsets, Shape sizes) {
+  return SliceOp::create(builder, loc(), tensor(sizes, elementOf(x)), x,
+                         offsets);
+}
+
+Value GraphBuilder::reshape(Value x, Shape shape) {
+  return ReshapeOp::create(builder, loc(), tensor(shape, elementOf(x)), x);
+}

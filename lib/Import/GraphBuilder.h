@@ -1,0 +1,130 @@
+//===- GraphBuilder.h - Building a model's graph ----------------*- C++ -*-===//
+//
+// What families of models are built from: parameters that are views of stored
+// tensors, and operations on whole tensors with inferred result types. Every
+// operation carries the current scope ("encoder.layer.0.attention") as the
+// name of its location, which reports and messages show.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_LIB_IMPORT_GRAPHBUILDER_H
+#define TPC_LIB_IMPORT_GRAPHBUILDER_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "tpc/Dialect/Tpc/Tpc.h"
+
+namespace tpcrt {
+class WeightSource;
+}
+
+namespace tpc {
+
+class GraphBuilder {
+public:
+  using Shape = llvm::ArrayRef<int64_t>;
+
+  /// Parameters are computed in `element`; with `weights`, stored tensors are
+  /// checked to exist with the expected shape.
+  GraphBuilder(mlir::ModuleOp module, mlir::Location location,
+               mlir::Type element, const tpcrt::WeightSource *weights);
+
+  //===--------------------------------------------------------------------===//
+  // The entry
+  //===--------------------------------------------------------------------===//
+
+  struct Input {
+    std::string name;
+    mlir::RankedTensorType type;
+  };
+  /// Starts the entry function; returns its arguments.
+  llvm::SmallVector<mlir::Value> begin(llvm::StringRef entry,
+                                       llvm::ArrayRef<Input> inputs);
+  /// Ends it with named results.
+  void end(llvm::ArrayRef<std::pair<std::string, mlir::Value>> results);
+  /// Whether an error was emitted (a stored tensor that does not fit).
+  bool failed() const { return hasFailed; }
+
+  /// Everything built while it lives is named `name`.
+  class Scope {
+  public:
+    Scope(GraphBuilder &builder, llvm::StringRef name);
+    ~Scope();
+
+  private:
+    GraphBuilder &builder;
+    std::string outer;
+  };
+
+  //===--------------------------------------------------------------------===//
+  // Parameters. `stored` is the name in the files; reading it again gives the
+  // same parameter.
+  //===--------------------------------------------------------------------===//
+
+  /// The stored tensor as it is.
+  mlir::Value parameter(llvm::StringRef stored, Shape shape);
+  /// The first `shape[0]` rows of a stored table of `rows` rows.
+  mlir::Value firstRows(llvm::StringRef stored, int64_t rows, Shape shape);
+  /// A stored [out, in] matrix as [in..., out...]: in and out may be several
+  /// dimensions (heads), whose products are the stored sizes.
+  mlir::Value weight(llvm::StringRef stored, Shape in, Shape out);
+  /// A stored vector as several dimensions.
+  mlir::Value vector(llvm::StringRef stored, Shape shape);
+
+  //===--------------------------------------------------------------------===//
+  // Operations
+  //===--------------------------------------------------------------------===//
+
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value tanh(mlir::Value x);
+  mlir::Value gelu(mlir::Value x, GeluForm form);
+  mlir::Value relu(mlir::Value x);
+  mlir::Value layerNorm(mlir::Value x, mlir::Value weight, mlir::Value bias,
+                        double epsilon);
+  /// Contraction by an equation, plus `bias` along the result's last
+  /// dimensions.
+  mlir::Value linear(mlir::Value x, mlir::Value weight, mlir::Value bias,
+                     llvm::StringRef equation);
+  mlir::Value matmul(mlir::Value x, mlir::Value y, llvm::StringRef equation);
+  mlir::Value embedding(mlir::Value table, mlir::Value tokens);
+  mlir::Value attention(mlir::Value query, mlir::Value key, mlir::Value value,
+                        mlir::Value bias, double scale);
+  mlir::Value convert(mlir::Value x, mlir::Type element);
+  mlir::Value constant(double value, Shape shape, mlir::Type element);
+  mlir::Value compare(Predicate predicate, mlir::Value x, mlir::Value y);
+  mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
+  mlir::Value iota(Shape shape, int64_t dim, mlir::Type element);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  /// Dimension i of x becomes dimension dims[i] of `shape`.
+  mlir::Value broadcast(mlir::Value x, Shape shape, Shape dims);
+  mlir::Value slice(mlir::Value x, Shape offsets, Shape sizes);
+  mlir::Value reshape(mlir::Value x, Shape shape);
+
+  mlir::Type element() const { return elementType; }
+  mlir::OpBuilder &raw() { return builder; }
+  static Shape shapeOf(mlir::Value value);
+  static mlir::Type elementOf(mlir::Value value);
+
+private:
+  mlir::Location loc();
+  mlir::Value declare(llvm::StringRef symbol, llvm::StringRef stored,
+                      Shape storedShape, Shape shape,
+                      llvm::ArrayRef<ViewStepAttr> view);
+  bool checkStored(llvm::StringRef stored, Shape shape);
+  mlir::RankedTensorType tensor(Shape shape, mlir::Type element);
+  llvm::SmallVector<int64_t> contractedShape(mlir::Value x, mlir::Value y,
+                                             llvm::StringRef equation);
+
+  mlir::ModuleOp module;
+  mlir::Location location;
+  mlir::Type elementType;
+  const tpcrt::WeightSource *weights;
+  mlir::OpBuilder builder;
+  mlir::func::FuncOp function;
+  std::string scope;
+  bool hasFailed = false;
+};
+
+} // namespace tpc
+
+#endif // TPC_LIB_IMPORT_GRAPHBUILDER_H

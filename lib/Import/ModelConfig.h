@@ -1,0 +1,51 @@
+//===- ModelConfig.h - Reading config.json ----------------------*- C++ -*-===//
+
+#ifndef TPC_LIB_IMPORT_MODELCONFIG_H
+#define TPC_LIB_IMPORT_MODELCONFIG_H
+
+#include "mlir/IR/Location.h"
+#include "mlir/Support/LLVM.h"
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace tpc {
+
+/// The values of a config.json. Getters emit an error that names the key, what
+/// was expected and what was found.
+class ModelConfig {
+public:
+  /// Reads DIRECTORY/config.json; emits an error if that fails.
+  static mlir::FailureOr<ModelConfig> read(mlir::MLIRContext *context,
+                                           llvm::StringRef directory);
+  ModelConfig(ModelConfig &&);
+  ModelConfig &operator=(ModelConfig &&);
+  ~ModelConfig();
+
+  /// Null and absent are the same: not there.
+  bool has(llvm::StringRef key) const;
+  mlir::FailureOr<int64_t> integer(llvm::StringRef key,
+                                   std::optional<int64_t> fallback = {}) const;
+  /// An integer of at least 1.
+  mlir::FailureOr<int64_t> size(llvm::StringRef key,
+                                std::optional<int64_t> fallback = {}) const;
+  mlir::FailureOr<double> number(llvm::StringRef key,
+                                 std::optional<double> fallback = {}) const;
+  mlir::FailureOr<bool> flag(llvm::StringRef key, bool fallback) const;
+  mlir::FailureOr<std::string>
+  text(llvm::StringRef key, std::optional<std::string> fallback = {}) const;
+  /// The first element of a list of strings.
+  mlir::FailureOr<std::string> firstText(llvm::StringRef key) const;
+
+  mlir::Location location() const;
+  mlir::InFlightDiagnostic error() const;
+
+private:
+  struct Document;
+  explicit ModelConfig(std::unique_ptr<Document> document);
+  std::unique_ptr<Document> document;
+};
+
+} // namespace tpc
+
+#endif // TPC_LIB_IMPORT_MODELCONFIG_H

@@ -1,0 +1,72 @@
+//===- Compiler.cpp - From a module to an artifact ------------------------===//
+
+#include "tpc/Pipeline/Compiler.h"
+#include "mlir/Transforms/Passes.h"
+#include "tpc/Codegen/Passes.h"
+#include "tpc/Dialect/Tpc/Tpc.h"
+#include "tpc/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace tpc;
+
+LogicalResult tpc::setMesh(ModuleOp module, StringRef text,
+                           std::string &error) {
+  SmallVector<StringAttr> names;
+  SmallVector<int64_t> sizes;
+  SmallVector<StringRef> parts;
+  text.split(parts, ',');
+  for (StringRef part : parts) {
+    auto [name, size] = part.trim().split('=');
+    int64_t value;
+    if (name.empty() || size.getAsInteger(10, value)) {
+      error = "mesh: expected a list of axes like \"dp=2,tp=4\", found \"" +
+              text.str() + "\"";
+      return failure();
+    }
+    names.push_back(StringAttr::get(module.getContext(), name));
+    sizes.push_back(value);
+  }
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &d) {
+    error = d.str() + "; found \"" + text.str() + "\"";
+    return success();
+  });
+  auto mesh = MeshAttr::getChecked(
+      [&]() { return emitError(module.getLoc()); }, module.getContext(),
+      ArrayRef<StringAttr>(names), ArrayRef<int64_t>(sizes));
+  if (!mesh)
+    return failure();
+  StringRef symbol = "mesh";
+  for (auto old : llvm::make_early_inc_range(module.getOps<MeshOp>())) {
+    old.setMeshAttr(mesh);
+    return success();
+  }
+  OpBuilder builder(module.getBodyRegion());
+  MeshOp::create(builder, module.getLoc(), symbol, mesh);
+  return success();
+}
+
+void tpc::buildAssignPhase(OpPassManager &pm, StringRef mode) {
+  AssignShardingPassOptions options;
+  options.mode = mode.str();
+  pm.addPass(createAssignShardingPass(options));
+  pm.addPass(createExpandSynchronizedPass());
+  pm.addPass(createVerifyAssignedPass());
+}
+
+void tpc::buildPartitionPhase(OpPassManager &pm) {
+  pm.addPass(createPartitionPass());
+}
+
+void tpc::buildVerifyPhase(OpPassManager &pm) {
+  pm.addPass(createVerifyPartitionPass());
+}
+
+void tpc::buildPlanPhase(OpPassManager &pm) { buildCodegenPipeline(pm); }
+
+LogicalResult
+tpc::runPhase(ModuleOp module,
+              llvm::function_ref<void(OpPassManager &)> build) {
+  PassManager pm(module.getContext());
+  build(pm);
+  return pm.run(module);
+}

@@ -1,0 +1,249 @@
+//===- Report.cpp - What a compile and its runs amount to -----------------===//
+
+#include "tpc/Pipeline/Report.h"
+#include "tpc/Sharding/CommunicationCost.h"
+#include "tpc/Sharding/Explanation.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace tpc;
+
+//===----------------------------------------------------------------------===//
+// Collecting
+//===----------------------------------------------------------------------===//
+
+static std::string shapeText(ArrayRef<int64_t> shape) {
+  if (shape.empty())
+    return "scalar";
+  return llvm::join(llvm::map_range(
+                        shape, [](int64_t n) { return std::to_string(n); }),
+                    "x");
+}
+
+static std::string locationText(Location location) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (auto name = location->findInstanceOf<NameLoc>())
+    return name.getName().str();
+  if (auto file = location->findInstanceOf<FileLineColLoc>())
+    os << file.getFilename().getValue() << ':' << file.getLine();
+  return text;
+}
+
+static void summarizeParameters(ModuleOp module, const Mesh &mesh,
+                                Report &report) {
+  std::map<std::pair<std::string, void const *>, size_t> known;
+  for (auto parameter : module.getOps<ParameterOp>()) {
+    RankedTensorType type = parameter.getTensorType();
+    std::string pattern = layerPattern(parameter.getSymName());
+    auto [it, fresh] = known.try_emplace({pattern, type.getAsOpaquePointer()},
+                                         report.parameters.size());
+    if (fresh)
+      report.parameters.emplace_back();
+    ParameterSummary &summary = report.parameters[it->second];
+    ++summary.count;
+    summary.pattern = pattern;
+    summary.shape = shapeText(type.getShape());
+    summary.local = shapeText(localType(type, mesh).getShape());
+    summary.sharding = describeSharding(getSharding(type).getValue());
+  }
+}
+
+/// One collective, or nothing for other operations.
+static std::optional<CollectiveSummary> summarize(Operation *op,
+                                                  const Mesh &mesh) {
+  CollectiveSummary summary;
+  CollectiveKind kind;
+  if (isa<spmd::AllReduceOp>(op))
+    kind = CollectiveKind::AllReduce;
+  else if (isa<spmd::AllGatherOp>(op))
+    kind = CollectiveKind::AllGather;
+  else if (isa<spmd::ReduceScatterOp>(op))
+    kind = CollectiveKind::ReduceScatter;
+  else if (isa<spmd::AllToAllOp>(op))
+    kind = CollectiveKind::AllToAll;
+  else if (isa<spmd::PermuteOp>(op))
+    kind = CollectiveKind::Permute;
+  else
+    return std::nullopt;
+  summary.kind = op->getName().stripDialect().str();
+  if (auto reduction = op->getAttrOfType<ReductionAttr>("reduction"))
+    summary.reduction = stringifyReduction(reduction.getValue()).str();
+  auto axes = op->getAttrOfType<AxesAttr>("axes").getAxes();
+  summary.axes = llvm::join(
+      llvm::map_range(axes, [](const AxisRef &a) { return a.name.str(); }), ",");
+  summary.bytes = std::max(
+      tensorBytes(cast<RankedTensorType>(op->getOperand(0).getType())),
+      tensorBytes(cast<RankedTensorType>(op->getResult(0).getType())));
+  summary.sent = sentBytes(kind, summary.bytes, mesh.size(axes));
+  if (auto origin = op->getAttrOfType<OriginAttr>("origin"))
+    summary.origin = layerPattern(explainOrigin(origin));
+  summary.location = locationText(op->getLoc());
+  summary.count = 1;
+  return summary;
+}
+
+void tpc::summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
+                           Report &report) {
+  for (auto [name, size] : llvm::zip_equal(mesh.names, mesh.sizes))
+    report.mesh.push_back({name.str(), size});
+  summarizeParameters(program->getParentOfType<ModuleOp>(), mesh, report);
+  program.walk([&](Operation *op) {
+    std::optional<CollectiveSummary> summary = summarize(op, mesh);
+    if (!summary)
+      return;
+    for (CollectiveSummary &known : report.collectives)
+      if (known.kind == summary->kind && known.reduction == summary->reduction &&
+          known.axes == summary->axes && known.bytes == summary->bytes &&
+          known.origin == summary->origin) {
+        ++known.count;
+        return;
+      }
+    report.collectives.push_back(std::move(*summary));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// JSON
+//===----------------------------------------------------------------------===//
+
+std::string tpc::toJson(const Report &report) {
+  using llvm::json::Array;
+  using llvm::json::Object;
+  Object mesh;
+  for (const auto &[name, size] : report.mesh)
+    mesh[name] = size;
+  Array parameters;
+  for (const ParameterSummary &p : report.parameters)
+    parameters.push_back(Object{{"pattern", p.pattern},
+                                {"shape", p.shape},
+                                {"local", p.local},
+                                {"sharding", p.sharding},
+                                {"count", p.count}});
+  Array collectives;
+  for (const CollectiveSummary &c : report.collectives)
+    collectives.push_back(Object{{"kind", c.kind},
+                                 {"reduction", c.reduction},
+                                 {"axes", c.axes},
+                                 {"bytes", c.bytes},
+                                 {"sent", c.sent},
+                                 {"count", c.count},
+                                 {"origin", c.origin},
+                                 {"location", c.location}});
+  Object seconds;
+  for (const auto &[phase, value] : report.seconds)
+    seconds[phase] = value;
+  Object root{
+      {"version", 1},
+      {"mesh", std::move(mesh)},
+      {"mode", report.mode},
+      {"parameters", std::move(parameters)},
+      {"collectives", std::move(collectives)},
+      {"memory", Object{{"weights", report.memory.weights},
+                        {"states", report.memory.states},
+                        {"activations", report.memory.activations},
+                        {"communication", report.memory.communication},
+                        {"peak", report.memory.peak},
+                        {"unsharded_peak", report.memory.unshardedPeak}}},
+      {"kernels", report.kernels},
+      {"seconds", std::move(seconds)},
+      {"runs_ms", Array(report.runsMs)}};
+  if (report.check)
+    root["check"] = Object{{"max_abs_diff", report.check->maxAbsDiff},
+                           {"max_abs_value", report.check->maxAbsValue},
+                           {"ok", report.check->ok}};
+  if (!report.runtimeJson.empty()) {
+    llvm::Expected<llvm::json::Value> runtime =
+        llvm::json::parse(report.runtimeJson);
+    if (runtime)
+      root["runtime"] = std::move(*runtime);
+    else
+      llvm::consumeError(runtime.takeError());
+  }
+  return llvm::formatv("{0:2}\n", llvm::json::Value(std::move(root))).str();
+}
+
+//===----------------------------------------------------------------------===//
+// Text
+//===----------------------------------------------------------------------===//
+
+static std::string bytesText(int64_t bytes) {
+  if (bytes >= int64_t(10) << 30)
+    return llvm::formatv("{0:f1} GiB", double(bytes) / (int64_t(1) << 30));
+  if (bytes >= 10 << 20)
+    return llvm::formatv("{0:f1} MiB", double(bytes) / (1 << 20));
+  if (bytes >= 10 << 10)
+    return llvm::formatv("{0:f1} KiB", double(bytes) / (1 << 10));
+  return llvm::formatv("{0} B", bytes);
+}
+
+static void printParameters(llvm::raw_ostream &os, const Report &report) {
+  os << "Parameters: how each is held\n";
+  for (const ParameterSummary &p : report.parameters) {
+    if (p.sharding == "replicated")
+      continue;
+    os << llvm::formatv("  {0,3}x {1,-52} {2,14} -> {3,-14} {4}\n", p.count,
+                        p.pattern, p.shape, p.local, p.sharding);
+  }
+  int64_t replicated = 0;
+  for (const ParameterSummary &p : report.parameters)
+    replicated += p.sharding == "replicated" ? p.count : 0;
+  if (replicated)
+    os << llvm::formatv("  {0,3}x replicated on every device: ", replicated);
+  bool first = true;
+  for (const ParameterSummary &p : report.parameters)
+    if (p.sharding == "replicated") {
+      os << (first ? "" : ", ") << p.pattern;
+      first = false;
+    }
+  if (replicated)
+    os << "\n";
+}
+
+static void printCollectives(llvm::raw_ostream &os, const Report &report) {
+  int64_t count = 0, sent = 0;
+  for (const CollectiveSummary &c : report.collectives) {
+    count += c.count;
+    sent += c.count * c.sent;
+  }
+  os << llvm::formatv("Communication: {0} collectives, {1} sent per device and "
+                      "run\n",
+                      count, bytesText(sent));
+  for (const CollectiveSummary &c : report.collectives) {
+    os << llvm::formatv("  {0,3}x {1} over {2}, {3} each\n", c.count,
+                        c.kind + (c.reduction.empty() ? "" : " " + c.reduction),
+                        c.axes, bytesText(c.bytes));
+    if (!c.origin.empty())
+      os << "       because " << c.origin << "\n";
+  }
+}
+
+static void printMemory(llvm::raw_ostream &os, const Report &report) {
+  const MemorySummary &m = report.memory;
+  os << llvm::formatv(
+      "Memory per device: {0} (weights {1}, activations {2}, communication "
+      "{3}{4}); on one device: {5}\n",
+      bytesText(m.peak), bytesText(m.weights), bytesText(m.activations),
+      bytesText(m.communication),
+      m.states ? ", states " + bytesText(m.states) : "",
+      bytesText(m.unshardedPeak));
+}
+
+std::string tpc::planText(const Report &report) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << "Plan for mesh ";
+  llvm::interleaveComma(report.mesh, os, [&](const auto &axis) {
+    os << axis.first << "=" << axis.second;
+  });
+  os << ", mode " << report.mode << "\n";
+  printParameters(os, report);
+  printCollectives(os, report);
+  if (report.memory.peak)
+    printMemory(os, report);
+  if (report.kernels)
+    os << "Kernels: " << report.kernels << " generated\n";
+  return text;
+}

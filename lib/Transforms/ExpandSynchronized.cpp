@@ -1,0 +1,120 @@
+//===- ExpandSynchronized.cpp - Composites that communicate inside --------===//
+//
+// softmax of tensor<8x64> split along its last dimension becomes
+//
+//   %m = tpc.reduce max %x dims [1]      partial: max {"tp"}
+//   %r = tpc.reshard %m                  all_reduce max
+//   ...
+//
+// The decomposition is put into a function of its own whose arguments and
+// results are pinned to what the composite had, assigned by propagation, and
+// inlined.
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/IR/IRMapping.h"
+#include "tpc/Transforms/Passes.h"
+
+namespace tpc {
+#define GEN_PASS_DEF_EXPANDSYNCHRONIZEDPASS
+#include "tpc/Transforms/Passes.h.inc"
+} // namespace tpc
+
+using namespace mlir;
+using namespace tpc;
+
+static OpShardings shardingsOf(Operation *op) {
+  OpShardings shardings;
+  for (Type type : op->getOperandTypes())
+    shardings.operands.push_back(getSharding(type).getValue());
+  for (Type type : op->getResultTypes())
+    shardings.results.push_back(getSharding(type).getValue());
+  return shardings;
+}
+
+static SmallVector<Type> stripped(TypeRange types) {
+  return llvm::map_to_vector(types, [](Type type) -> Type {
+    return withSharding(cast<RankedTensorType>(type), ShardingAttr());
+  });
+}
+
+/// A module with the decomposition of `op` as its only function, pinned.
+static OwningOpRef<ModuleOp> pinnedDecomposition(DecomposableOpInterface op,
+                                                 const OpShardings &shardings,
+                                                 MeshOp mesh) {
+  OpBuilder builder(op->getContext());
+  OwningOpRef<ModuleOp> module = ModuleOp::create(op->getLoc());
+  builder.setInsertionPointToStart(module->getBody());
+  builder.clone(*mesh);
+  auto function = func::FuncOp::create(
+      builder, op->getLoc(), "body",
+      builder.getFunctionType(stripped(op->getOperandTypes()),
+                              stripped(op->getResultTypes())));
+  Block *block = function.addEntryBlock();
+  builder.setInsertionPointToStart(block);
+  SmallVector<Value> results = op.decompose(builder, block->getArguments());
+  func::ReturnOp::create(builder, op->getLoc(), results);
+  auto attr = [&](const Sharding &sharding) {
+    return ShardingAttr::get(op->getContext(), sharding);
+  };
+  for (auto [i, sharding] : llvm::enumerate(shardings.operands))
+    function.setArgAttr(i, kShardingAttrName, attr(sharding));
+  for (auto [i, sharding] : llvm::enumerate(shardings.results))
+    function.setResultAttr(i, kShardingAttrName, attr(sharding));
+  return module;
+}
+
+static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
+                            MeshOp meshOp) {
+  OpShardings shardings = shardingsOf(op);
+  auto partial = [](const Sharding &sharding) { return sharding.isPartial(); };
+  if (llvm::any_of(shardings.operands, partial) ||
+      llvm::any_of(shardings.results, partial))
+    return op->emitOpError("is split along a synchronized dimension and partial "
+                           "at once, which cannot be expanded");
+  OwningOpRef<ModuleOp> body = pinnedDecomposition(op, shardings, meshOp);
+  FailureOr<Assignment> assignment =
+      createPropagationAssigner()->assign(*body, mesh);
+  if (failed(assignment))
+    return failure();
+  applyAssignment(*body, *assignment, mesh);
+
+  auto function = *body->getOps<func::FuncOp>().begin();
+  OpBuilder builder(op);
+  IRMapping mapping;
+  mapping.map(function.getArguments(), op->getOperands());
+  for (Operation &inner : function.getBody().front().without_terminator())
+    builder.clone(inner, mapping);
+  Operation *ret = function.getBody().front().getTerminator();
+  for (auto [result, value] :
+       llvm::zip_equal(op->getResults(), ret->getOperands())) {
+    Value replacement = mapping.lookupOrDefault(value);
+    result.replaceAllUsesWith(replacement);
+  }
+  op->erase();
+  return success();
+}
+
+namespace {
+struct ExpandSynchronized
+    : public tpc::impl::ExpandSynchronizedPassBase<ExpandSynchronized> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    FailureOr<Mesh> mesh = lookupMesh(module);
+    if (failed(mesh))
+      return signalPassFailure();
+    MeshOp meshOp = *module.getOps<MeshOp>().begin();
+    SmallVector<DecomposableOpInterface> composites;
+    for (auto function : module.getOps<func::FuncOp>())
+      function.walk([&](DecomposableOpInterface op) {
+        RuledOp ruled = RuledOp::of(op);
+        auto strategy = matchStrategy(ruled, shardingsOf(op), *mesh);
+        if (strategy && splits(ruled.rule, *strategy, FactorKind::Synchronized))
+          composites.push_back(op);
+      });
+    for (DecomposableOpInterface op : composites)
+      if (failed(expand(op, *mesh, meshOp)))
+        return signalPassFailure();
+  }
+};
+} // namespace

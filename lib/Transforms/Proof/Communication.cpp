@@ -1,0 +1,347 @@
+//===- Communication.cpp - What collectives make of claims ----------------===//
+
+#include "Communication.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace tpc;
+using namespace tpc::proof;
+
+namespace {
+
+class Mover {
+public:
+  Mover(const Claim &operand, RankedTensorType whole, const Mesh &mesh,
+        std::string &problem)
+      : claim(operand), whole(whole), mesh(mesh), problem(problem) {}
+
+  Claims run(Operation *op) {
+    if (claim.kind != Claim::Block)
+      return fail("the operand is not a block of a whole value");
+    return llvm::TypeSwitch<Operation *, Claims>(op)
+        .Case([&](spmd::AllReduceOp op) {
+          if (!reduce(op.getAxes().getAxes(), op.getReduction()))
+            return Claims();
+          // Reducing zeros gives zeros; other padding is not followed.
+          for (auto &fill : claim.fill)
+            if (fill != 0.0 || op.getReduction() != Reduction::Sum)
+              fill = std::nullopt;
+          return done();
+        })
+        .Case([&](spmd::ReduceScatterOp op) {
+          claim.fill.clear();
+          return reduce(op.getAxes().getAxes(), op.getReduction()) &&
+                         split(op.getDim(), op.getAxes().getAxes())
+                     ? done()
+                     : Claims();
+        })
+        .Case([&](spmd::AllGatherOp op) {
+          return gather(op.getDim(), op.getAxes().getAxes()) ? done()
+                                                             : Claims();
+        })
+        .Case([&](spmd::AllToAllOp op) {
+          claim.fill.clear();
+          ArrayRef<AxisRef> axes = op.getAxes().getAxes();
+          return gather(op.getConcatDim(), axes) && split(op.getSplitDim(), axes)
+                     ? done()
+                     : Claims();
+        })
+        .Case([&](spmd::SliceOp op) {
+          if (!split(op.getDim(), op.getAxes().getAxes()))
+            return Claims();
+          if (!claim.fill.empty())
+            claim.fill[op.getDim()] = std::nullopt;
+          return done();
+        })
+        .Case([&](spmd::ToPartialOp op) { return toPartial(op); })
+        .Case([&](spmd::MaskOp op) { return mask(op); })
+        .Case([&](spmd::PermuteOp op) { return permute(op); })
+        .Default([&](Operation *) {
+          return fail("the operation is not known to the proof");
+        });
+  }
+
+private:
+  Claims fail(const Twine &reason) {
+    problem = reason.str();
+    return {};
+  }
+
+  Claims done() {
+    claim.sharding = canonical(claim.sharding, whole.getShape(), mesh);
+    return {claim};
+  }
+
+  /// The axes in the finest parts that the operand's sharding mentions, so
+  /// that an axis and its parts can be compared.
+  AxisList parts(const AxisRef &axis) const {
+    int64_t begin = axis.pre;
+    int64_t end = axis.isWhole() ? mesh.size(axis) : axis.pre * axis.size;
+    SmallVector<int64_t> points{begin, end};
+    auto add = [&](const AxisRef &other) {
+      if (other.name != axis.name || other.isWhole())
+        return;
+      for (int64_t point : {other.pre, other.pre * other.size})
+        if (point > begin && point < end)
+          points.push_back(point);
+    };
+    for (const AxisList &axes : claim.sharding.dims)
+      llvm::for_each(axes, add);
+    for (const PartialAxis &p : claim.sharding.partial)
+      add(p.axis);
+    llvm::sort(points);
+    points.erase(llvm::unique(points), points.end());
+    AxisList result;
+    for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front()))
+      result.push_back(mesh.canonical({axis.name, from, to / from}));
+    return result;
+  }
+
+  /// A partial axis of the operand, in the parts of the axes being reduced.
+  bool reduce(ArrayRef<AxisRef> axes, Reduction reduction) {
+    for (const AxisRef &axis : axes)
+      splitPartial(axis);
+    for (const AxisRef &axis : axes)
+      for (const AxisRef &part : parts(axis)) {
+        if (claim.sharding.partialOver(part) != reduction) {
+          fail("the operand is not partial (" + stringifyReduction(reduction) +
+               ") over " + axis.name.getValue());
+          return false;
+        }
+        llvm::erase_if(claim.sharding.partial, [&](const PartialAxis &p) {
+          return p.axis == part;
+        });
+      }
+    return true;
+  }
+
+  /// Cuts partial axes where `axis` begins and ends.
+  void splitPartial(const AxisRef &axis) {
+    SmallVector<PartialAxis, 1> cut;
+    for (const PartialAxis &p : claim.sharding.partial) {
+      if (!p.axis.overlaps(axis) || axis.isWhole()) {
+        cut.push_back(p);
+        continue;
+      }
+      int64_t begin = p.axis.pre;
+      int64_t end =
+          p.axis.isWhole() ? mesh.size(p.axis) : p.axis.pre * p.axis.size;
+      SmallVector<int64_t> points{begin, end};
+      for (int64_t point : {axis.pre, axis.pre * axis.size})
+        if (point > begin && point < end)
+          points.push_back(point);
+      llvm::sort(points);
+      for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front()))
+        cut.push_back(
+            {mesh.canonical({p.axis.name, from, to / from}), p.reduction});
+    }
+    llvm::sort(cut);
+    claim.sharding.partial = std::move(cut);
+  }
+
+  bool isFree(const AxisRef &axis) {
+    auto overlaps = [&](const AxisRef &o) { return o.overlaps(axis); };
+    for (const AxisList &axes : claim.sharding.dims)
+      if (llvm::any_of(axes, overlaps)) {
+        fail("the operand is already split over " + axis.name.getValue());
+        return false;
+      }
+    for (const PartialAxis &p : claim.sharding.partial)
+      if (overlaps(p.axis)) {
+        fail("the operand is partial over " + axis.name.getValue());
+        return false;
+      }
+    return true;
+  }
+
+  /// Cuts each device's block along `dim` and keeps its own part.
+  bool split(unsigned dim, ArrayRef<AxisRef> axes) {
+    AxisList &cut = claim.sharding.dims[dim];
+    int64_t block = blockSize(whole.getDimSize(dim), cut, mesh);
+    if (axes.size() > 1 && block % mesh.size(axes) != 0) {
+      fail("cutting unevenly by several axes at once is not cutting by one "
+           "after the other");
+      return false;
+    }
+    for (const AxisRef &axis : axes) {
+      if (!isFree(axis))
+        return false;
+      claim.sharding.dims[dim].push_back(axis);
+    }
+    return true;
+  }
+
+  /// The blocks along the minor-most axes of `dim` become one.
+  bool gather(unsigned dim, ArrayRef<AxisRef> axes) {
+    AxisList cut, wanted;
+    for (const AxisRef &axis : claim.sharding.dims[dim])
+      cut.append(refine(axis, axes));
+    for (const AxisRef &axis : axes)
+      wanted.append(parts(axis));
+    if (wanted.size() > cut.size() ||
+        ArrayRef<AxisRef>(cut).take_back(wanted.size()) !=
+            ArrayRef<AxisRef>(wanted)) {
+      fail("the gathered axes are not the minor-most of dimension " +
+           Twine(dim));
+      return false;
+    }
+    // Taking an axis apart, or several at once, is right only for even cuts.
+    AxisList kept(ArrayRef<AxisRef>(cut).drop_back(wanted.size()));
+    int64_t block = blockSize(whole.getDimSize(dim), kept, mesh);
+    bool apart = cut.size() != claim.sharding.dims[dim].size();
+    if ((axes.size() > 1 && block % mesh.size(axes) != 0) ||
+        (apart && whole.getDimSize(dim) % mesh.size(cut) != 0)) {
+      fail("uneven blocks along several axes do not stand in a row");
+      return false;
+    }
+    claim.sharding.dims[dim] = std::move(kept);
+    return true;
+  }
+
+  /// `axis` cut where one of `others` begins or ends.
+  AxisList refine(const AxisRef &axis, ArrayRef<AxisRef> others) {
+    int64_t begin = axis.pre;
+    int64_t end = axis.isWhole() ? mesh.size(axis) : axis.pre * axis.size;
+    SmallVector<int64_t> points{begin, end};
+    for (const AxisRef &other : others)
+      if (other.name == axis.name && !other.isWhole())
+        for (int64_t point : {other.pre, other.pre * other.size})
+          if (point > begin && point < end)
+            points.push_back(point);
+    llvm::sort(points);
+    points.erase(llvm::unique(points), points.end());
+    AxisList result;
+    for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front()))
+      result.push_back(mesh.canonical({axis.name, from, to / from}));
+    return result;
+  }
+
+  Claims toPartial(spmd::ToPartialOp op) {
+    for (const AxisRef &axis : op.getAxes().getAxes()) {
+      if (!isFree(axis))
+        return {};
+      claim.sharding.addPartial(axis, op.getReduction());
+    }
+    for (auto &fill : claim.fill)
+      if (fill != 0.0 || op.getReduction() != Reduction::Sum)
+        fill = std::nullopt;
+    return done();
+  }
+
+  Claims mask(spmd::MaskOp op) {
+    auto type = cast<RankedTensorType>(op.getWhole());
+    const Sharding &sharding = getSharding(type).getValue();
+    Sharding layout = claim.sharding;
+    layout.partial.clear();
+    Sharding named = sharding;
+    named.partial.clear();
+    if (type.getShape() != whole.getShape() ||
+        !sameLayout(named, layout, whole.getShape(), mesh))
+      return fail("the mask is for another block than the operand's");
+    claim.fill.resize(whole.getRank());
+    for (int64_t dim : op.getDims())
+      claim.fill[dim] = op.getValue().convertToDouble();
+    // What another dimension's padding holds is overwritten where both pad.
+    for (auto [dim, fill] : llvm::enumerate(claim.fill))
+      if (fill && *fill != op.getValue().convertToDouble())
+        fill = std::nullopt;
+    return done();
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Permutation: compare the blocks of every device
+  //===--------------------------------------------------------------------===//
+
+  Claims permute(spmd::PermuteOp op) {
+    Claims claims;
+    ArrayRef<AxisRef> axes = op.getAxes().getAxes();
+    SmallVector<int64_t> source(mesh.numDevices());
+    for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+      auto members = mesh.group(device, axes);
+      source[device] =
+          members[op.getSources()[mesh.coordinate(device, axes)]];
+    }
+    for (Sharding &candidate : rearrangements(axes))
+      if (holdsSourceBlocks(candidate, source)) {
+        Claim moved = claim;
+        moved.sharding =
+            canonical(std::move(candidate), whole.getShape(), mesh);
+        addClaim(claims, std::move(moved));
+      }
+    if (claims.empty())
+      fail("no sharding has the blocks that the permutation brings");
+    return claims;
+  }
+
+  /// The shardings that use the permuted axes in each other's places.
+  std::vector<Sharding> rearrangements(ArrayRef<AxisRef> axes) {
+    // In parts, so that a part of a merged axis can move.
+    Sharding base = claim.sharding;
+    for (AxisList &cut : base.dims) {
+      AxisList refined;
+      for (const AxisRef &axis : cut)
+        refined.append(refine(axis, axes));
+      cut = std::move(refined);
+    }
+    SmallVector<AxisRef> order(axes);
+    llvm::sort(order);
+    SmallVector<AxisRef> permuted = order;
+    std::vector<Sharding> found;
+    do {
+      Sharding candidate = base;
+      auto rename = [&](AxisRef &axis) {
+        auto it = llvm::find(order, axis);
+        if (it != order.end())
+          axis = permuted[it - order.begin()];
+      };
+      for (AxisList &cut : candidate.dims)
+        llvm::for_each(cut, rename);
+      for (PartialAxis &p : candidate.partial)
+        rename(p.axis);
+      llvm::sort(candidate.partial);
+      found.push_back(std::move(candidate));
+    } while (std::next_permutation(permuted.begin(), permuted.end()));
+    return found;
+  }
+
+  bool holdsSourceBlocks(const Sharding &candidate, ArrayRef<int64_t> source) {
+    if (localShape(whole.getShape(), candidate, mesh) !=
+        localShape(whole.getShape(), claim.sharding, mesh))
+      return false;
+    AxisList before, after;
+    for (const PartialAxis &p : claim.sharding.partial)
+      before.push_back(p.axis);
+    for (const PartialAxis &p : candidate.partial)
+      after.push_back(p.axis);
+    // Every group of contributions must be one whole set of old ones.
+    std::map<int64_t, llvm::SmallDenseSet<int64_t>> contributions;
+    for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+      for (auto [dim, n] : llvm::enumerate(whole.getShape())) {
+        DimBlock held = blockOf(n, claim.sharding.dims[dim], mesh, source[device]);
+        DimBlock needed = blockOf(n, candidate.dims[dim], mesh, device);
+        if (held.valid != needed.valid ||
+            (held.valid && held.start != needed.start))
+          return false;
+      }
+      contributions[mesh.group(device, after).front()].insert(
+          mesh.coordinate(source[device], before));
+    }
+    return llvm::all_of(contributions, [&](const auto &group) {
+      return static_cast<int64_t>(group.second.size()) == mesh.size(before);
+    });
+  }
+
+  Claim claim;
+  RankedTensorType whole;
+  const Mesh &mesh;
+  std::string &problem;
+};
+
+} // namespace
+
+Claims proof::concludeCommunication(Operation *op, const Claim &operand,
+                                    RankedTensorType whole, const Mesh &mesh,
+                                    std::string &problem) {
+  return Mover(operand, whole, mesh, problem).run(op);
+}

@@ -1,0 +1,227 @@
+// Checks a program's ports and steps: that every buffer lies inside its memory
+// and is large enough for what the step does with it.
+#include "artifact/Checks.h"
+#include "support/Fail.h"
+#include "support/SizeMath.h"
+
+#include <set>
+
+using namespace tpcrt;
+
+namespace {
+
+class ProgramChecker {
+public:
+  ProgramChecker(const Module &module, const Program &program)
+      : module(module), program(program) {}
+
+  Result<void> check() const;
+
+private:
+  /// `elementSize` also is the alignment that the step needs.
+  Result<void> checkRef(std::string_view role, const BufferRef &ref,
+                        bool written, uint64_t elementSize = 1) const;
+  Result<void> checkPorts(std::string_view what,
+                          const std::vector<Port> &ports) const;
+  Result<void> check(const KernelStep &step) const;
+  Result<void> check(const MatmulStep &step) const;
+  Result<void> check(const CollectiveStep &step) const;
+
+  const Module &module;
+  const Program &program;
+};
+
+Result<void> ProgramChecker::checkRef(std::string_view role,
+                                      const BufferRef &ref, bool written,
+                                      uint64_t elementSize) const {
+  uint64_t count = 0, limit = 0;
+  switch (ref.space) {
+  case Space::Arena:
+    count = 1;
+    limit = program.arenaBytes;
+    break;
+  case Space::Parameter:
+    count = module.parameters.size();
+    limit = ref.index < count ? module.parameters[ref.index].blockBytes() : 0;
+    break;
+  case Space::State:
+    count = module.states.size();
+    limit = ref.index < count ? module.states[ref.index].blockBytes() : 0;
+    break;
+  case Space::Constant:
+    count = module.constants.size();
+    limit = ref.index < count ? module.constants[ref.index].size() : 0;
+    break;
+  case Space::DeviceScalar:
+    count = module.deviceScalars.size();
+    limit = sizeof(int64_t);
+    break;
+  default:
+    return fail("{}: unknown memory space {}", role,
+                static_cast<unsigned>(ref.space));
+  }
+  if (ref.index >= count)
+    return fail("{}: index {} of {}", role, ref.index, count);
+  auto end = checkedAdd(ref.offset, ref.size);
+  if (!end || *end > limit)
+    return fail("{}: bytes [{}, +{}) leave its memory of {} bytes", role,
+                ref.offset, ref.size, limit);
+  if (written && ref.space != Space::Arena && ref.space != Space::State)
+    return fail("{}: written, but not in the arena or a state", role);
+  if (ref.offset % elementSize != 0)
+    return fail("{}: offset {} is not a multiple of {}", role, ref.offset,
+                elementSize);
+  return {};
+}
+
+Result<void> ProgramChecker::checkPorts(std::string_view what,
+                                        const std::vector<Port> &ports) const {
+  std::set<std::string_view> names;
+  for (const Port &port : ports) {
+    auto check = [&]() -> Result<void> {
+      if (!names.insert(port.name).second)
+        return fail("its name appears twice");
+      TPCRT_TRY(checkPlacedTensor(module.mesh, port));
+      if (port.buffer.space != Space::Arena)
+        return fail("expected a buffer in the arena");
+      TPCRT_TRY(checkRef("buffer", port.buffer, true, byteSize(port.type)));
+      if (port.buffer.size != port.blockBytes())
+        return fail("expected a buffer of {} bytes, found {}",
+                    port.blockBytes(), port.buffer.size);
+      return {};
+    };
+    if (auto result = check(); !result)
+      return fail("{} '{}': {}", what, port.name, result.error().message);
+  }
+  return {};
+}
+
+Result<void> ProgramChecker::check(const KernelStep &step) const {
+  if (step.kernel >= module.kernels.size())
+    return fail("kernel {} of {}", step.kernel, module.kernels.size());
+  if (module.images.empty())
+    return fail("the artifact has no kernel image");
+  if (step.inputs > step.buffers.size())
+    return fail("{} inputs of {} buffers", step.inputs, step.buffers.size());
+  if (step.tiles > uint64_t(INT64_MAX))
+    return fail("too many tiles: {}", step.tiles);
+  for (size_t i = 0; i < step.buffers.size(); ++i)
+    TPCRT_TRY(checkRef(fmt::format("buffer {}", i), step.buffers[i],
+                       i >= step.inputs));
+  return {};
+}
+
+Result<void> ProgramChecker::check(const MatmulStep &step) const {
+  auto checkOperand = [&](std::string_view role, const BufferRef &ref,
+                          ElementType type, ViewDim row, ViewDim column,
+                          int64_t MatmulBatchDim::*batchStride,
+                          bool written) -> Result<void> {
+    if (!isElementType(type) || type == ElementType::Bool)
+      return fail("{}: no matmul on element type {}", role,
+                  isElementType(type) ? typeName(type) : "unknown");
+    TPCRT_TRY(checkRef(role, ref, written, byteSize(type)));
+    std::vector<ViewDim> dims{row, column};
+    for (const MatmulBatchDim &dim : step.batch)
+      dims.push_back({dim.size, dim.*batchStride});
+    if (!viewFits(0, dims, ref.size / byteSize(type)))
+      return fail("{}: its strides leave the buffer of {} bytes", role,
+                  ref.size);
+    return {};
+  };
+  TPCRT_TRY(checkOperand("a", step.a, step.aType, {step.m, step.aMStride},
+                         {step.k, step.aKStride}, &MatmulBatchDim::aStride,
+                         false));
+  TPCRT_TRY(checkOperand("b", step.b, step.bType, {step.k, step.bKStride},
+                         {step.n, step.bNStride}, &MatmulBatchDim::bStride,
+                         false));
+  TPCRT_TRY(checkOperand("c", step.c, step.cType, {step.m, step.cMStride},
+                         {step.n, step.cNStride}, &MatmulBatchDim::cStride,
+                         true));
+  // Even where stride 0 or an empty dimension makes the buffers small.
+  std::vector<uint64_t> sizes{step.m, step.n, step.k};
+  for (const MatmulBatchDim &dim : step.batch)
+    sizes.push_back(dim.size);
+  if (!checkedBytes(sizes, 8))
+    return fail("its sizes are too large");
+  auto isFloat = [](ElementType type) {
+    return type == ElementType::F32 || type == ElementType::BF16 ||
+           type == ElementType::F16;
+  };
+  bool floats =
+      isFloat(step.aType) && isFloat(step.bType) && isFloat(step.cType);
+  bool same = step.aType == step.bType && step.bType == step.cType;
+  if (!floats && !same)
+    return fail("expected f32, bf16 and f16 in any mix, or one type for all; "
+                "found {}, {} and {}",
+                typeName(step.aType), typeName(step.bType),
+                typeName(step.cType));
+  if (step.packB && step.b.space != Space::Parameter)
+    return fail("b is to be packed, but is not a parameter");
+  return {};
+}
+
+Result<void> ProgramChecker::check(const CollectiveStep &step) const {
+  if (step.kind > CollectiveKind::Permute)
+    return fail("unknown collective {}", static_cast<unsigned>(step.kind));
+  if (step.reduction > Reduction::Min)
+    return fail("unknown reduction {}", static_cast<unsigned>(step.reduction));
+  if (!isElementType(step.type))
+    return fail("unknown element type {}", static_cast<unsigned>(step.type));
+  TPCRT_TRY(checkAxisParts(module.mesh, step.axes));
+  TPCRT_TRY(checkRef("src", step.src, false, byteSize(step.type)));
+  TPCRT_TRY(checkRef("dst", step.dst, true, byteSize(step.type)));
+
+  uint64_t members = groupSize(step.axes);
+  auto checkSize = [&](std::string_view role, const BufferRef &ref,
+                       uint64_t multiple) -> Result<void> {
+    auto needed = checkedBytes({multiple, step.count}, byteSize(step.type));
+    if (!needed || ref.size < *needed)
+      return fail("{}: {} bytes are too few for {} x {} elements of {}", role,
+                  ref.size, multiple, step.count, typeName(step.type));
+    return {};
+  };
+  TPCRT_TRY(checkSize("src", step.src, srcMultiple(step.kind, members)));
+  TPCRT_TRY(checkSize("dst", step.dst, dstMultiple(step.kind, members)));
+
+  bool inPlace = step.kind == CollectiveKind::AllReduce &&
+                 step.src.space == step.dst.space &&
+                 step.src.index == step.dst.index &&
+                 step.src.offset == step.dst.offset;
+  bool overlap = step.src.space == step.dst.space &&
+                 step.src.index == step.dst.index &&
+                 step.src.offset < step.dst.offset + step.dst.size &&
+                 step.dst.offset < step.src.offset + step.src.size;
+  if (overlap && !inPlace)
+    return fail("src and dst overlap");
+  if (step.kind == CollectiveKind::Permute) {
+    if (step.sources.size() != members)
+      return fail("expected {} permute sources, found {}", members,
+                  step.sources.size());
+    for (uint32_t source : step.sources)
+      if (source >= members)
+        return fail("permute source {} in a group of {}", source, members);
+  }
+  return {};
+}
+
+Result<void> ProgramChecker::check() const {
+  if (program.arenaBytes > uint64_t(1) << 62)
+    return fail("the arena of {} bytes is too large", program.arenaBytes);
+  TPCRT_TRY(checkPorts("input", program.inputs));
+  TPCRT_TRY(checkPorts("output", program.outputs));
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    const Step &step = program.steps[i];
+    auto result =
+        std::visit([&](const auto &body) { return check(body); }, step.body);
+    if (!result)
+      return fail("step {} '{}' ({}): {}", i, step.name, step.location,
+                  result.error().message);
+  }
+  return {};
+}
+
+} // namespace
+
+Result<void> tpcrt::checkProgram(const Module &module, const Program &program) {
+  return ProgramChecker(module, program).check();
+}

@@ -1,0 +1,24 @@
+#include "device/cpu/CpuInfo.h"
+
+#include <sched.h>
+
+std::vector<std::string> tpcrt::supportedIsas() {
+  __builtin_cpu_init();
+  std::vector<std::string> isas;
+  bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+              __builtin_cpu_supports("f16c");
+  if (avx2 && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    isas.push_back("avx512");
+  if (avx2)
+    isas.push_back("avx2");
+  return isas;
+}
+
+unsigned tpcrt::coreCount() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0)
+    return 1;
+  return CPU_COUNT(&set);
+}

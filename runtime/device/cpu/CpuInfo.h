@@ -1,0 +1,19 @@
+// What the CPU can do.
+#ifndef TPCRT_DEVICE_CPU_CPUINFO_H
+#define TPCRT_DEVICE_CPU_CPUINFO_H
+
+#include <string>
+#include <vector>
+
+namespace tpcrt {
+
+/// The kernel image kinds that this CPU runs, the best first: some of
+/// "avx512" (F, BW, DQ and VL) and "avx2" (AVX2, FMA and F16C).
+std::vector<std::string> supportedIsas();
+
+/// Cores that this process may use.
+unsigned coreCount();
+
+} // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_CPUINFO_H

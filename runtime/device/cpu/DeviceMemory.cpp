@@ -1,0 +1,76 @@
+#include "device/cpu/DeviceMemory.h"
+
+#include "support/Fail.h"
+
+#include <cstring>
+#include <sys/mman.h>
+
+using namespace tpcrt;
+
+Result<Buffer> Buffer::allocate(uint64_t size, std::string_view what) {
+  Buffer buffer;
+  if (size == 0)
+    return buffer;
+  constexpr uint64_t hugePage = 2 << 20;
+  void *address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED)
+    return fail("out of memory: {} needs {} bytes", what, size);
+  if (size >= hugePage)
+    ::madvise(address, size, MADV_HUGEPAGE);
+  buffer.address = static_cast<std::byte *>(address);
+  buffer.length = size;
+  return buffer;
+}
+
+Buffer::~Buffer() {
+  if (address)
+    ::munmap(address, length);
+}
+
+Result<SharedConstants> tpcrt::copyConstants(const Module &module) {
+  SharedConstants constants;
+  for (std::span<const std::byte> bytes : module.constants) {
+    TPCRT_ASSIGN(Buffer buffer, Buffer::allocate(bytes.size(), "a constant"));
+    if (!bytes.empty())
+      std::memcpy(buffer.data(), bytes.data(), bytes.size());
+    constants.push_back(std::move(buffer));
+  }
+  return constants;
+}
+
+Result<DeviceMemory> DeviceMemory::create(const Module &module,
+                                          uint64_t device) {
+  DeviceMemory memory;
+  uint64_t arenaBytes = 0;
+  for (const Program &program : module.programs)
+    arenaBytes = std::max(arenaBytes, program.arenaBytes);
+  TPCRT_ASSIGN(memory.arena, Buffer::allocate(arenaBytes, "the arena"));
+  for (const State &state : module.states) {
+    TPCRT_ASSIGN(Buffer buffer,
+                 Buffer::allocate(state.blockBytes(),
+                                  fmt::format("state '{}'", state.name)));
+    memory.states.push_back(std::move(buffer));
+  }
+  memory.parameters.resize(module.parameters.size());
+  for (const std::vector<int64_t> &values : module.deviceScalars)
+    memory.scalars.push_back(values[device]);
+  return memory;
+}
+
+void *DeviceMemory::resolve(const BufferRef &ref,
+                            const SharedConstants &constants) {
+  switch (ref.space) {
+  case Space::Arena:
+    return arena.data() + ref.offset;
+  case Space::Parameter:
+    return parameters[ref.index].data() + ref.offset;
+  case Space::State:
+    return states[ref.index].data() + ref.offset;
+  case Space::Constant:
+    return constants[ref.index].data() + ref.offset;
+  case Space::DeviceScalar:
+    return reinterpret_cast<std::byte *>(&scalars[ref.index]) + ref.offset;
+  }
+  return nullptr;
+}

@@ -1,0 +1,152 @@
+// Runs planned matmuls on a device's operands, and packs weights.
+#include "device/cpu/Matmul.h"
+
+#include "support/Fail.h"
+#include "support/StridedCopy.h"
+
+using namespace tpcrt;
+
+namespace {
+
+/// The dimensions in which to copy between an operand and its dense copy.
+std::vector<CopyDim> stagingDims(const MatrixView &view, uint64_t batch,
+                                 int64_t batchStride) {
+  // [batch, rows, cols], dense in dst.
+  std::vector<CopyDim> dims;
+  if (batch > 0 && batchStride != 0)
+    dims.push_back({batch, int64_t(view.rows * view.cols), batchStride});
+  dims.push_back({view.rows, int64_t(view.cols), view.rowStride});
+  dims.push_back({view.cols, 1, view.colStride});
+  return dims;
+}
+
+std::vector<CopyDim> reversed(std::vector<CopyDim> dims) {
+  for (CopyDim &dim : dims)
+    std::swap(dim.dstStride, dim.srcStride);
+  return dims;
+}
+
+Error describe(const dnnl::error &error) {
+  return {fmt::format("oneDNN: {} (status {})", error.what(),
+                      static_cast<int>(error.status))};
+}
+
+} // namespace
+
+DeviceMatmul::DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
+                           void *a, void *b, void *c, std::byte *scratch)
+    : matmul(&matmul),
+      base{static_cast<std::byte *>(a), static_cast<std::byte *>(b),
+           static_cast<std::byte *>(c)},
+      scratch(scratch) {
+  if (matmul.form.swapped)
+    std::swap(base.a, base.b);
+  if (matmul.simple)
+    return;
+  auto bind = [&](const MatmulOperand &operand, std::byte *lies) {
+    return dnnl::memory(operand.desc, context.engine,
+                        operand.staged ? scratch + operand.stageOffset : lies);
+  };
+  this->a = bind(matmul.a, base.a);
+  this->b = bind(matmul.b, base.b);
+  this->c = bind(matmul.c, base.c);
+  scratchpad = dnnl::memory(matmul.descriptor.scratchpad_desc(), context.engine,
+                            scratch + matmul.scratchpadOffset);
+  arguments = {{DNNL_ARG_SRC, this->a.get()},
+               {DNNL_ARG_WEIGHTS, this->b.get()},
+               {DNNL_ARG_DST, this->c.get()},
+               {DNNL_ARG_SCRATCHPAD, scratchpad.get()}};
+}
+
+Result<void> DeviceMatmul::run(const dnnl::stream &stream) {
+  if (matmul->simple) {
+    runSimpleMatmul(matmul->form, base.a, base.b, base.c);
+    return {};
+  }
+  try {
+    runOuter(0, base, stream);
+  } catch (const dnnl::error &error) {
+    return tl::unexpected(describe(error));
+  }
+  return {};
+}
+
+void DeviceMatmul::runOuter(size_t dim, Pointers at,
+                            const dnnl::stream &stream) {
+  if (dim == matmul->outer.size())
+    return runOnce(at, stream);
+  const MatmulBatchDim &outer = matmul->outer[dim];
+  const MatmulForm &form = matmul->form;
+  for (int64_t i = 0; i < int64_t(outer.size); ++i)
+    runOuter(dim + 1,
+             {at.a + i * outer.aStride * int64_t(byteSize(form.a.type)),
+              at.b + i * outer.bStride * int64_t(byteSize(form.b.type)),
+              at.c + i * outer.cStride * int64_t(byteSize(form.c.type))},
+             stream);
+}
+
+void DeviceMatmul::runOnce(Pointers at, const dnnl::stream &stream) {
+  const MatmulForm &form = matmul->form;
+  const MatmulBatchDim &batch = matmul->batch;
+  auto stageIn = [&](const MatmulOperand &operand, const MatrixView &view,
+                     int64_t batchStride, std::byte *from, dnnl::memory &to) {
+    if (operand.staged)
+      copyStrided(scratch + operand.stageOffset, operand.type, from, view.type,
+                  stagingDims(view, batch.size, batchStride));
+    else if (!matmul->outer.empty())
+      to.set_data_handle(from);
+  };
+  stageIn(matmul->a, form.a, batch.aStride, at.a, a);
+  stageIn(matmul->b, form.b, batch.bStride, at.b, b);
+  if (!matmul->c.staged && !matmul->outer.empty())
+    c.set_data_handle(at.c);
+  dnnl::error::wrap_c_api(dnnl_primitive_execute(matmul->primitive.get(),
+                                                 stream.get(), arguments.size(),
+                                                 arguments.data()),
+                          "could not execute a matmul");
+  if (matmul->c.staged)
+    copyStrided(at.c, form.c.type, scratch + matmul->c.stageOffset,
+                matmul->c.type,
+                reversed(stagingDims(form.c, batch.size, batch.cStride)));
+}
+
+namespace {
+
+/// Dense first, in the type that the library computes in; then reordered.
+Result<Buffer> packOne(const MatmulContext &context,
+                       const PackedWeights &weights, const Buffer &parameter) {
+  uint64_t elements = weights.batch * weights.view.rows * weights.view.cols;
+  TPCRT_ASSIGN(Buffer dense, Buffer::allocate(elements * byteSize(weights.type),
+                                              "a weight to pack"));
+  TPCRT_ASSIGN(Buffer packed,
+               Buffer::allocate(weights.desc.get_size(), "a packed weight"));
+  copyStrided(dense.data(), weights.type, parameter.data() + weights.ref.offset,
+              weights.view.type,
+              stagingDims(weights.view, weights.batch, weights.batchStride));
+  dnnl::memory::dims dims = weights.desc.dims();
+  dnnl::memory::dims strides(dims.size(), 1);
+  for (size_t d = dims.size() - 1; d-- > 0;)
+    strides[d] = strides[d + 1] * dims[d + 1];
+  dnnl::stream stream(context.engine);
+  dnnl::memory from({dims, weights.desc.data_type(), strides}, context.engine,
+                    dense.data());
+  dnnl::memory to(weights.desc, context.engine, packed.data());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  return packed;
+}
+
+} // namespace
+
+Result<void> tpcrt::packParameter(const MatmulContext &context,
+                                  uint32_t parameter, DeviceMemory &memory) {
+  try {
+    for (size_t i = 0; i < context.packed.size(); ++i)
+      if (context.packed[i].ref.index == parameter) {
+        TPCRT_ASSIGN(memory.packed[i], packOne(context, context.packed[i],
+                                               memory.parameters[parameter]));
+      }
+  } catch (const dnnl::error &error) {
+    return tl::unexpected(describe(error));
+  }
+  return {};
+}

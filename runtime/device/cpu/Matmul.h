@@ -1,0 +1,109 @@
+// Matrix products through oneDNN.
+//
+// A Matmul is one step, shared by all devices: a oneDNN primitive, the layouts
+// in which it wants its operands, and how to get them there. An operand goes to
+// oneDNN as it lies where that is fast, else through a dense copy ("staged").
+//
+// Types: f32 runs as f32. bf16 runs as bf16 where oneDNN has a kernel for this
+// CPU (AVX-512), and is converted to f32 and back otherwise (AVX2). oneDNN 2.6
+// has no f16 and no mixed types: they run as f32. f64 and integers run in plain
+// loops. In every case sums are accumulated in f32 (or exactly) and rounded
+// once.
+//
+// Weights that the step marks are packed at load into the format that the
+// primitive prefers; steps that use the same weights share one copy where the
+// format that the first chose serves the others.
+#ifndef TPCRT_DEVICE_CPU_MATMUL_H
+#define TPCRT_DEVICE_CPU_MATMUL_H
+
+#include "device/cpu/DeviceMemory.h"
+#include "device/cpu/MatmulForm.h"
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+namespace tpcrt {
+
+/// Where an operand is read or written by the library.
+struct MatmulOperand {
+  dnnl::memory::desc desc;
+  ElementType type = ElementType::F32; // in desc
+  bool staged = false;
+  uint64_t stageOffset = 0; // in the scratch memory, if staged
+};
+
+/// Weights in a library format: a view of a parameter.
+struct PackedWeights {
+  BufferRef ref;
+  MatrixView view;
+  uint64_t batch = 1;
+  int64_t batchStride = 0;
+  ElementType type = ElementType::F32; // in desc
+  dnnl::memory::desc desc;
+};
+
+/// What the matmul steps of a module share.
+struct MatmulContext {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::vector<PackedWeights> packed;
+};
+
+class Matmul {
+public:
+  /// The primitive is made for as many threads as the calling thread's
+  /// ThreadTeam has; run it with as many.
+  static Result<Matmul> create(const MatmulStep &step, MatmulContext &context);
+
+  /// Memory that run needs besides the operands.
+  uint64_t scratchBytes() const { return scratchSize; }
+  /// Index into MatmulContext::packed, or -1 if b is read as it lies.
+  int packedIndex() const { return packed; }
+  /// "brgemm:avx512_core", ...; for reports.
+  std::string implementation() const;
+
+private:
+  friend class DeviceMatmul;
+  friend class MatmulPlanner;
+
+  MatmulForm form;
+  bool simple = true;                // plain loops, no primitive
+  MatmulBatchDim batch;              // of the primitive; size 0: it has none
+  std::vector<MatmulBatchDim> outer; // one execution each
+  dnnl::matmul::primitive_desc descriptor;
+  dnnl::matmul primitive;
+  MatmulOperand a, b, c;
+  int packed = -1;
+  uint64_t scratchSize = 0;
+  uint64_t scratchpadOffset = 0;
+};
+
+/// A matmul with the operands of one device.
+class DeviceMatmul {
+public:
+  /// `b` is the packed copy if matmul.packedIndex() >= 0.
+  DeviceMatmul(const Matmul &matmul, const MatmulContext &context, void *a,
+               void *b, void *c, std::byte *scratch);
+
+  Result<void> run(const dnnl::stream &stream);
+
+private:
+  struct Pointers {
+    std::byte *a, *b, *c;
+  };
+  void runOuter(size_t dim, Pointers at, const dnnl::stream &stream);
+  void runOnce(Pointers at, const dnnl::stream &stream);
+
+  const Matmul *matmul;
+  Pointers base;
+  std::byte *scratch;
+  dnnl::memory a, b, c, scratchpad;
+  std::vector<dnnl_exec_arg_t> arguments;
+};
+
+/// Fills those of memory.packed (one buffer per entry of context.packed) that
+/// are views of `parameter`.
+Result<void> packParameter(const MatmulContext &context, uint32_t parameter,
+                           DeviceMemory &memory);
+
+} // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_MATMUL_H

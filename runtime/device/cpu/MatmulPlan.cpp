@@ -1,0 +1,242 @@
+// Chooses how oneDNN runs a matmul step: element types, operands as they lie or
+// staged, packed weights. It tries from the fastest to the most general, and
+// takes the first for which oneDNN has an optimized kernel.
+#include "device/cpu/Matmul.h"
+#include "support/Fail.h"
+
+using namespace tpcrt;
+
+namespace tpcrt {
+
+class MatmulPlanner {
+public:
+  MatmulPlanner(const MatmulStep &step, MatmulContext &context)
+      : step(step), context(context) {
+    matmul.form = normalize(step);
+  }
+
+  Result<Matmul> plan();
+
+private:
+  struct Types {
+    ElementType a, b, c;
+  };
+
+  void splitBatch();
+  bool tryTypes(Types types);
+  bool tryLayouts(Types types, bool dense);
+  bool tryPrimitive(const dnnl::memory::desc &weights);
+  void placeScratch();
+  PackedWeights weightsKey() const;
+  MatmulOperand operand(const MatrixView &view, int64_t batchStride,
+                        ElementType type, bool dense) const;
+
+  const MatmulStep &step;
+  MatmulContext &context;
+  Matmul matmul;
+};
+
+} // namespace tpcrt
+
+namespace {
+
+using Desc = dnnl::memory::desc;
+
+dnnl::memory::data_type libraryType(ElementType type) {
+  return type == ElementType::BF16 ? dnnl::memory::data_type::bf16
+                                   : dnnl::memory::data_type::f32;
+}
+
+bool runsInLibrary(ElementType type) {
+  return type == ElementType::F32 || type == ElementType::BF16 ||
+         type == ElementType::F16;
+}
+
+/// Gives dimensions of size 1 the stride that makes the matrix look dense.
+MatrixView withUsualStrides(MatrixView view) {
+  if (view.cols == 1 && view.rowStride != 1)
+    view.colStride = 1;
+  if (view.cols == 1 && view.rowStride == 1)
+    view.colStride = view.rows;
+  if (view.rows == 1)
+    view.rowStride = view.colStride == 1 ? view.cols : 1;
+  return view;
+}
+
+/// Whether one dimension is contiguous and the other steps over it.
+bool liesAsMatrix(const MatrixView &view) {
+  return (view.colStride == 1 && view.rowStride >= int64_t(view.cols)) ||
+         (view.rowStride == 1 && view.colStride >= int64_t(view.rows));
+}
+
+Desc makeDesc(const MatrixView &view, uint64_t batch, int64_t batchStride,
+              ElementType type) {
+  dnnl::memory::dims dims, strides;
+  if (batch > 0) {
+    dims.push_back(batchStride == 0 ? 1 : batch);
+    strides.push_back(batchStride == 0 ? view.rows * view.cols : batchStride);
+  }
+  dims.insert(dims.end(), {int64_t(view.rows), int64_t(view.cols)});
+  strides.insert(strides.end(), {view.rowStride, view.colStride});
+  return Desc(dims, libraryType(type), strides);
+}
+
+MatrixView denseView(const MatrixView &view) {
+  return {view.type, view.rows, view.cols, int64_t(view.cols), 1};
+}
+
+bool sameWeights(const PackedWeights &x, const PackedWeights &y) {
+  return x.ref == y.ref && x.view == y.view && x.batch == y.batch &&
+         x.batchStride == y.batchStride && x.type == y.type;
+}
+
+} // namespace
+
+Result<Matmul> Matmul::create(const MatmulStep &step, MatmulContext &context) {
+  try {
+    return MatmulPlanner(step, context).plan();
+  } catch (const dnnl::error &error) {
+    return fail("oneDNN cannot plan the matmul: {} (status {})", error.what(),
+                static_cast<int>(error.status));
+  }
+}
+
+std::string Matmul::implementation() const {
+  return simple ? "loops" : descriptor.impl_info_str();
+}
+
+Result<Matmul> MatmulPlanner::plan() {
+  const MatmulForm &form = matmul.form;
+  if (form.isEmpty() || form.k() == 0 || !runsInLibrary(form.c.type))
+    return std::move(matmul);
+  splitBatch();
+  auto exact = [](ElementType type) {
+    return type == ElementType::F16 ? ElementType::F32 : type;
+  };
+  Types own{exact(form.a.type), exact(form.b.type), exact(form.c.type)};
+  Types wide{ElementType::F32, ElementType::F32, ElementType::F32};
+  if (!(own.a == own.b && tryTypes(own)) && !tryTypes(wide))
+    return fail("oneDNN has no kernel for a matmul of {} x {} x {}", form.m(),
+                form.k(), form.n());
+  matmul.primitive = dnnl::matmul(matmul.descriptor);
+  matmul.simple = false;
+  placeScratch();
+  return std::move(matmul);
+}
+
+/// The primitive takes the batch dimension that saves most executions.
+void MatmulPlanner::splitBatch() {
+  matmul.outer = matmul.form.batch;
+  auto largest = std::max_element(
+      matmul.outer.begin(), matmul.outer.end(),
+      [](const auto &x, const auto &y) { return x.size < y.size; });
+  if (largest == matmul.outer.end())
+    return;
+  // The results of a broadcast c would overwrite each other in any order.
+  if (largest->cStride <= 0)
+    return;
+  matmul.batch = *largest;
+  matmul.outer.erase(largest);
+}
+
+MatmulOperand MatmulPlanner::operand(const MatrixView &view,
+                                     int64_t batchStride, ElementType type,
+                                     bool dense) const {
+  MatmulOperand result;
+  result.type = type;
+  MatrixView usual = withUsualStrides(view);
+  uint64_t batch = matmul.batch.size;
+  result.staged =
+      dense || type != view.type || !liesAsMatrix(usual) || batchStride < 0;
+  result.desc =
+      result.staged
+          ? makeDesc(denseView(view), batch,
+                     batchStride == 0 ? 0 : view.rows * view.cols, type)
+          : makeDesc(usual, batch, batchStride, type);
+  return result;
+}
+
+bool MatmulPlanner::tryTypes(Types types) {
+  return tryLayouts(types, false) || tryLayouts(types, true);
+}
+
+PackedWeights MatmulPlanner::weightsKey() const {
+  PackedWeights key;
+  key.ref = step.b;
+  key.view = matmul.form.b;
+  bool batched = matmul.batch.size > 0 && matmul.batch.bStride != 0;
+  key.batch = batched ? matmul.batch.size : 1;
+  key.batchStride = batched ? matmul.batch.bStride : 0;
+  return key;
+}
+
+bool MatmulPlanner::tryLayouts(Types types, bool dense) {
+  const MatmulForm &form = matmul.form;
+  auto stage = [&](const MatrixView &view) {
+    return dense &&
+           !(view.colStride == 1 && view.rowStride == int64_t(view.cols));
+  };
+  matmul.a = operand(form.a, matmul.batch.aStride, types.a, stage(form.a));
+  matmul.b = operand(form.b, matmul.batch.bStride, types.b, stage(form.b));
+  matmul.c = operand(form.c, matmul.batch.cStride, types.c, stage(form.c));
+  // c is written through strides only where its rows are contiguous.
+  if (!matmul.c.staged && withUsualStrides(form.c).colStride != 1)
+    matmul.c = operand(form.c, matmul.batch.cStride, types.c, true);
+
+  bool packable = step.packB && !matmul.form.swapped;
+  for (const MatmulBatchDim &dim : matmul.outer)
+    packable &= dim.bStride == 0;
+  if (!packable)
+    return tryPrimitive(matmul.b.desc);
+
+  PackedWeights key = weightsKey();
+  key.type = types.b;
+  for (size_t i = 0; i < context.packed.size(); ++i)
+    if (sameWeights(context.packed[i], key) &&
+        context.packed[i].desc.data.ndims == matmul.b.desc.data.ndims &&
+        tryPrimitive(context.packed[i].desc)) {
+      matmul.packed = i;
+      matmul.b.staged = false;
+      return true;
+    }
+  Desc any(matmul.b.desc.dims(), matmul.b.desc.data_type(),
+           dnnl::memory::format_tag::any);
+  if (!tryPrimitive(any))
+    return tryPrimitive(matmul.b.desc);
+  key.desc = matmul.descriptor.weights_desc();
+  // oneDNN may like the weights best as they lie.
+  if (key.desc == matmul.b.desc && !matmul.b.staged)
+    return true;
+  matmul.packed = context.packed.size();
+  matmul.b.staged = false;
+  matmul.b.desc = key.desc;
+  context.packed.push_back(key);
+  return true;
+}
+
+/// True if oneDNN has an optimized kernel for the operands' descriptors.
+bool MatmulPlanner::tryPrimitive(const Desc &weights) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::matmul::desc desc(matmul.a.desc, weights, matmul.c.desc);
+  dnnl::matmul::primitive_desc descriptor(desc, attributes, context.engine,
+                                          /*allow_empty=*/true);
+  if (!descriptor.get(true) ||
+      std::string_view(descriptor.impl_info_str()).starts_with("ref"))
+    return false;
+  matmul.descriptor = descriptor;
+  return true;
+}
+
+void MatmulPlanner::placeScratch() {
+  auto reserve = [&](uint64_t size) {
+    uint64_t offset = matmul.scratchSize;
+    matmul.scratchSize += (size + 63) / 64 * 64;
+    return offset;
+  };
+  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c})
+    if (operand->staged)
+      operand->stageOffset = reserve(operand->desc.get_size());
+  matmul.scratchpadOffset =
+      reserve(matmul.descriptor.scratchpad_desc().get_size());
+}

@@ -1,0 +1,153 @@
+#include "executor/Executor.h"
+
+#include "support/Fail.h"
+
+using namespace tpcrt;
+
+/// Where a device stands in its queue of steps.
+struct Executor::Device {
+  Device(uint32_t number, DeviceProgram &bound)
+      : number(number), bound(bound) {}
+
+  uint32_t number;
+  DeviceProgram &bound;
+  size_t next = 0; // step to run; while waiting, the one after the collective
+  bool waiting = false;
+  bool finished = false;
+  Communicator::Ticket ticket;
+};
+
+/// One worker's part of a run.
+class Executor::Worker {
+public:
+  Worker(Executor &executor, LoadedProgram &program, unsigned worker,
+         const ThreadTeam &team);
+
+  void run(const std::vector<HostTensor> &inputs,
+           std::vector<HostTensor> &outputs);
+
+private:
+  /// Runs the device's steps until it waits or ends. False if it has not moved.
+  bool advance(Device &device);
+  Result<void> runMatmul(Device &device, const LoadedStep &step);
+  void waitForOthers(uint64_t seen);
+
+  Communicator &communicator;
+  LoadedProgram &program;
+  const ThreadTeam &team;
+  dnnl::stream stream;
+  std::chrono::milliseconds deadline;
+  std::vector<Device> devices;
+  uint64_t lastChanges = 0;
+  Communicator::Clock::time_point lastMoved;
+};
+
+Executor::Worker::Worker(Executor &executor, LoadedProgram &program,
+                         unsigned worker, const ThreadTeam &team)
+    : communicator(executor.communicator), program(program), team(team),
+      stream(executor.matmuls.engine), deadline(executor.deadline) {
+  for (size_t d = worker; d < program.devices.size();
+       d += executor.pool.workers())
+    devices.push_back(Device(d, program.devices[d]));
+}
+
+void Executor::Worker::run(const std::vector<HostTensor> &inputs,
+                           std::vector<HostTensor> &outputs) {
+  for (Device &device : devices)
+    for (size_t i = 0; i < inputs.size(); ++i)
+      device.bound.inputs[i].scatter(inputs[i].data());
+
+  lastMoved = Communicator::Clock::now();
+  for (size_t unfinished = devices.size();
+       unfinished > 0 && !communicator.failed();) {
+    uint64_t seen = communicator.changes();
+    bool moved = false;
+    for (Device &device : devices) {
+      if (device.finished || !advance(device))
+        continue;
+      moved = true;
+      if (!device.finished)
+        continue;
+      --unfinished;
+      for (size_t i = 0; i < outputs.size(); ++i)
+        device.bound.outputs[i].gather(outputs[i].data());
+      communicator.finish(device.number);
+    }
+    if (!moved)
+      waitForOthers(seen);
+  }
+}
+
+bool Executor::Worker::advance(Device &device) {
+  if (device.waiting &&
+      communicator.poll(device.ticket) != Communicator::Status::Done)
+    return false;
+  device.waiting = false;
+  while (device.next < program.steps.size()) {
+    const LoadedStep &step = program.steps[device.next++];
+    void **pointers = device.bound.pointers.data() + step.first;
+    switch (step.kind) {
+    case LoadedStep::Kind::Kernel:
+      team.parallelFor(step.tiles, [&](int64_t begin, int64_t end) {
+        step.function(pointers, begin, end);
+      });
+      break;
+    case LoadedStep::Kind::Matmul:
+      if (auto result = runMatmul(device, step); !result) {
+        communicator.abort(std::move(result.error()));
+        return false;
+      }
+      break;
+    case LoadedStep::Kind::Collective:
+      device.ticket = communicator.start(device.number, step.collective,
+                                         pointers[0], pointers[1]);
+      if (communicator.poll(device.ticket) != Communicator::Status::Done) {
+        device.waiting = true;
+        return true;
+      }
+      break;
+    }
+  }
+  device.finished = true;
+  return true;
+}
+
+Result<void> Executor::Worker::runMatmul(Device &device,
+                                         const LoadedStep &step) {
+  auto result = device.bound.matmuls[step.first].run(stream);
+  if (result)
+    return result;
+  const Step &source = program.program->steps[device.next - 1];
+  return fail("program '{}', step '{}' ({}), device {}: {}",
+              program.program->name, source.name, source.location,
+              device.number, result.error().message);
+}
+
+void Executor::Worker::waitForOthers(uint64_t seen) {
+  auto now = Communicator::Clock::now();
+  if (seen != lastChanges) {
+    lastChanges = seen;
+    lastMoved = now;
+  }
+  if (now < lastMoved + deadline)
+    return communicator.waitForChange(seen, lastMoved + deadline);
+  for (const Device &device : devices)
+    if (device.waiting)
+      return communicator.expire(device.ticket, deadline);
+}
+
+Result<void> Executor::run(LoadedProgram &program,
+                           const std::vector<HostTensor> &inputs,
+                           std::vector<HostTensor> &outputs) {
+  communicator.begin();
+  pool.run([&](unsigned worker, const ThreadTeam &team) {
+    try {
+      Worker(*this, program, worker, team).run(inputs, outputs);
+    } catch (const std::exception &error) { // out of memory, for example
+      communicator.abort({error.what()});
+    }
+  });
+  if (communicator.failed())
+    return tl::unexpected(communicator.error());
+  return {};
+}

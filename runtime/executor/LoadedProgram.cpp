@@ -1,0 +1,138 @@
+#include "executor/LoadedProgram.h"
+
+#include "support/Fail.h"
+
+using namespace tpcrt;
+
+namespace {
+
+/// Plans the steps of a program one after the other.
+struct StepPlanner {
+  LoadedProgram &loaded;
+  const KernelLibrary &kernels;
+  MatmulContext &matmuls;
+  Communicator &communicator;
+  const Step *step = nullptr;
+  uint32_t nextPointer = 0;
+
+  Result<LoadedStep> plan(const KernelStep &kernel) {
+    LoadedStep result;
+    result.kind = LoadedStep::Kind::Kernel;
+    result.first = nextPointer;
+    result.function = kernels.function(kernel.kernel);
+    result.tiles = kernel.tiles;
+    nextPointer += kernel.buffers.size();
+    return result;
+  }
+
+  Result<LoadedStep> plan(const MatmulStep &matmul) {
+    LoadedStep result;
+    result.kind = LoadedStep::Kind::Matmul;
+    result.first = loaded.matmuls.size();
+    TPCRT_ASSIGN(Matmul planned, Matmul::create(matmul, matmuls));
+    loaded.matmuls.push_back(std::move(planned));
+    return result;
+  }
+
+  Result<LoadedStep> plan(const CollectiveStep &collective) {
+    LoadedStep result;
+    result.kind = LoadedStep::Kind::Collective;
+    result.first = nextPointer;
+    nextPointer += 2;
+    TPCRT_ASSIGN(
+        result.collective,
+        communicator.add({collective.kind, collective.reduction,
+                          collective.type, collective.count, collective.axes,
+                          collective.sources, step->name, step->location}));
+    return result;
+  }
+};
+
+/// Resolves the steps of a program for one device, in order.
+struct StepBinder {
+  const LoadedProgram &loaded;
+  const MatmulContext &context;
+  DeviceMemory &memory;
+  const SharedConstants &constants;
+  DeviceProgram &device;
+
+  void *resolve(const BufferRef &ref) { return memory.resolve(ref, constants); }
+
+  void operator()(const KernelStep &kernel) {
+    for (const BufferRef &ref : kernel.buffers)
+      device.pointers.push_back(resolve(ref));
+  }
+
+  void operator()(const MatmulStep &step) {
+    const Matmul &matmul = loaded.matmuls[device.matmuls.size()];
+    void *b = matmul.packedIndex() >= 0
+                  ? memory.packed[matmul.packedIndex()].data()
+                  : resolve(step.b);
+    device.matmuls.emplace_back(matmul, context, resolve(step.a), b,
+                                resolve(step.c), memory.scratch.data());
+  }
+
+  void operator()(const CollectiveStep &collective) {
+    device.pointers.push_back(resolve(collective.src));
+    device.pointers.push_back(resolve(collective.dst));
+  }
+};
+
+} // namespace
+
+Result<LoadedProgram> LoadedProgram::plan(const Program &program,
+                                          const KernelLibrary &kernels,
+                                          MatmulContext &matmuls,
+                                          Communicator &communicator) {
+  LoadedProgram loaded;
+  loaded.program = &program;
+  StepPlanner planner{loaded, kernels, matmuls, communicator};
+  for (const Step &step : program.steps) {
+    planner.step = &step;
+    auto planned = std::visit(
+        [&](const auto &body) { return planner.plan(body); }, step.body);
+    if (!planned)
+      return fail("program '{}', step '{}' ({}): {}", program.name, step.name,
+                  step.location, planned.error().message);
+    loaded.steps.push_back(*planned);
+  }
+  return loaded;
+}
+
+void LoadedProgram::bind(const Module &module, const MatmulContext &context,
+                         uint64_t device, DeviceMemory &memory,
+                         const SharedConstants &constants) {
+  DeviceProgram &bound = devices.emplace_back();
+  StepBinder binder{*this, context, memory, constants, bound};
+  for (const Step &step : program->steps)
+    std::visit(binder, step.body);
+  auto bindPorts = [&](const std::vector<Port> &ports,
+                       std::vector<BlockTransfer> &transfers) {
+    for (const Port &port : ports)
+      transfers.emplace_back(
+          port, module.mesh, device,
+          static_cast<std::byte *>(binder.resolve(port.buffer)));
+  };
+  bindPorts(program->inputs, bound.inputs);
+  bindPorts(program->outputs, bound.outputs);
+}
+
+void LoadedProgram::markUnpackedParameters(
+    std::vector<bool> &parameters) const {
+  auto mark = [&](const BufferRef &ref) {
+    if (ref.space == Space::Parameter)
+      parameters[ref.index] = true;
+  };
+  size_t matmul = 0;
+  for (const Step &step : program->steps)
+    if (auto *kernel = std::get_if<KernelStep>(&step.body)) {
+      for (const BufferRef &ref : kernel->buffers)
+        mark(ref);
+    } else if (auto *product = std::get_if<MatmulStep>(&step.body)) {
+      mark(product->a);
+      if (matmuls[matmul++].packedIndex() < 0)
+        mark(product->b);
+    } else if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
+      mark(collective->src);
+    }
+}

@@ -1,0 +1,58 @@
+// A program with everything in it resolved: kernels to functions, buffers to
+// addresses, collectives to the communicator's numbers.
+#ifndef TPCRT_EXECUTOR_LOADEDPROGRAM_H
+#define TPCRT_EXECUTOR_LOADEDPROGRAM_H
+
+#include "comm/Communicator.h"
+#include "device/cpu/DeviceMemory.h"
+#include "device/cpu/KernelLibrary.h"
+#include "device/cpu/Matmul.h"
+#include "executor/Transfer.h"
+
+#include <deque>
+
+namespace tpcrt {
+
+/// A step as the executor sees it, the same for all devices.
+struct LoadedStep {
+  enum class Kind : uint8_t { Kernel, Matmul, Collective };
+  Kind kind = Kind::Kernel;
+  /// Kernel, Collective: first of its addresses in DeviceProgram::pointers.
+  /// Matmul: its number in DeviceProgram::matmuls.
+  uint32_t first = 0;
+  uint32_t collective = 0; // the communicator's number
+  KernelFunction function = nullptr;
+  int64_t tiles = 0;
+};
+
+/// What differs between devices.
+struct DeviceProgram {
+  std::vector<void *> pointers;
+  std::vector<DeviceMatmul> matmuls;
+  std::vector<BlockTransfer> inputs, outputs;
+};
+
+struct LoadedProgram {
+  const Program *program = nullptr;
+  std::vector<LoadedStep> steps;
+  std::deque<Matmul> matmuls; // in the order of the steps
+  std::vector<DeviceProgram> devices;
+
+  /// The phase before memory is allocated: plans the matmuls, registers the
+  /// collectives and finds the kernels.
+  static Result<LoadedProgram> plan(const Program &program,
+                                    const KernelLibrary &kernels,
+                                    MatmulContext &matmuls,
+                                    Communicator &communicator);
+
+  /// Binds the program to a device's memory; once per device, in order.
+  void bind(const Module &module, const MatmulContext &context, uint64_t device,
+            DeviceMemory &memory, const SharedConstants &constants);
+
+  /// Marks the parameters that some step reads as they lie.
+  void markUnpackedParameters(std::vector<bool> &parameters) const;
+};
+
+} // namespace tpcrt
+
+#endif // TPCRT_EXECUTOR_LOADEDPROGRAM_H

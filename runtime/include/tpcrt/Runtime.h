@@ -1,0 +1,116 @@
+// Loads artifacts and runs their programs.
+//
+//   auto weights = tpcrt::WeightSource::open("model.safetensors");
+//   auto executable = tpcrt::Executable::load("model.tpcx", *weights);
+//   auto outputs = (*executable)->run("main", {input});
+#ifndef TPCRT_RUNTIME_H
+#define TPCRT_RUNTIME_H
+
+#include "tpcrt/Artifact.h"
+#include "tpcrt/Error.h"
+#include "tpcrt/HostTensor.h"
+#include "tpcrt/Placement.h"
+#include "tpcrt/Safetensors.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tpcrt {
+
+struct LoadOptions {
+  /// Threads for all devices together; 0: one per core.
+  unsigned threads = 0;
+  /// A run fails when nothing moves for this long while devices wait for each
+  /// other. (A deadlock among virtual devices is found at once, and a kernel
+  /// that is running is not interrupted.)
+  std::chrono::milliseconds deadline{60000};
+};
+
+/// An input, an output or a state, seen from outside: a whole tensor.
+struct TensorInfo {
+  std::string name;
+  ElementType type = ElementType::F32;
+  std::vector<uint64_t> shape;
+  Placement placement; // on the mesh
+};
+
+struct ProgramInfo {
+  std::string name;
+  std::vector<TensorInfo> inputs;
+  std::vector<TensorInfo> outputs;
+  uint64_t kernelSteps = 0;
+  uint64_t matmulSteps = 0;
+  uint64_t collectiveSteps = 0;
+  uint64_t collectiveBytes = 0; // sent by one device in one run
+};
+
+/// Bytes of one device.
+struct DeviceStatistics {
+  uint64_t weightBytes = 0; // parameter blocks that are kept as they lie
+  uint64_t packedBytes = 0; // weights in the matmul library's format
+  uint64_t stateBytes = 0;
+  uint64_t arenaBytes = 0;
+  uint64_t scratchBytes = 0;
+  uint64_t loadBytes = 0; // of stored tensors that loading asked for
+  uint64_t loadPages = 0; // of 4096 bytes that it touched
+};
+
+struct Statistics {
+  std::vector<DeviceStatistics> devices;
+  uint64_t constantBytes = 0; // shared by all devices
+  std::string kernelIsa;      // of the loaded kernel image; empty without one
+  unsigned workers = 0;       // threads that run devices
+  unsigned threadsPerWorker = 0;
+  double loadMs = 0;
+  double lastRunMs = 0;
+};
+
+/// As JSON objects.
+std::string toJson(const ProgramInfo &program);
+std::string toJson(const Statistics &statistics);
+
+class Executable {
+public:
+  static Result<std::unique_ptr<Executable>>
+  load(ArtifactBytes artifact, WeightSource weights, LoadOptions options = {});
+  static Result<std::unique_ptr<Executable>>
+  load(const std::string &path, WeightSource weights, LoadOptions options = {});
+  ~Executable();
+
+  const Mesh &mesh() const;
+  const std::vector<ProgramInfo> &programs() const;
+  /// By name, or null.
+  const ProgramInfo *findProgram(std::string_view name) const;
+  const std::vector<TensorInfo> &states() const;
+
+  /// Runs `program` on all devices. Inputs in the order of its inputs. Calls
+  /// from several threads take turns. After an error, states hold a mixture of
+  /// old and new values.
+  Result<std::vector<HostTensor>> run(std::string_view program,
+                                      const std::vector<HostTensor> &inputs);
+
+  /// The same into given outputs, which have the types and shapes of the
+  /// program's outputs. They are unspecified after an error.
+  Result<void> runInto(std::string_view program,
+                       const std::vector<HostTensor> &inputs,
+                       std::vector<HostTensor> &outputs);
+
+  /// States live across runs; all are zero after load and after this.
+  void resetStates();
+  Result<HostTensor> readState(std::string_view name) const;
+  Result<void> writeState(std::string_view name, const HostTensor &value);
+
+  Statistics statistics() const;
+
+private:
+  struct Impl;
+  explicit Executable(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl;
+};
+
+} // namespace tpcrt
+
+#endif // TPCRT_RUNTIME_H

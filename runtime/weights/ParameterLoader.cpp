@@ -1,0 +1,110 @@
+#include "weights/ParameterLoader.h"
+
+#include "support/Fail.h"
+#include "support/StridedCopy.h"
+#include "tpcrt/HostTensor.h"
+
+using namespace tpcrt;
+
+namespace {
+
+/// One device's part of one source: a strided block of the stored tensor and
+/// where it goes in the device's block.
+struct SourceBlock {
+  uint64_t srcOffset; // elements
+  uint64_t dstOffset;
+  std::vector<CopyDim> dims;
+};
+
+SourceBlock sourceBlock(const Parameter &parameter, const StridedSource &source,
+                        const std::vector<BlockDim> &block,
+                        const std::vector<int64_t> &blockStrides,
+                        uint64_t stackIndex) {
+  SourceBlock result{source.offset, 0, {}};
+  size_t viewDim = 0;
+  for (size_t d = 0; d < block.size(); ++d) {
+    if (int32_t(d) == parameter.stackDim) {
+      result.dstOffset += (stackIndex - block[d].start) * blockStrides[d];
+      continue;
+    }
+    int64_t stride = source.strides[viewDim++];
+    result.srcOffset += block[d].start * stride;
+    result.dims.push_back({block[d].length, blockStrides[d], stride});
+  }
+  return result;
+}
+
+uint64_t elementsOf(const std::vector<CopyDim> &dims) {
+  uint64_t count = 1;
+  for (const CopyDim &dim : dims)
+    count *= dim.size;
+  return count;
+}
+
+} // namespace
+
+Result<void> tpcrt::checkWeights(const Module &module,
+                                 const WeightSource &weights) {
+  for (const Parameter &parameter : module.parameters)
+    for (const StridedSource &source : parameter.sources) {
+      std::string expected =
+          describeType(parameter.storedType, source.storedShape);
+      const StoredTensor *tensor = weights.find(source.tensor);
+      if (!tensor && weights.files().empty())
+        return fail("parameter '{}': needs stored tensor '{}' ({}), but no "
+                    "weights were given",
+                    parameter.name, source.tensor, expected);
+      if (!tensor)
+        return fail(
+            "parameter '{}': expected stored tensor '{}' ({}), found "
+            "none of this name in '{}'{}",
+            parameter.name, source.tensor, expected, weights.files()[0].path,
+            weights.files().size() > 1 ? " and the files beside it" : "");
+      if (tensor->type != parameter.storedType ||
+          tensor->shape != source.storedShape)
+        return fail(
+            "parameter '{}': expected stored tensor '{}' to be {}, found {} in "
+            "'{}'",
+            parameter.name, source.tensor, expected,
+            tensor->type
+                ? describeType(*tensor->type, tensor->shape)
+                : fmt::format("[{}] of {}", fmt::join(tensor->shape, ", "),
+                              tensor->dtype),
+            weights.files()[tensor->file].path);
+    }
+  return {};
+}
+
+Result<Buffer> tpcrt::loadParameter(const Module &module,
+                                    const Parameter &parameter,
+                                    const WeightSource &weights,
+                                    uint64_t device, LoadCounts &counts) {
+  TPCRT_ASSIGN(Buffer buffer,
+               Buffer::allocate(parameter.blockBytes(),
+                                fmt::format("parameter '{}'", parameter.name)));
+  std::vector<BlockDim> block =
+      blockOf(parameter.shape, parameter.placement, module.mesh, device);
+  for (const BlockDim &dim : block)
+    if (dim.length == 0)
+      return buffer;
+  std::vector<int64_t> strides = denseStrides(parameter.blockShape());
+  uint64_t firstSource = 0, lastSource = 1;
+  if (parameter.stackDim >= 0) {
+    firstSource = block[parameter.stackDim].start;
+    lastSource = firstSource + block[parameter.stackDim].length;
+  }
+  uint64_t storedSize = byteSize(parameter.storedType);
+  for (uint64_t i = firstSource; i < lastSource; ++i) {
+    const StridedSource &source = parameter.sources[i];
+    const StoredTensor &tensor = *weights.find(source.tensor);
+    SourceBlock part = sourceBlock(parameter, source, block, strides, i);
+    const std::byte *src = tensor.data + part.srcOffset * storedSize;
+    copyStrided(buffer.data() + part.dstOffset * byteSize(parameter.type),
+                parameter.type, src, parameter.storedType, part.dims);
+    counts.bytes += elementsOf(part.dims) * storedSize;
+    counts.pages.touch(tensor.file,
+                       src - weights.files()[tensor.file].bytes.get(),
+                       storedSize, part.dims);
+  }
+  return buffer;
+}

@@ -1,0 +1,160 @@
+// Every constraint of composites but attention.
+// RUN: tpc-opt %s -split-input-file -verify-diagnostics
+
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+1 {{C1: expected a rank of at least 1}}
+  %0 = tpc.softmax %x : (tensor<f32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected result of shape 4, found 3}}
+  %0 = tpc.softmax %x : (tensor<4xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.softmax %x : (tensor<4xf32>) -> tensor<4xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+1 {{C1: expected a rank of at least 1}}
+  %0 = tpc.layer_norm %x, %x, %x epsilon 0.1 : (tensor<f32>, tensor<f32>, tensor<f32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<3xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{C1: expected weight of shape 4, found 3}}
+  %0 = tpc.layer_norm %x, %w, %b epsilon 0.1 : (tensor<2x4xf32>, tensor<3xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>, %b: tensor<2xf32>) {
+  // expected-error @+1 {{C1: expected bias of shape 4, found 2}}
+  %0 = tpc.layer_norm %x, %w, %b epsilon 0.1 : (tensor<2x4xf32>, tensor<4xf32>, tensor<2xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected result of shape 2x4, found 4x2}}
+  %0 = tpc.layer_norm %x, %w, %w epsilon 0.1 : (tensor<2x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.layer_norm %x, %w, %w epsilon 0.1 : (tensor<2x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<2x4xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error @+1 {{C1: expected operand of shape 3, found 2}}
+  %0 = tpc.gelu erf %x : (tensor<2xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error @+1 {{C1: expected equal element types, found 'f32' and 'f16'}}
+  %0 = tpc.gelu erf %x : (tensor<2xf32>) -> tensor<2xf16>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error @+1 {{expected erf or tanh, found quick}}
+  %0 = tpc.gelu quick %x : (tensor<2xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x3x5xf32>, %b: tensor<3x5xf32>) {
+  // expected-error @+1 {{C1: expected an equation like}}
+  %0 = tpc.linear %x, %w, %b "b e e h d -> b h d" : (tensor<2x4xf32>, tensor<4x3x5xf32>, tensor<3x5xf32>) -> tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x3x5xf32>, %b: tensor<3x5xf32>) {
+  // expected-error @+1 {{C2: result dimension x occurs in no operand}}
+  %0 = tpc.linear %x, %w, %b "b e, e h d -> b h x" : (tensor<2x4xf32>, tensor<4x3x5xf32>, tensor<3x5xf32>) -> tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x3x5xf32>, %b: tensor<3x5xf32>) {
+  // expected-error @+1 {{C2: expected the right operand's free dimensions to be the last of the result, in order}}
+  %0 = tpc.linear %x, %w, %b "b e, e h d -> h d b" : (tensor<2x4xf32>, tensor<4x3x5xf32>, tensor<3x5xf32>) -> tensor<3x5x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x3x5xf32>, %b: tensor<5x3xf32>) {
+  // expected-error @+1 {{C2: expected the right operand's free dimensions to be the last of the result, in order}}
+  %0 = tpc.linear %x, %w, %b "b e, e h d -> b d h" : (tensor<2x4xf32>, tensor<4x3x5xf32>, tensor<5x3xf32>) -> tensor<2x5x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x3x5xf32>, %b: tensor<5xf32>) {
+  // expected-error @+1 {{C2: expected bias of shape 3x5, found 5}}
+  %0 = tpc.linear %x, %w, %b "b e, e h d -> b h d" : (tensor<2x4xf32>, tensor<4x3x5xf32>, tensor<5xf32>) -> tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4x3x5xf32>, %b: tensor<3x5xbf16>) {
+  // expected-error @+1 {{C3: expected equal element types, found 'bf16' and 'f32'}}
+  %0 = tpc.linear %x, %w, %b "b e, e h d -> b h d" : (tensor<2x4xf32>, tensor<4x3x5xf32>, tensor<3x5xbf16>) -> tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%t: tensor<7xf32>, %i: tensor<2xi32>) {
+  // expected-error @+1 {{C1: expected a table of rank 2}}
+  %0 = tpc.embedding %t, %i : (tensor<7xf32>, tensor<2xi32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%t: tensor<7x3xf32>, %i: tensor<2xi32>) {
+  // expected-error @+1 {{C2: expected result of shape 2x3, found 2x7}}
+  %0 = tpc.embedding %t, %i : (tensor<7x3xf32>, tensor<2xi32>) -> tensor<2x7xf32>
+  return
+}
+
+// -----
+
+func.func @f(%t: tensor<7x3xf32>, %i: tensor<2xi32>) {
+  // expected-error @+1 {{C3: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.embedding %t, %i : (tensor<7x3xf32>, tensor<2xi32>) -> tensor<2x3xbf16>
+  return
+}

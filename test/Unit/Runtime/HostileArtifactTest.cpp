@@ -1,0 +1,265 @@
+// Artifacts that break a rule. Each is refused with a message; none crashes the
+// reader (run these under AddressSanitizer too).
+#include "TestArtifact.h"
+#include "artifact/Module.h"
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace tpcrt;
+using namespace tpcrt::test;
+
+namespace {
+
+/// The small artifact with a matmul and a parameter besides.
+TestArtifact richArtifact() {
+  TestArtifact artifact = smallArtifact();
+  artifact.addParameter("w", FbType::F32, {4, 6}, {-1, 0});
+  auto &scalar = artifact.table.device_scalars.emplace_back(
+      std::make_unique<fb::DeviceScalarT>());
+  scalar->values = {3, 4};
+  artifact.addMatmul(arena(320, 32), {FbSpace::Parameter, 0, 0, 48},
+                     arena(384, 24), 2, 4, 3);
+  return artifact;
+}
+
+std::string errorOf(const TestArtifact &artifact) {
+  auto module = loadModule(artifact.bytes());
+  return module ? "" : module.error().message;
+}
+
+struct Hostile {
+  std::string name;
+  std::string message; // part of the error
+  std::function<void(TestArtifact &)> breakIt;
+};
+
+void PrintTo(const Hostile &test, std::ostream *stream) {
+  *stream << test.name;
+}
+
+fb::KernelStepT &kernelOf(TestArtifact &a) {
+  return *a.program().steps[0]->body.AsKernelStep();
+}
+fb::CollectiveStepT &collectiveOf(TestArtifact &a) {
+  return *a.program().steps[2]->body.AsCollectiveStep();
+}
+fb::MatmulStepT &matmulOf(TestArtifact &a) {
+  return *a.program().steps[4]->body.AsMatmulStep();
+}
+std::unique_ptr<FbRef> ref(FbSpace space, uint32_t index, uint64_t offset,
+                           uint64_t size) {
+  return std::make_unique<FbRef>(space, index, offset, size);
+}
+
+const uint64_t huge = UINT64_MAX;
+
+const Hostile hostile[] = {
+    {"AxisSizeZero", "tp", [](auto &a) { a.table.mesh->axes[0]->size = 0; }},
+    {"TooManyDevices", "devices",
+     [](auto &a) { a.table.mesh->axes[0]->size = 1u << 31; }},
+    {"AxisNameTwice", "two axes",
+     [](auto &a) {
+       a.table.mesh->axes.push_back(
+           std::make_unique<fb::AxisT>(*a.table.mesh->axes[0]));
+     }},
+    {"StateType", "element type",
+     [](auto &a) { a.table.states[0]->type = FbType(77); }},
+    {"StateTooLarge", "too large",
+     [](auto &a) { a.table.states[0]->shape = {huge}; }},
+    {"PlacementRank", "placement of 2 dimensions",
+     [](auto &a) { a.table.states[0]->shape = {10, 10}; }},
+    {"PlacementAxis", "axis 5",
+     [](auto &a) {
+       a.table.states[0]->placement->dims[0]->parts[0]->axis = 5;
+     }},
+    {"PlacementPartSize", "has no part",
+     [](auto &a) {
+       a.table.states[0]->placement->dims[0]->parts[0]->size = 3;
+     }},
+    {"PlacementPartZero", "has no part",
+     [](auto &a) {
+       a.table.states[0]->placement->dims[0]->parts[0]->size = 0;
+     }},
+    {"PlacementPreOverflow", "has no part",
+     [](auto &a) {
+       a.table.states[0]->placement->dims[0]->parts[0]->pre = 1u << 31;
+     }},
+    {"AxisUsedTwice", "used twice",
+     [](auto &a) {
+       auto &parts = a.table.states[0]->placement->dims[0]->parts;
+       parts.push_back(std::make_unique<fb::AxisPartT>(*parts[0]));
+     }},
+    {"StackDim", "stack_dim",
+     [](auto &a) { a.table.parameters[0]->stack_dim = 2; }},
+    {"StackDimNegative", "stack_dim",
+     [](auto &a) { a.table.parameters[0]->stack_dim = -7; }},
+    {"SourceCount", "stored tensors",
+     [](auto &a) { a.table.parameters[0]->stack_dim = 0; }},
+    {"SourceStrides", "strides",
+     [](auto &a) { a.table.parameters[0]->sources[0]->strides.pop_back(); }},
+    {"SourceLeaves", "leaves",
+     [](auto &a) { a.table.parameters[0]->sources[0]->strides[0] = 7; }},
+    {"SourceNegative", "leaves",
+     [](auto &a) { a.table.parameters[0]->sources[0]->strides[0] = -6; }},
+    {"SourceStrideHuge", "leaves",
+     [](auto &a) {
+       a.table.parameters[0]->sources[0]->strides = {INT64_MIN, INT64_MIN};
+     }},
+    {"SourceOffsetHuge", "leaves",
+     [](auto &a) { a.table.parameters[0]->sources[0]->offset = huge; }},
+    {"StoredShapeHuge", "too large",
+     [](auto &a) {
+       a.table.parameters[0]->sources[0]->stored_shape = {huge, huge};
+     }},
+    {"DeviceScalarCount", "device scalar",
+     [](auto &a) { a.table.device_scalars[0]->values.push_back(1); }},
+    {"ProgramNameTwice", "two programs",
+     [](auto &a) { a.addProgram("main", 0); }},
+    {"ArenaHuge", "arena", [](auto &a) { a.program().arena_bytes = huge; }},
+    {"PortOutside", "leave its memory",
+     [](auto &a) { a.program().arena_bytes = 16; }},
+    {"PortSize", "expected a buffer of 20 bytes",
+     [](auto &a) {
+       a.program().inputs[0]->buffer = ref(FbSpace::Arena, 0, 0, 16);
+     }},
+    {"PortSpace", "arena",
+     [](auto &a) {
+       a.program().inputs[0]->buffer = ref(FbSpace::State, 0, 0, 20);
+     }},
+    {"PortOffset", "multiple of 4",
+     [](auto &a) {
+       a.program().inputs[0]->buffer = ref(FbSpace::Arena, 0, 2, 20);
+     }},
+    {"PortNameTwice", "appears twice",
+     [](auto &a) { a.program().inputs[1]->name = "x"; }},
+    {"KernelIndex", "kernel 9", [](auto &a) { kernelOf(a).kernel = 9; }},
+    {"KernelInputs", "inputs", [](auto &a) { kernelOf(a).inputs = 4; }},
+    {"KernelTiles", "tiles", [](auto &a) { kernelOf(a).tiles = huge; }},
+    {"KernelNoImage", "no kernel image",
+     [](auto &a) { a.table.images.clear(); }},
+    {"RefSpace", "memory space",
+     [](auto &a) { kernelOf(a).buffers[0] = {FbSpace(9), 0, 0, 4}; }},
+    {"RefIndex", "index 3 of 1",
+     [](auto &a) { kernelOf(a).buffers[0] = {FbSpace::State, 3, 0, 4}; }},
+    {"RefArenaIndex", "index 1 of 1",
+     [](auto &a) { kernelOf(a).buffers[0] = {FbSpace::Arena, 1, 0, 4}; }},
+    {"RefEnd", "leave its memory",
+     [](auto &a) { kernelOf(a).buffers[0] = {FbSpace::State, 0, 16, 8}; }},
+    {"RefOverflow", "leave its memory",
+     [](auto &a) {
+       kernelOf(a).buffers[0] = {FbSpace::Arena, 0, huge - 3, 8};
+     }},
+    {"RefConstantEnd", "leave its memory",
+     [](auto &a) { kernelOf(a).buffers[0] = {FbSpace::Constant, 0, 0, 9}; }},
+    {"RefScalarEnd", "leave its memory",
+     [](auto &a) {
+       kernelOf(a).buffers[0] = {FbSpace::DeviceScalar, 0, 0, 9};
+     }},
+    {"WritesConstant", "written",
+     [](auto &a) { kernelOf(a).buffers[2] = {FbSpace::Constant, 0, 0, 8}; }},
+    {"WritesParameter", "written",
+     [](auto &a) { kernelOf(a).buffers[2] = {FbSpace::Parameter, 0, 0, 8}; }},
+    {"CollectiveKind", "collective",
+     [](auto &a) { collectiveOf(a).kind = fb::CollectiveKind(9); }},
+    {"CollectiveReduction", "reduction",
+     [](auto &a) { collectiveOf(a).reduction = fb::Reduction(3); }},
+    {"CollectiveType", "element type",
+     [](auto &a) { collectiveOf(a).type = FbType(7); }},
+    {"CollectiveCount", "too few", [](auto &a) { collectiveOf(a).count = 6; }},
+    {"CollectiveCountHuge", "too few",
+     [](auto &a) { collectiveOf(a).count = huge / 2; }},
+    {"CollectiveGather", "too few",
+     [](auto &a) { collectiveOf(a).kind = fb::CollectiveKind::AllGather; }},
+    {"CollectiveOverlap", "overlap",
+     [](auto &a) { collectiveOf(a).dst = ref(FbSpace::Arena, 0, 132, 20); }},
+    {"CollectiveAxes", "used twice",
+     [](auto &a) {
+       auto &axes = collectiveOf(a).axes;
+       axes.push_back(std::make_unique<fb::AxisPartT>(*axes[0]));
+     }},
+    {"PermuteSources", "permute sources",
+     [](auto &a) { collectiveOf(a).kind = fb::CollectiveKind::Permute; }},
+    {"PermuteSource", "permute source 2",
+     [](auto &a) {
+       collectiveOf(a).kind = fb::CollectiveKind::Permute;
+       collectiveOf(a).sources = {0, 2};
+     }},
+    {"MatmulLeavesA", "a: its strides", [](auto &a) { matmulOf(a).m = 3; }},
+    {"MatmulLeavesB", "b: its strides",
+     [](auto &a) { matmulOf(a).b_k_stride = 4; }},
+    {"MatmulLeavesC", "c: its strides",
+     [](auto &a) { matmulOf(a).c_m_stride = 4; }},
+    {"MatmulNegative", "a: its strides",
+     [](auto &a) { matmulOf(a).a_m_stride = -1; }},
+    {"MatmulBatch", "c: its strides",
+     [](auto &a) { matmulOf(a).batch = {{2, 0, 0, 6}}; }},
+    {"MatmulBatchHuge", "too large",
+     [](auto &a) { matmulOf(a).batch = {{huge, 0, 0, 0}}; }},
+    {"MatmulType", "no matmul",
+     [](auto &a) { matmulOf(a).a_type = FbType::Bool; }},
+    {"MatmulMixedTypes", "found f32, f32 and i32",
+     [](auto &a) { matmulOf(a).c_type = FbType::I32; }},
+    {"MatmulPack", "packed",
+     [](auto &a) {
+       matmulOf(a).b = ref(FbSpace::Arena, 0, 0, 48);
+       matmulOf(a).pack_b = true;
+     }},
+    {"MatmulWritesParameter", "written",
+     [](auto &a) { matmulOf(a).c = ref(FbSpace::Parameter, 0, 0, 24); }},
+    {"StepWithoutBody", "well-formed",
+     [](auto &a) { a.program().steps[0]->body.Reset(); }},
+};
+
+class HostileArtifact : public testing::TestWithParam<Hostile> {};
+
+TEST_P(HostileArtifact, IsRefused) {
+  TestArtifact artifact = richArtifact();
+  ASSERT_EQ(errorOf(artifact), "");
+  GetParam().breakIt(artifact);
+  EXPECT_NE(errorOf(artifact).find(GetParam().message), std::string::npos)
+      << "found: '" << errorOf(artifact) << "'";
+}
+
+INSTANTIATE_TEST_SUITE_P(, HostileArtifact, testing::ValuesIn(hostile),
+                         [](const auto &info) { return info.param.name; });
+
+/// Loading may succeed or fail, but must not crash or run forever.
+TEST(HostileArtifactBytes, FlippedBitsWithFreshChecksum) {
+  const std::vector<uint8_t> good = richArtifact().payload();
+  // The kernel image is opaque to the reader: leave it out of the flips.
+  size_t image = good.size();
+  for (size_t i = 0; i + 4 < good.size(); ++i)
+    if (std::equal(good.begin() + i, good.begin() + i + 4,
+                   "\x7f"
+                   "ELF"))
+      image = std::min(image, i);
+  std::mt19937 random(1);
+  size_t refused = 0, rounds = 20000;
+  for (size_t round = 0; round < rounds; ++round) {
+    std::vector<uint8_t> payload = good;
+    for (unsigned flips = 1 + random() % 3; flips-- > 0;) {
+      size_t at = random() % payload.size();
+      if (at >= image && at < image + payload.size() / 2)
+        at %= image;
+      payload[at] ^= 1u << random() % 8;
+    }
+    auto file = wrapArtifact(payload.data(), payload.size());
+    refused +=
+        !loadModule(*ArtifactBytes::fromMemory(file.data(), file.size()));
+  }
+  EXPECT_GT(refused, rounds / 10);
+}
+
+TEST(HostileArtifactBytes, TruncatedPayloadWithFreshHeader) {
+  const std::vector<uint8_t> good = richArtifact().payload();
+  for (size_t size = 0; size < good.size(); size += 97) {
+    auto file = wrapArtifact(good.data(), size);
+    EXPECT_FALSE(
+        loadModule(*ArtifactBytes::fromMemory(file.data(), file.size())))
+        << size;
+  }
+}
+
+} // namespace

@@ -1,0 +1,285 @@
+// Matmul steps of many shapes, strides and types against plain f64 loops.
+#include "device/cpu/Matmul.h"
+#include "device/cpu/ThreadTeam.h"
+#include "support/StridedCopy.h"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace tpcrt;
+
+namespace {
+
+struct Shape {
+  std::string name;
+  MatmulStep step;
+};
+
+void PrintTo(const Shape &test, std::ostream *stream) { *stream << test.name; }
+
+MatmulStep dense(uint64_t m, uint64_t k, uint64_t n) {
+  MatmulStep step;
+  step.m = m;
+  step.k = k;
+  step.n = n;
+  step.aMStride = k;
+  step.bKStride = step.cMStride = n;
+  step.aKStride = step.bNStride = step.cNStride = 1;
+  return step;
+}
+
+template <class Fn> MatmulStep with(MatmulStep step, Fn change) {
+  change(step);
+  return step;
+}
+
+/// Element offsets that an operand spans, from the lowest stride combination 0.
+uint64_t span(const MatmulStep &step,
+              std::vector<std::pair<uint64_t, int64_t>> dims,
+              int64_t MatmulBatchDim::*stride) {
+  for (const MatmulBatchDim &dim : step.batch)
+    dims.push_back({dim.size, dim.*stride});
+  uint64_t last = 0;
+  for (auto [size, s] : dims) {
+    if (size == 0)
+      return 0;
+    last += (size - 1) * s;
+  }
+  return last + 1;
+}
+
+struct Operand {
+  std::vector<std::byte> bytes;
+  std::vector<double> values;
+
+  Operand(ElementType type, uint64_t elements, unsigned seed)
+      : bytes(std::max<uint64_t>(elements, 1) * byteSize(type)),
+        values(elements) {
+    std::mt19937 random(seed);
+    std::vector<double> raw(elements);
+    for (double &value : raw)
+      value = int(random() % 17) - 8;
+    copyStrided(bytes.data(), type, raw.data(), ElementType::F64,
+                {{elements, 1, 1}});
+    read(type);
+  }
+  void read(ElementType type) {
+    copyStrided(values.data(), ElementType::F64, bytes.data(), type,
+                {{values.size(), 1, 1}});
+  }
+};
+
+/// c of the plain loops; elements that the step does not write stay as they
+/// are.
+void plainMatmul(const MatmulStep &s, const std::vector<double> &a,
+                 const std::vector<double> &b, std::vector<double> &c,
+                 size_t dim, int64_t ao, int64_t bo, int64_t co) {
+  if (dim < s.batch.size()) {
+    const MatmulBatchDim &batch = s.batch[dim];
+    for (int64_t i = 0; i < int64_t(batch.size); ++i)
+      plainMatmul(s, a, b, c, dim + 1, ao + i * batch.aStride,
+                  bo + i * batch.bStride, co + i * batch.cStride);
+    return;
+  }
+  for (int64_t m = 0; m < int64_t(s.m); ++m)
+    for (int64_t n = 0; n < int64_t(s.n); ++n) {
+      double sum = 0;
+      for (int64_t k = 0; k < int64_t(s.k); ++k)
+        sum += a[ao + m * s.aMStride + k * s.aKStride] *
+               b[bo + k * s.bKStride + n * s.bNStride];
+      c[co + m * s.cMStride + n * s.cNStride] = sum;
+    }
+}
+
+void checkStep(MatmulStep step, MatmulContext &context, unsigned threads) {
+  ThreadTeam team(threads);
+  Operand a(step.aType,
+            span(step, {{step.m, step.aMStride}, {step.k, step.aKStride}},
+                 &MatmulBatchDim::aStride),
+            1);
+  Operand b(step.bType,
+            span(step, {{step.k, step.bKStride}, {step.n, step.bNStride}},
+                 &MatmulBatchDim::bStride),
+            2);
+  Operand c(step.cType,
+            span(step, {{step.m, step.cMStride}, {step.n, step.cNStride}},
+                 &MatmulBatchDim::cStride),
+            3);
+  step.b.space = Space::Parameter;
+  step.b.size = b.bytes.size();
+
+  auto matmul = Matmul::create(step, context);
+  ASSERT_TRUE(matmul) << matmul.error().message;
+  DeviceMemory memory;
+  memory.scratch = *Buffer::allocate(matmul->scratchBytes(), "scratch");
+  memory.packed.resize(context.packed.size());
+  memory.parameters.push_back(*Buffer::allocate(b.bytes.size(), "b"));
+  std::memcpy(memory.parameters[0].data(), b.bytes.data(), b.bytes.size());
+  ASSERT_TRUE(packParameter(context, 0, memory));
+  std::byte *bytesOfB = matmul->packedIndex() >= 0
+                            ? memory.packed[matmul->packedIndex()].data()
+                            : memory.parameters[0].data();
+  DeviceMatmul run(*matmul, context, a.bytes.data(), bytesOfB, c.bytes.data(),
+                   memory.scratch.data());
+  dnnl::stream stream(context.engine);
+  std::vector<double> expected = c.values;
+  plainMatmul(step, a.values, b.values, expected, 0, 0, 0, 0);
+  for (int round = 0; round < 2; ++round) {
+    auto result = run.run(stream);
+    ASSERT_TRUE(result) << result.error().message;
+    c.read(step.cType);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      // Integer inputs: exact in f32, one rounding in a narrow result.
+      double tolerance = step.cType == ElementType::BF16  ? 1.0 / 256
+                         : step.cType == ElementType::F16 ? 1.0 / 2048
+                                                          : 0.0;
+      ASSERT_NEAR(c.values[i], expected[i], std::abs(expected[i]) * tolerance)
+          << matmul->implementation() << " element " << i;
+    }
+  }
+}
+
+using Step = MatmulStep;
+
+const Shape shapes[] = {
+    {"Dense", dense(33, 65, 47)},
+    {"Vector", dense(1, 300, 200)},
+    {"OneColumn", dense(64, 100, 1)},
+    {"OneElement", dense(1, 1, 1)},
+    {"TransposedB", with(dense(7, 64, 32),
+                         [](Step &s) {
+                           s.bKStride = 1;
+                           s.bNStride = 64;
+                         })},
+    {"TransposedA", with(dense(7, 64, 32),
+                         [](Step &s) {
+                           s.aMStride = 1;
+                           s.aKStride = 7;
+                         })},
+    {"TransposedC", with(dense(7, 64, 32),
+                         [](Step &s) {
+                           s.cMStride = 1;
+                           s.cNStride = 7;
+                         })},
+    {"AllTransposed", with(dense(7, 64, 32),
+                           [](Step &s) {
+                             s.aMStride = 1, s.aKStride = 7;
+                             s.bKStride = 1, s.bNStride = 64;
+                             s.cMStride = 1, s.cNStride = 7;
+                           })},
+    {"PaddedRows", with(dense(9, 20, 30),
+                        [](Step &s) {
+                          s.aMStride = 24;
+                          s.bKStride = 37;
+                          s.cMStride = 33;
+                        })},
+    {"NothingContiguous", with(dense(9, 20, 30),
+                               [](Step &s) {
+                                 s.aMStride = 50, s.aKStride = 2;
+                                 s.bKStride = 90, s.bNStride = 3;
+                                 s.cMStride = 60, s.cNStride = 2;
+                               })},
+    {"BroadcastRows", with(dense(9, 20, 30), [](Step &s) { s.aMStride = 0; })},
+    {"Batch",
+     with(dense(5, 20, 30), [](Step &s) { s.batch = {{6, 100, 600, 150}}; })},
+    {"BatchOfOneRow",
+     with(dense(1, 20, 30), [](Step &s) { s.batch = {{6, 20, 600, 30}}; })},
+    {"BatchSharedWeights",
+     with(dense(5, 20, 30), [](Step &s) { s.batch = {{6, 100, 0, 150}}; })},
+    {"BatchSharedWeightsPadded",
+     with(dense(5, 20, 30), [](Step &s) { s.batch = {{6, 110, 0, 160}}; })},
+    {"BatchSharedLeft",
+     with(dense(5, 20, 30), [](Step &s) { s.batch = {{6, 0, 600, 150}}; })},
+    {"TwoBatchDimsMerge", with(dense(5, 20, 30),
+                               [](Step &s) {
+                                 s.batch = {{2, 300, 1800, 450},
+                                            {3, 100, 600, 150}};
+                               })},
+    // [batch, row, head, dim] x [batch, dim, head, row], as in attention.
+    {"Heads", with(dense(6, 16, 10),
+                   [](Step &s) {
+                     s.aMStride = 3 * 16;
+                     s.bKStride = 1, s.bNStride = 3 * 16;
+                     s.cMStride = 10;
+                     s.batch = {{2, 6 * 48, 10 * 48, 180}, {3, 16, 16, 60}};
+                   })},
+    {"GroupedHeads",
+     with(dense(6, 16, 10),
+          [](Step &s) {
+            s.aMStride = 4 * 16;
+            s.bKStride = 1, s.bNStride = 2 * 16;
+            s.batch = {{2, 384, 320, 240}, {2, 32, 16, 120}, {2, 16, 0, 60}};
+          })},
+    {"SizeOneBatch",
+     with(dense(5, 20, 30), [](Step &s) { s.batch = {{1, 7, 9, 11}}; })},
+    {"EmptyK", dense(5, 0, 7)},
+    {"EmptyM", dense(0, 5, 7)},
+    {"EmptyN", dense(5, 7, 0)},
+    {"EmptyBatch",
+     with(dense(5, 6, 7), [](Step &s) { s.batch = {{0, 30, 42, 35}}; })},
+};
+
+struct Types {
+  ElementType a, b, c;
+};
+
+class MatmulShapes : public testing::TestWithParam<Shape> {};
+
+TEST_P(MatmulShapes, MatchesPlainLoops) {
+  using enum ElementType;
+  for (bool pack : {false, true})
+    for (Types types : {Types{F32, F32, F32},
+                        {BF16, BF16, BF16},
+                        {BF16, BF16, F32},
+                        {F32, BF16, F32},
+                        {F16, F16, F16},
+                        {F32, F32, BF16},
+                        {F64, F64, F64},
+                        {I32, I32, I32},
+                        {I64, I64, I64}}) {
+      SCOPED_TRACE(testing::Message()
+                   << typeName(types.a) << " " << typeName(types.b) << " "
+                   << typeName(types.c) << " pack " << pack);
+      MatmulContext context;
+      MatmulStep step = GetParam().step;
+      step.aType = types.a;
+      step.bType = types.b;
+      step.cType = types.c;
+      step.packB = pack;
+      checkStep(step, context, pack ? 2 : 1);
+      if (HasFatalFailure())
+        return;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(, MatmulShapes, testing::ValuesIn(shapes),
+                         [](const auto &info) { return info.param.name; });
+
+TEST(Matmul, NormalFormMergesBatches) {
+  // Batches that share weights become rows: one library call.
+  MatmulForm form = normalize(with(dense(5, 20, 30), [](Step &s) {
+    s.batch = {{2, 300, 0, 450}, {3, 100, 0, 150}};
+  }));
+  EXPECT_TRUE(form.batch.empty());
+  EXPECT_EQ(form.m(), 30u);
+  form = normalize(with(dense(5, 20, 30), [](Step &s) {
+    s.batch = {{2, 300, 1800, 450}, {3, 100, 600, 150}};
+  }));
+  ASSERT_EQ(form.batch.size(), 1u);
+  EXPECT_EQ(form.batch[0].size, 6u);
+}
+
+TEST(Matmul, PackedWeightsAreShared) {
+  MatmulContext context;
+  MatmulStep prefill = dense(64, 256, 512), decode = dense(1, 256, 512);
+  prefill.packB = decode.packB = true;
+  for (MatmulStep *step : {&prefill, &decode}) {
+    step->b = {Space::Parameter, 0, 0, 256 * 512 * 4};
+    ASSERT_TRUE(Matmul::create(*step, context));
+  }
+  EXPECT_LE(context.packed.size(), 1u);
+}
+
+} // namespace

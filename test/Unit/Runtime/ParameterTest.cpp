@@ -1,0 +1,235 @@
+// Parameters from stored tensors: views, stacks, conversion, padding, counts,
+// and what packing does to the memory of a device.
+#include "TestArtifact.h"
+#include "TestFiles.h"
+#include "artifact/Module.h"
+#include "support/Float16.h"
+#include "weights/ParameterLoader.h"
+
+#include <gtest/gtest.h>
+#include <numeric>
+
+using namespace tpcrt;
+using namespace tpcrt::test;
+using Values = std::vector<float>;
+
+namespace {
+
+Values iota(size_t size) {
+  Values values(size);
+  std::iota(values.begin(), values.end(), 1);
+  return values;
+}
+
+class ParameterTest : public testing::Test {
+protected:
+  void store(const std::vector<TestTensor> &tensors) {
+    writeBytes(folder.file("w.safetensors"), safetensors(tensors));
+    auto opened = WeightSource::open(folder.file("w.safetensors"));
+    ASSERT_TRUE(opened) << opened.error().message;
+    weights = std::move(*opened);
+  }
+
+  /// The first parameter's block on a device, as f32.
+  Values block(const TestArtifact &artifact, uint64_t device) {
+    auto module = loadModule(artifact.bytes());
+    EXPECT_TRUE(module) << module.error().message;
+    auto checked = checkWeights(*module, weights);
+    EXPECT_TRUE(checked) << checked.error().message;
+    counts = {};
+    const Parameter &parameter = module->parameters[0];
+    auto buffer = loadParameter(*module, parameter, weights, device, counts);
+    EXPECT_TRUE(buffer);
+    Values values(buffer->size() / byteSize(parameter.type));
+    copyStrided(values.data(), ElementType::F32, buffer->data(), parameter.type,
+                {{values.size(), 1, 1}});
+    return values;
+  }
+
+  TemporaryFolder folder;
+  WeightSource weights;
+  LoadCounts counts;
+};
+
+TEST_F(ParameterTest, SplitByRowsAndByColumns) {
+  store({{"w", {4, 3}, iota(12)}});
+  TestArtifact rows({{"tp", 2}});
+  rows.addParameter("w", FbType::F32, {4, 3}, {0, -1});
+  EXPECT_EQ(block(rows, 1), (Values{7, 8, 9, 10, 11, 12}));
+  EXPECT_EQ(counts.bytes, 24u);
+  TestArtifact columns({{"tp", 2}});
+  columns.addParameter("w", FbType::F32, {4, 3}, {-1, 0});
+  EXPECT_EQ(block(columns, 0), (Values{1, 2, 4, 5, 7, 8, 10, 11}));
+  // 3 over 2: the second block has one column and one of padding.
+  EXPECT_EQ(block(columns, 1), (Values{3, 0, 6, 0, 9, 0, 12, 0}));
+  EXPECT_EQ(counts.bytes, 16u);
+}
+
+TEST_F(ParameterTest, EmptyBlock) {
+  store({{"w", {5}, iota(5)}});
+  TestArtifact artifact({{"tp", 4}});
+  artifact.addParameter("w", FbType::F32, {5}, {0});
+  EXPECT_EQ(block(artifact, 2), (Values{5, 0}));
+  EXPECT_EQ(block(artifact, 3), (Values{0, 0}));
+  EXPECT_EQ(counts.bytes, 0u);
+  EXPECT_EQ(counts.pages.pages(), 0u);
+}
+
+TEST_F(ParameterTest, TransposedSlice) {
+  // Rows 1 and 2 of a stored 4 x 3, transposed.
+  store({{"w", {4, 3}, iota(12)}});
+  TestArtifact artifact({{"tp", 3}});
+  auto &parameter = artifact.addParameter("w", FbType::F32, {3, 2}, {0, -1});
+  parameter.sources[0]->stored_shape = {4, 3};
+  parameter.sources[0]->offset = 3;
+  parameter.sources[0]->strides = {1, 3};
+  EXPECT_EQ(block(artifact, 0), (Values{4, 7}));
+  EXPECT_EQ(block(artifact, 2), (Values{6, 9}));
+}
+
+TEST_F(ParameterTest, Reversed) {
+  store({{"w", {4}, iota(4)}});
+  TestArtifact artifact;
+  auto &parameter = artifact.addParameter("w", FbType::F32, {4}, {-1});
+  parameter.sources[0]->offset = 3;
+  parameter.sources[0]->strides = {-1};
+  EXPECT_EQ(block(artifact, 0), (Values{4, 3, 2, 1}));
+  EXPECT_EQ(counts.pages.pages(), 1u);
+}
+
+TEST_F(ParameterTest, Stacked) {
+  store({{"e0", {2}, {1, 2}}, {"e1", {2}, {3, 4}}, {"e2", {2}, {5, 6}}});
+  TestArtifact artifact({{"ep", 2}});
+  auto &parameter = artifact.addParameter("w", FbType::F32, {2, 3}, {-1, 0});
+  parameter.stack_dim = 1;
+  parameter.sources.clear();
+  for (auto name : {"e0", "e1", "e2"}) {
+    auto source = std::make_unique<fb::StridedSourceT>();
+    source->tensor = name;
+    source->stored_shape = {2};
+    source->strides = {1};
+    parameter.sources.push_back(std::move(source));
+  }
+  EXPECT_EQ(block(artifact, 0), (Values{1, 3, 2, 4}));
+  EXPECT_EQ(block(artifact, 1), (Values{5, 0, 6, 0}));
+  EXPECT_EQ(counts.bytes, 8u);
+}
+
+TEST_F(ParameterTest, Converts) {
+  store({{"w", {4}, {1.5f, -2.25f, 3.0f, 0.0f}}});
+  for (auto type : {FbType::F64, FbType::BF16, FbType::F16}) {
+    TestArtifact artifact;
+    auto &parameter = artifact.addParameter("w", type, {4}, {-1});
+    parameter.stored_type = FbType::F32;
+    EXPECT_EQ(block(artifact, 0), (Values{1.5f, -2.25f, 3.0f, 0.0f}));
+  }
+  TestArtifact integers;
+  integers.addParameter("w", FbType::I64, {4}, {-1}).stored_type = FbType::F32;
+  EXPECT_EQ(block(integers, 0), (Values{1, -2, 3, 0}));
+  TestArtifact bools;
+  bools.addParameter("w", FbType::Bool, {4}, {-1}).stored_type = FbType::F32;
+  EXPECT_EQ(block(bools, 0), (Values{1, 1, 1, 0}));
+}
+
+TEST_F(ParameterTest, CountsPages) {
+  // 64 x 4096 f32: a row is 4 pages (and a bit: data begins behind the header).
+  store({{"w", {64, 4096}, Values(64 * 4096)}});
+  TestArtifact rows({{"tp", 4}}), columns({{"tp", 4}}), narrow({{"tp", 4096}});
+  rows.addParameter("w", FbType::F32, {64, 4096}, {0, -1});
+  columns.addParameter("w", FbType::F32, {64, 4096}, {-1, 0});
+  narrow.addParameter("w", FbType::F32, {64, 4096}, {-1, 0});
+  block(rows, 1);
+  EXPECT_EQ(counts.bytes, 16u * 4096 * 4);
+  EXPECT_EQ(counts.pages.pages(), 16u * 4 + 1);
+  block(columns, 1);
+  EXPECT_EQ(counts.bytes, 16u * 4096 * 4);
+  EXPECT_EQ(counts.pages.pages(), 64u * 2);
+  block(narrow, 7);
+  EXPECT_EQ(counts.bytes, 64u * 4);
+  EXPECT_EQ(counts.pages.pages(), 64u);
+}
+
+TEST(PageCounter, ExactBorders) {
+  auto pages = [](uint64_t offset, std::vector<CopyDim> dims) {
+    PageCounter counter;
+    counter.touch(0, offset, 4, dims);
+    return counter.pages();
+  };
+  EXPECT_EQ(pages(4096, {{1024, 1, 1}}), 1u);
+  EXPECT_EQ(pages(4096, {{1025, 1, 1}}), 2u);
+  EXPECT_EQ(pages(4092, {{2, 1, 1}}), 2u);
+  EXPECT_EQ(pages(8188, {{1024, 1, -1}}), 1u);
+  EXPECT_EQ(pages(8188, {{1025, 1, -1}}), 2u);
+  // 8 rows of 2 pages, of which the first 4 elements each.
+  EXPECT_EQ(pages(0, {{8, 4, 2048}, {4, 1, 1}}), 8u);
+  EXPECT_EQ(pages(0, {{4, 8, 1}, {8, 1, 2048}}), 8u);
+}
+
+TEST_F(ParameterTest, WrongWeights) {
+  store({{"w", {4, 3}, iota(12)}});
+  auto errorOf = [&](auto change) {
+    TestArtifact artifact;
+    auto &parameter = artifact.addParameter("w", FbType::F32, {4, 3}, {-1, -1});
+    change(parameter);
+    auto loaded = Executable::load(artifact.bytes(), weights);
+    return loaded ? "" : loaded.error().message;
+  };
+  auto expect = [&](const std::string &error, const std::string &part) {
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  };
+  EXPECT_EQ(errorOf([](auto &) {}), "");
+  expect(errorOf([](auto &p) { p.sources[0]->tensor = "v"; }),
+         "expected stored tensor 'v' (4x3xf32), found none");
+  expect(errorOf([](auto &p) { p.stored_type = FbType::BF16; }),
+         "to be 4x3xbf16, found 4x3xf32");
+  expect(errorOf([](auto &p) { p.sources[0]->stored_shape = {3, 4}; }),
+         "to be 3x4xf32, found 4x3xf32");
+  weights = {};
+  expect(errorOf([](auto &) {}), "no weights were given");
+}
+
+/// y = x w on two devices that split the columns of w.
+TestArtifact columnParallel(uint64_t m, uint64_t k, uint64_t n, bool pack) {
+  TestArtifact artifact({{"tp", 2}});
+  artifact.addParameter("w", FbType::F32, {k, n}, {-1, 0});
+  uint64_t x = m * k * 4, y = m * n / 2 * 4, start = (x + 63) / 64 * 64;
+  artifact.addProgram("main", start + y);
+  artifact.addInput("x", FbType::F32, {m, k}, {-1, -1}, arena(0, x));
+  artifact.addOutput("y", FbType::F32, {m, n}, {-1, 0}, arena(start, y));
+  artifact
+      .addMatmul(arena(0, x), {FbSpace::Parameter, 0, 0, k * n / 2 * 4},
+                 arena(start, y), m, k, n / 2)
+      .pack_b = pack;
+  return artifact;
+}
+
+TEST_F(ParameterTest, PackingChangesMemoryNotResults) {
+  uint64_t m = 3, k = 64, n = 128;
+  Values w(k * n), x(m * k), expected(m * n);
+  for (size_t i = 0; i < w.size(); ++i)
+    w[i] = int(i * 7 % 11) - 5;
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = int(i * 5 % 13) - 6;
+  for (uint64_t i = 0; i < m; ++i)
+    for (uint64_t j = 0; j < n; ++j)
+      for (uint64_t l = 0; l < k; ++l)
+        expected[i * n + j] += x[i * k + l] * w[l * n + j];
+  store({{"w", {k, n}, w}});
+  for (bool pack : {false, true}) {
+    auto executable = load(columnParallel(m, k, n, pack), weights);
+    ASSERT_TRUE(executable);
+    auto outputs = executable->run("main", {tensorF32({m, k}, x)});
+    ASSERT_TRUE(outputs) << outputs.error().message;
+    EXPECT_EQ(valuesF32((*outputs)[0]), expected);
+    DeviceStatistics device = executable->statistics().devices[1];
+    EXPECT_EQ(device.loadBytes, k * n / 2 * 4);
+    // One copy of the weights, in one form or the other.
+    if (!pack || device.packedBytes == 0)
+      EXPECT_EQ(device.weightBytes, k * n / 2 * 4);
+    else
+      EXPECT_EQ(device.weightBytes, 0u);
+    EXPECT_GE(device.weightBytes + device.packedBytes, k * n / 2 * 4);
+  }
+}
+
+} // namespace

@@ -1,0 +1,76 @@
+//===- Inputs.cpp - What the user gives a model ---------------------------===//
+
+#include "Inputs.h"
+#include "mlir/Parser/Parser.h"
+#include "tpc/Import/HuggingFace.h"
+
+using namespace mlir;
+using namespace tpc;
+
+tpcrt::Result<Given> tpc::readGiven(const RunOptions &options) {
+  Given given;
+  for (const std::string &spec : options.inputs) {
+    auto input = tpcrt::parseInputSpec(spec);
+    if (!input)
+      return tl::unexpected(input.error());
+    given.inputs.push_back(std::move(*input));
+  }
+  std::optional<std::string> path = options.weights;
+  if (!path && !options.dryRun && isHuggingFaceDirectory(options.model))
+    path = options.model;
+  if (path) {
+    auto weights = tpcrt::WeightSource::open(*path);
+    if (!weights)
+      return tl::unexpected(weights.error());
+    given.weights = std::move(*weights);
+  }
+  return given;
+}
+
+/// Shape of the token inputs, from what is given, else from --batch and
+/// --length.
+static LogicalResult tokenShape(const RunOptions &options, const Given &given,
+                                ImportOptions &import, Location location) {
+  if (options.batch)
+    import.batch = *options.batch;
+  if (options.length)
+    import.length = *options.length;
+  for (const tpcrt::NamedTensor &input : given.inputs) {
+    const std::vector<uint64_t> &shape = input.value.shape();
+    if (input.name != "input_ids")
+      continue;
+    if (shape.size() != 2)
+      return emitError(location)
+             << "input input_ids: expected the shape [batch, length], found "
+             << input.value.describe();
+    import.batch = shape[0];
+    import.length = shape[1];
+  }
+  return success();
+}
+
+static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
+                                         const RunOptions &options,
+                                         const Given &given) {
+  ImportOptions import;
+  if (given.weights)
+    import.weights = &*given.weights;
+  if (failed(tokenShape(options, given, import, UnknownLoc::get(context))))
+    return {};
+  // Optional inputs that are not given are left out of the entry.
+  if (!given.inputs.empty())
+    for (StringRef name : {"attention_mask", "token_type_ids"})
+      if (llvm::none_of(given.inputs, [&](const tpcrt::NamedTensor &input) {
+            return input.name == name;
+          }))
+        import.without.insert(name);
+  return importHuggingFace(context, options.model, import);
+}
+
+OwningOpRef<ModuleOp> tpc::loadModel(MLIRContext *context,
+                                     const RunOptions &options,
+                                     const Given &given) {
+  if (isHuggingFaceDirectory(options.model))
+    return importModel(context, options, given);
+  return parseSourceFile<ModuleOp>(options.model, context);
+}

@@ -1,0 +1,30 @@
+//===- Inputs.h - What the user gives a model -------------------*- C++ -*-===//
+
+#ifndef TPC_TOOLS_TPCRUN_INPUTS_H
+#define TPC_TOOLS_TPCRUN_INPUTS_H
+
+#include "Options.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "tpcrt/Safetensors.h"
+#include "tpcrt/TensorSpec.h"
+
+namespace tpc {
+
+/// What the command line names: inputs read, weights opened.
+struct Given {
+  std::vector<tpcrt::NamedTensor> inputs;
+  std::optional<tpcrt::WeightSource> weights;
+};
+
+/// Reads the inputs and opens the weights.
+tpcrt::Result<Given> readGiven(const RunOptions &options);
+
+/// Parses or imports the model. Errors are emitted; null then.
+mlir::OwningOpRef<mlir::ModuleOp> loadModel(mlir::MLIRContext *context,
+                                            const RunOptions &options,
+                                            const Given &given);
+
+} // namespace tpc
+
+#endif // TPC_TOOLS_TPCRUN_INPUTS_H

@@ -1,0 +1,34 @@
+//===- Options.h - The command line of tpc-run ------------------*- C++ -*-===//
+
+#ifndef TPC_TOOLS_TPCRUN_OPTIONS_H
+#define TPC_TOOLS_TPCRUN_OPTIONS_H
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tpc {
+
+struct RunOptions {
+  std::string model;
+  std::optional<std::string> mesh, entry, weights, save, report;
+  std::string mode;
+  /// Print the module after this phase and stop: whole, assigned, program,
+  /// plan. Empty: go on.
+  std::string emit;
+  std::vector<std::string> inputs, outputs;
+  bool check = false;
+  bool dryRun = false;
+  bool quiet = false;
+  unsigned repeat = 1;
+  unsigned threads = 0;
+  /// Shape of token inputs where no input gives it.
+  std::optional<int64_t> batch, length;
+};
+
+/// Parses the command line; prints usage and exits for --help and errors.
+RunOptions parseOptions(int argc, char **argv);
+
+} // namespace tpc
+
+#endif // TPC_TOOLS_TPCRUN_OPTIONS_H

@@ -58,14 +58,18 @@ private:
   void addDeviceScalar(plan::DeviceScalarOp op);
   LogicalResult addKernels();
 
-  template <typename StepT> artifact::StepT &addStep(Operation *op, StepT body);
+  template <typename StepT> void addStep(Operation *op, StepT body);
   LogicalResult addStep(plan::KernelOp op);
   LogicalResult addStep(plan::MatmulOp op);
   LogicalResult addStep(plan::CollectiveOp op);
   FailureOr<std::unique_ptr<artifact::PortT>>
   makePort(Value value, RankedTensorType whole, ShardingAttr sharding,
            std::string name);
-  std::unique_ptr<artifact::BufferRefT> refTo(Value value);
+  /// The bytes of a value, without its first `skipped` elements.
+  artifact::BufferRef refTo(Value value, int64_t skipped = 0);
+  std::unique_ptr<artifact::BufferRef> newRef(Value value, int64_t skipped = 0) {
+    return std::make_unique<artifact::BufferRef>(refTo(value, skipped));
+  }
   uint64_t ringBytes(plan::CollectiveOp op, int64_t members);
 
   ModuleOp module;
@@ -182,45 +186,41 @@ LogicalResult ArtifactBuilder::addKernels() {
 // Steps
 //===----------------------------------------------------------------------===//
 
-std::unique_ptr<artifact::BufferRefT> ArtifactBuilder::refTo(Value value) {
+artifact::BufferRef ArtifactBuilder::refTo(Value value, int64_t skipped) {
   plan::PlaceAttr place = plan::placeOf(value);
   Operation *root = plan::rootOf(value).getDefiningOp();
-  auto ref = std::make_unique<artifact::BufferRefT>();
-  ref->offset = place.getOffset();
-  ref->size = plan::bytesOf(value);
+  int64_t begin = skipped * elementBytes(typeOf(value).getElementType());
+  auto ref = [&](artifact::Space space, uint32_t index) {
+    return artifact::BufferRef(space, index, place.getOffset() + begin,
+                               plan::bytesOf(value) - begin);
+  };
   switch (place.getSpace()) {
   case plan::Space::Arena:
-    ref->space = artifact::Space::Arena;
-    break;
+    return ref(artifact::Space::Arena, 0);
   case plan::Space::Parameter:
-    ref->space = artifact::Space::Parameter;
-    ref->index = parameters.lookup(place.getSymbol().getValue());
-    break;
+    return ref(artifact::Space::Parameter,
+               parameters.lookup(place.getSymbol().getValue()));
   case plan::Space::State:
-    ref->space = artifact::Space::State;
-    ref->index = states.lookup(place.getSymbol().getValue());
-    break;
+    return ref(artifact::Space::State,
+               states.lookup(place.getSymbol().getValue()));
   case plan::Space::Constant:
-    ref->space = artifact::Space::Constant;
-    ref->index = constants.lookup(cast<plan::ConstantOp>(root).getValueAttr());
-    break;
+    return ref(artifact::Space::Constant,
+               constants.lookup(cast<plan::ConstantOp>(root).getValueAttr()));
   case plan::Space::DeviceScalar:
-    ref->space = artifact::Space::DeviceScalar;
-    ref->index =
-        scalars.lookup(cast<plan::DeviceScalarOp>(root).getValuesAttr());
-    break;
+    return ref(
+        artifact::Space::DeviceScalar,
+        scalars.lookup(cast<plan::DeviceScalarOp>(root).getValuesAttr()));
   }
-  return ref;
+  llvm_unreachable("unknown space");
 }
 
 template <typename StepT>
-artifact::StepT &ArtifactBuilder::addStep(Operation *op, StepT body) {
+void ArtifactBuilder::addStep(Operation *op, StepT body) {
   auto step = std::make_unique<artifact::StepT>();
   step->body.Set(std::move(body));
   step->name = describe(op);
   step->location = fileLine(op->getLoc());
   current->steps.push_back(std::move(step));
-  return *current->steps.back();
 }
 
 LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
@@ -246,17 +246,10 @@ LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
 
 LogicalResult ArtifactBuilder::addStep(plan::MatmulOp op) {
   artifact::MatmulStepT step;
-  step.a = refTo(op.getLhs());
-  step.b = refTo(op.getRhs());
-  step.c = refTo(op.getResult());
   // The offset is part of the buffer's address.
-  auto skip = [](artifact::BufferRefT &ref, Value value, int64_t elements) {
-    int64_t bytes = elements * elementBytes(typeOf(value).getElementType());
-    ref.offset += bytes;
-    ref.size -= bytes;
-  };
-  skip(*step.a, op.getLhs(), op.getA()[0]);
-  skip(*step.b, op.getRhs(), op.getB()[0]);
+  step.a = newRef(op.getLhs(), op.getA()[0]);
+  step.b = newRef(op.getRhs(), op.getB()[0]);
+  step.c = newRef(op.getResult());
   step.a_type = toArtifact(typeOf(op.getLhs()).getElementType());
   step.b_type = toArtifact(typeOf(op.getRhs()).getElementType());
   step.c_type = toArtifact(typeOf(op.getResult()).getElementType());
@@ -305,8 +298,8 @@ LogicalResult ArtifactBuilder::addStep(plan::CollectiveOp op) {
   step.reduction = toArtifact(op.getReduction());
   step.type = toArtifact(typeOf(op.getOperand()).getElementType());
   step.axes = toArtifact(op.getAxes().getAxes(), mesh);
-  step.src = refTo(op.getOperand());
-  step.dst = refTo(op.getResult());
+  step.src = newRef(op.getOperand());
+  step.dst = newRef(op.getResult());
   Value counted = op.getKind() == Kind::ReduceScatter ? op.getResult()
                                                       : op.getOperand();
   step.count = typeOf(counted).getNumElements();
@@ -333,7 +326,7 @@ ArtifactBuilder::makePort(Value value, RankedTensorType whole,
   port->type = toArtifact(whole.getElementType());
   port->shape = toSizes(whole.getShape());
   port->placement = toArtifact(sharding, whole.getRank(), mesh);
-  port->buffer = refTo(value);
+  port->buffer = newRef(value);
   return port;
 }
 

@@ -105,6 +105,9 @@ static void addCreation(std::vector<OpCase> &cases) {
   cases.push_back({"iota_major", "tpc.iota dim 0", {}, {"5x4xi64"}});
   cases.push_back({"iota_minor", "tpc.iota dim 1", {}, {"5x7xi32"}});
   cases.push_back({"iota_float", "tpc.iota dim 0", {}, {"7xf32"}});
+  // Beyond 256, bf16 does not hold every index.
+  cases.push_back({"iota_bf16", "tpc.iota dim 0", {}, {"256xbf16"}});
+  cases.push_back({"iota_bf16_rounded", "tpc.iota dim 0", {}, {"777xbf16"}});
 }
 
 static void addContraction(std::vector<OpCase> &cases) {

@@ -163,8 +163,12 @@ bool Grouping::hasOtherPath(int producer, int consumer) {
     visitUsers(op);
   llvm::erase_if(worklist, [&](Operation *op) {
     auto group = groupOf.find(op);
-    return group != groupOf.end() &&
-           (group->second == consumer || group->second == producer);
+    bool direct = group != groupOf.end() &&
+                  (group->second == consumer || group->second == producer);
+    // Reached directly, it may still be reached through something else.
+    if (direct)
+      seen.erase(op);
+    return direct;
   });
   while (!worklist.empty()) {
     Operation *op = worklist.pop_back_val();

@@ -60,8 +60,7 @@ SmallVector<Tensor> tpc::reference::shardTensor(const Tensor &whole,
                                                 bool poisonPadding) {
   SmallVector<Tensor> blocks;
   for (int64_t device = 0; device < mesh.numDevices(); ++device)
-    blocks.push_back(
-        shardTensor(whole, sharding, mesh, device, poisonPadding));
+    blocks.push_back(shardTensor(whole, sharding, mesh, device, poisonPadding));
   return blocks;
 }
 

@@ -146,13 +146,12 @@ static void deviceIndex(spmd::DeviceIndexOp op, Devices &devices) {
 }
 
 static void blockStart(spmd::BlockStartOp op, Devices &devices) {
-  perDevice(devices, op.getAxes(),
-            [&](ArrayRef<int64_t> group, int64_t position) {
-              return scalar(devices,
-                            blockOf(op.getSize(), op.getAxes().getAxes(),
-                                    devices.mesh, group[position])
-                                .start);
-            });
+  perDevice(
+      devices, op.getAxes(), [&](ArrayRef<int64_t> group, int64_t position) {
+        return scalar(devices, blockOf(op.getSize(), op.getAxes().getAxes(),
+                                       devices.mesh, group[position])
+                                   .start);
+      });
 }
 
 static void slice(spmd::SliceOp op, Devices &devices) {
@@ -189,15 +188,14 @@ static void mask(spmd::MaskOp op, Devices &devices) {
 }
 
 static void toPartial(spmd::ToPartialOp op, Devices &devices) {
-  perDevice(devices, op.getAxes(),
-            [&](ArrayRef<int64_t> group, int64_t position) {
-              const Tensor &value = *devices.operands[group[position]];
-              return position == 0
-                         ? value
-                         : Tensor(value.shape, value.elementType,
-                                  identity(op.getReduction(),
-                                           value.elementType));
-            });
+  perDevice(
+      devices, op.getAxes(), [&](ArrayRef<int64_t> group, int64_t position) {
+        const Tensor &value = *devices.operands[group[position]];
+        return position == 0
+                   ? value
+                   : Tensor(value.shape, value.elementType,
+                            identity(op.getReduction(), value.elementType));
+      });
 }
 
 //===----------------------------------------------------------------------===//

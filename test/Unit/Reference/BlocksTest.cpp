@@ -1,7 +1,7 @@
 //===- BlocksTest.cpp - Whole tensors and the blocks of devices -----------===//
 
-#include "TestProgram.h"
 #include "tpc/Reference/Blocks.h"
+#include "TestProgram.h"
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -20,8 +20,9 @@ Tensor counting(ArrayRef<int64_t> shape) {
 
 TEST(Blocks, UnevenSplitByTwoAxes) {
   Mesh mesh = testMesh({{"x", 2}, {"y", 4}});
-  auto blocks = shardTensor(counting({10}), parseSharding("<@mesh, [{\"x\", \"y\"}]>"), mesh);
-  std::vector<std::vector<double>> expected = {{1, 2}, {3, 4}, {5, 0}, {0, 0},
+  auto blocks = shardTensor(counting({10}),
+                            parseSharding("<@mesh, [{\"x\", \"y\"}]>"), mesh);
+  std::vector<std::vector<double>> expected = {{1, 2}, {3, 4}, {5, 0},  {0, 0},
                                                {6, 7}, {8, 9}, {10, 0}, {0, 0}};
   ASSERT_EQ(blocks.size(), 8u);
   for (auto [block, values] : llvm::zip_equal(blocks, expected))
@@ -38,11 +39,12 @@ TEST(Blocks, PoisonedPadding) {
 
 TEST(Blocks, RoundTrip) {
   Mesh mesh = testMesh({{"x", 2}, {"y", 4}});
-  for (const char *text :
-       {"<@mesh, [{}, {}]>", "<@mesh, [{\"y\"}, {\"x\"}]>", "<@mesh, [{}, {\"y\", \"x\"}]>",
-        "<@mesh, [{\"y\":(2)2}, {\"y\":(1)2}], sum {\"x\"}>",
-        "<@mesh, [{\"x\"}, {}], sum {\"y\"}>", "<@mesh, [{\"x\"}, {}], max {\"y\"}>",
-        "<@mesh, [{}, {}], min {\"x\", \"y\"}>"}) {
+  for (const char *text : {"<@mesh, [{}, {}]>", "<@mesh, [{\"y\"}, {\"x\"}]>",
+                           "<@mesh, [{}, {\"y\", \"x\"}]>",
+                           "<@mesh, [{\"y\":(2)2}, {\"y\":(1)2}], sum {\"x\"}>",
+                           "<@mesh, [{\"x\"}, {}], sum {\"y\"}>",
+                           "<@mesh, [{\"x\"}, {}], max {\"y\"}>",
+                           "<@mesh, [{}, {}], min {\"x\", \"y\"}>"}) {
     Sharding sharding = parseSharding(text);
     Tensor whole = counting({5, 7});
     auto back = unshard(shardTensor(whole, sharding, mesh, /*poison=*/true),
@@ -55,8 +57,9 @@ TEST(Blocks, RoundTrip) {
 TEST(Blocks, PartialContributionsAreAdded) {
   Mesh mesh = testMesh({{"x", 3}});
   Sharding sharding = parseSharding("<@mesh, [{}], sum {\"x\"}>");
-  auto whole = unshard({tensor({2}, {1, 2}), tensor({2}, {10, 20}), tensor({2}, {100, 200})},
-                       {2}, sharding, mesh);
+  auto whole = unshard(
+      {tensor({2}, {1, 2}), tensor({2}, {10, 20}), tensor({2}, {100, 200})},
+      {2}, sharding, mesh);
   ASSERT_TRUE(succeeded(whole));
   EXPECT_EQ(whole->data, (std::vector<double>{111, 222}));
 }
@@ -66,8 +69,9 @@ TEST(Blocks, SumsRoundOnce) {
   Type bf16 = BFloat16Type::get(&testContext());
   Sharding sharding = parseSharding("<@mesh, [], sum {\"x\"}>");
   // 256 + 1 + 1 = 258: in bf16 each step on its own would stay at 256.
-  auto whole = unshard({tensor({}, {256}, bf16), tensor({}, {1}, bf16), tensor({}, {1}, bf16)},
-                       {}, sharding, mesh);
+  auto whole = unshard(
+      {tensor({}, {256}, bf16), tensor({}, {1}, bf16), tensor({}, {1}, bf16)},
+      {}, sharding, mesh);
   ASSERT_TRUE(succeeded(whole));
   EXPECT_EQ(whole->data[0], 258);
 }

@@ -91,8 +91,8 @@ tpc::reference::checkLocal(const OpCase &opCase, const Mesh &mesh,
   SmallVector<Tensor> wholes;
   SmallVector<SmallVector<Tensor>> blocks; // by operand, by device
   for (auto [i, type] : llvm::enumerate(op->getOperandTypes())) {
-    wholes.push_back(randomTensor(cast<RankedTensorType>(type),
-                                  opCase.range(i), random));
+    wholes.push_back(
+        randomTensor(cast<RankedTensorType>(type), opCase.range(i), random));
     blocks.push_back(
         blocksOf(wholes.back(), shardings.operands[i], mesh, random));
   }

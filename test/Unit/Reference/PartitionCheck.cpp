@@ -28,7 +28,7 @@ namespace {
 class CaseAssigner {
 public:
   CaseAssigner(ModuleOp module, const Mesh &mesh, const OpShardings &shardings,
-           Held held)
+               Held held)
       : function(*module.getOps<func::FuncOp>().begin()),
         op(operationOf(module)), mesh(mesh), shardings(shardings), held(held),
         builder(op) {}
@@ -65,10 +65,10 @@ private:
   /// Gives the argument the sharding in which it comes in.
   Value hold(BlockArgument argument, const Sharding &sharding) {
     int64_t rank = cast<RankedTensorType>(argument.getType()).getRank();
-    argument.setType(sharded(argument,
-                             held == Held::Blocks
-                                 ? sharding
-                                 : Sharding::replicated(mesh.symbol, rank)));
+    argument.setType(
+        sharded(argument, held == Held::Blocks
+                              ? sharding
+                              : Sharding::replicated(mesh.symbol, rank)));
     return reshard(argument, sharding);
   }
 
@@ -87,10 +87,9 @@ private:
     Sharding parts = Sharding::replicated(mesh.symbol, 0);
     parts.dims.push_back(axes);
     llvm::append_range(parts.dims, sharding.dims);
-    return ReduceOp::create(builder, op->getLoc(), type,
-                            sharding.partial[0].reduction,
-                            hold(argument, parts),
-                            builder.getDenseI64ArrayAttr({0}));
+    return ReduceOp::create(
+        builder, op->getLoc(), type, sharding.partial[0].reduction,
+        hold(argument, parts), builder.getDenseI64ArrayAttr({0}));
   }
 
   func::FuncOp function;
@@ -111,9 +110,10 @@ static LogicalResult partition(ModuleOp module) {
   return passes.run(module);
 }
 
-std::optional<std::string> tpc::reference::checkPartitioned(
-    const OpCase &opCase, const Mesh &mesh, const OpShardings &shardings,
-    Held held, std::mt19937 &random) {
+std::optional<std::string>
+tpc::reference::checkPartitioned(const OpCase &opCase, const Mesh &mesh,
+                                 const OpShardings &shardings, Held held,
+                                 std::mt19937 &random) {
   OwningOpRef<ModuleOp> module = moduleOf(opCase, mesh);
   CaseAssigner(*module, mesh, shardings, held).run();
   Diagnostics diagnostics;
@@ -123,8 +123,8 @@ std::optional<std::string> tpc::reference::checkPartitioned(
   auto whole = *module->getOps<func::FuncOp>().begin();
   SmallVector<Tensor> inputs;
   for (auto [i, type] : llvm::enumerate(whole.getArgumentTypes()))
-    inputs.push_back(randomTensor(cast<RankedTensorType>(type),
-                                  opCase.range(i), random));
+    inputs.push_back(
+        randomTensor(cast<RankedTensorType>(type), opCase.range(i), random));
   SymbolStore symbols;
   SimulateOptions options;
   options.poisonPadding = true;
@@ -134,8 +134,8 @@ std::optional<std::string> tpc::reference::checkPartitioned(
   if (failed(expected) || failed(found))
     return diagnostics.text;
   for (auto [i, pair] : llvm::enumerate(llvm::zip_equal(*found, *expected)))
-    if (auto problem = difference(std::get<0>(pair), std::get<1>(pair),
-                                  opCase.tolerance))
+    if (auto problem =
+            difference(std::get<0>(pair), std::get<1>(pair), opCase.tolerance))
       return "result " + std::to_string(i) + ": " + *problem;
   return std::nullopt;
 }

@@ -82,9 +82,9 @@ TEST_P(Rule, EveryStrategyComputesTheWhole) {
       auto expectNone = [&](std::optional<std::string> problem,
                             const char *how) {
         failures += problem.has_value();
-        EXPECT_FALSE(problem) << how << ", " << describe(mesh, shardings)
-                              << ": " << problem.value_or("") << "\nrule "
-                              << ruled.rule.str();
+        EXPECT_FALSE(problem)
+            << how << ", " << describe(mesh, shardings) << ": "
+            << problem.value_or("") << "\nrule " << ruled.rule.str();
       };
       expectNone(checkPartitioned(GetParam(), mesh.mesh, shardings, Held::Whole,
                                   random),
@@ -128,11 +128,13 @@ bool someStrategyFails(const OpCase &opCase,
   return false;
 }
 
-const OpCase kMatmul{"", "tpc.matmul %0, %1 \"m k, k n -> m n\"",
-                     {"4x6xf32", "6x2xf32"}, {"4x2xf32"}};
+const OpCase kMatmul{"",
+                     "tpc.matmul %0, %1 \"m k, k n -> m n\"",
+                     {"4x6xf32", "6x2xf32"},
+                     {"4x2xf32"}};
 const OpCase kSoftmax{"", "tpc.softmax %0", {"4x6xf32"}, {"4x6xf32"}, {}, 1e-5};
-const OpCase kConcat{"", "tpc.concat %0, %1 dim 0", {"4x2xf32", "4x2xf32"},
-                     {"8x2xf32"}};
+const OpCase kConcat{
+    "", "tpc.concat %0, %1 dim 0", {"4x2xf32", "4x2xf32"}, {"8x2xf32"}};
 const OpCase kTanh{"", "tpc.tanh %0", {"4xf32"}, {"4xf32"}, {}, 1e-5};
 const OpCase kAbs{"", "tpc.abs %0", {"4xf32"}, {"4xf32"}};
 const OpCase kSort{"", "tpc.sort %0", {"4x6xf32"}, {"4x6xf32", "4x6xi32"}};
@@ -196,8 +198,8 @@ TEST(WrongRule, LinearInOneFactorOnlyOneAtATime) {
 /// What a composite says of itself may differ from what its decomposition
 /// implies only where it avoids an expansion.
 TEST(Override, EmbeddingFollowsFromItsDecomposition) {
-  OpCase opCase{"", "tpc.embedding %0, %1", {"7x4xf32", "2x3xi32"},
-                {"2x3x4xf32"}};
+  OpCase opCase{
+      "", "tpc.embedding %0, %1", {"7x4xf32", "2x3xi32"}, {"2x3x4xf32"}};
   OwningOpRef<ModuleOp> module = moduleOf(opCase, testMesh({{"x", 2}}));
   Operation *op = operationOf(*module);
   ShardingRule own = cast<ShardingRuleOpInterface>(op).getShardingRule();

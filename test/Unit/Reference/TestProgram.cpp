@@ -29,8 +29,7 @@ OwningOpRef<ModuleOp> tpc::reference::parseModule(const std::string &text) {
   return module;
 }
 
-Mesh tpc::reference::testMesh(
-    ArrayRef<std::pair<const char *, int64_t>> axes) {
+Mesh tpc::reference::testMesh(ArrayRef<std::pair<const char *, int64_t>> axes) {
   Mesh mesh;
   mesh.symbol = FlatSymbolRefAttr::get(&testContext(), "mesh");
   for (auto [name, size] : axes) {
@@ -51,8 +50,8 @@ Sharding tpc::reference::parseSharding(const std::string &text) {
 
 Tensor tpc::reference::tensor(ArrayRef<int64_t> shape,
                               std::vector<double> values, Type elementType) {
-  Tensor result(shape, elementType ? elementType
-                                   : Float32Type::get(&testContext()));
+  Tensor result(shape,
+                elementType ? elementType : Float32Type::get(&testContext()));
   EXPECT_EQ(result.data.size(), values.size());
   result.data = std::move(values);
   return result;
@@ -73,9 +72,9 @@ Tensor tpc::reference::randomTensor(RankedTensorType type, Range range,
   return result;
 }
 
-std::optional<std::string>
-tpc::reference::difference(const Tensor &found, const Tensor &expected,
-                           double tolerance) {
+std::optional<std::string> tpc::reference::difference(const Tensor &found,
+                                                      const Tensor &expected,
+                                                      double tolerance) {
   if (found.shape != expected.shape)
     return "shapes differ";
   for (auto [i, pair] :

@@ -46,8 +46,7 @@ Tensor randomTensor(mlir::RankedTensorType type, Range range,
 /// Where two tensors differ by more than `tolerance` (relative for values above
 /// 1), or nothing.
 std::optional<std::string> difference(const Tensor &found,
-                                      const Tensor &expected,
-                                      double tolerance);
+                                      const Tensor &expected, double tolerance);
 
 } // namespace tpc::reference
 

@@ -511,10 +511,12 @@ LogicalResult PlanBuilder::run() {
     if (failed(units[i].body.ops.empty() ? emit(units[i].ops.front())
                                          : emitKernel(units[i])))
       return failure();
-  for (auto [symbol, value] : states)
-    if (!value.getDefiningOp<plan::StateOp>())
+  for (auto [symbol, value] : states) {
+    auto unchanged = value.getDefiningOp<plan::StateOp>();
+    if (!unchanged || unchanged.getSymbol() != symbol.getValue())
       plan::WriteOp::create(builder, value.getLoc(),
                             FlatSymbolRefAttr::get(symbol), value);
+  }
   auto last = cast<spmd::ReturnOp>(program.getBody().front().getTerminator());
   SmallVector<Value> outputs;
   for (Value operand : last.getOperands())

@@ -197,19 +197,21 @@ private:
   void makePartial(const Sharding &s, const AxisList &axes) {
     ReshardStep step{ReshardStep::ToPartial, axes};
     step.result = s;
+    // Two reductions do not commute: never both in one value.
     std::optional<Reduction> reduction;
+    if (!s.partial.empty())
+      reduction = s.partial[0].reduction;
     for (const AxisRef &axis : axes) {
       auto wanted = llvm::find_if(target.partial, [&](const PartialAxis &p) {
         return p.axis.overlaps(axis);
       });
-      std::optional<Reduction> own;
-      if (wanted != target.partial.end())
-        own = wanted->reduction;
-      else if (!s.partial.empty())
-        own = s.partial[0].reduction;
-      if (!own || (reduction && reduction != own))
+      if (wanted != target.partial.end()) {
+        if (reduction && reduction != wanted->reduction)
+          return;
+        reduction = wanted->reduction;
+      }
+      if (!reduction)
         return;
-      reduction = own;
       for (const AxisRef &part : parts.partsOf(axis))
         step.result.addPartial(part, *reduction);
     }

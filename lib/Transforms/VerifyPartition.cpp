@@ -263,7 +263,8 @@ private:
     if (!isa<SubOp, AddOp>(op))
       return false;
     const Claims &right = claims[op->getOperand(1)];
-    if (right.empty() || right[0].kind != Claim::Start)
+    if (right.empty() || right[0].kind != Claim::Start ||
+        op->getOperand(0).getType() != op->getResult(0).getType())
       return false;
     Claims concluded;
     for (const Claim &claim : claims[op->getOperand(0)]) {

@@ -62,8 +62,9 @@ private:
   /// Gives the axes that cut a dimension to its factors, major to minor.
   bool distribute(ArrayRef<unsigned> factors, int64_t size,
                   ArrayRef<AxisRef> cut) {
+    // A dimension that broadcasts has its one element on the first block only.
     if (factors.empty())
-      return cut.empty() || size == 1;
+      return cut.empty();
     if (factors.size() == 1)
       return assign(factors[0], AxisList(cut));
     SmallVector<AxisRef> rest(cut);
@@ -142,30 +143,36 @@ private:
         all.push_back(axis);
       }
     }
-    // Relative indices make sense only for a table that is cut likewise.
-    if (relative() && llvm::none_of(llvm::enumerate(rule.factors), [&](auto f) {
-          return f.value().kind == FactorKind::Indexed &&
-                 !axesOf(f.index()).empty();
-        }))
-      return fail("indices are relative to a block, the table is whole");
     cutAxes = std::move(all);
+    return checkRelative();
+  }
+
+  /// Values relative to a block make sense only as indices of a table that is
+  /// cut likewise.
+  bool checkRelative() {
+    bool cutsTable = llvm::any_of(llvm::enumerate(rule.factors), [&](auto f) {
+      return f.value().kind == FactorKind::Indexed && !axesOf(f.index()).empty();
+    });
+    for (auto [i, claim] : llvm::enumerate(op.operands)) {
+      if (claim->kind != Claim::Relative)
+        continue;
+      if (i != kIndexOperand)
+        return fail("operand " + Twine(i) + " is relative to a block");
+      if (!cutsTable)
+        return fail("indices are relative to a block, the table is whole");
+    }
     return true;
   }
 
-  const Claim *relative() const {
-    for (const Claim *claim : op.operands)
-      if (claim->kind == Claim::Relative)
-        return claim;
-    return nullptr;
-  }
+  /// The indices of every indexing operation with operands; iota, which has
+  /// none, is dealt with by the caller.
+  static constexpr unsigned kIndexOperand = 1;
 
   bool isRelative(int64_t size, ArrayRef<AxisRef> cut) const {
-    // Position 1 holds the indices of every indexing operation with operands;
-    // iota, which has none, is dealt with by the caller.
-    if (op.operands.empty())
-      return true;
-    const Claim *claim = op.operands.size() > 1 ? op.operands[1] : nullptr;
-    return claim && claim->kind == Claim::Relative && claim->cut.size == size &&
+    if (op.operands.size() <= kIndexOperand)
+      return false;
+    const Claim *claim = op.operands[kIndexOperand];
+    return claim->kind == Claim::Relative && claim->cut.size == size &&
            ArrayRef(claim->cut.axes) == cut;
   }
 
@@ -235,10 +242,14 @@ private:
       for (const AxisRef &axis : axesOf(f))
         for (const AxisRef &part : partsOf(axis)) {
           partial.push_back({part, factor.reduction});
-          for (unsigned i : factor.partialOperands)
-            if (reductionOver(*op.operands[i], part) != factor.reduction)
-              return fail("operand " + Twine(i) + " must be partial over " +
+          for (auto [i, claim] : llvm::enumerate(op.operands)) {
+            auto reduction = reductionOver(*claim, part);
+            bool wanted = llvm::is_contained(factor.partialOperands, i);
+            if (wanted ? reduction != factor.reduction : reduction.has_value())
+              return fail("operand " + Twine(i) + " must " +
+                          (wanted ? "" : "not ") + "be partial over " +
                           part.name.getValue() + " where it is contracted");
+          }
           if (!factor.partialOperands.empty())
             expected.push_back(part);
         }
@@ -332,7 +343,9 @@ private:
       for (Sharding &sharding : resultShardings(i, factors, whole)) {
         sharding = canonical(std::move(sharding), whole.getShape(), mesh);
         if (localShape(whole.getShape(), sharding, mesh) !=
-            op.localResults[i].getShape())
+                op.localResults[i].getShape() ||
+            whole.getElementType() != op.localResults[i].getElementType() ||
+            !cutsFactors(factors, whole.getShape(), sharding))
           continue;
         Claim claim;
         claim.sharding = std::move(sharding);
@@ -343,6 +356,17 @@ private:
         fail("the local result is not a block that follows from the operands");
       conclusion.results.push_back(std::move(claims));
     }
+  }
+
+  /// Whether the cuts of dimensions that several factors make up fall on the
+  /// boundaries of the factors' own cuts.
+  bool cutsFactors(const TensorFactors &factors, ArrayRef<int64_t> shape,
+                   const Sharding &sharding) {
+    for (auto [dim, names] : llvm::enumerate(factors))
+      if (names.size() > 1 &&
+          !distribute(names, shape[dim], sharding.dims[dim]))
+        return false;
+    return true;
   }
 
   /// Operations that only move elements keep what their padding holds.
@@ -455,7 +479,9 @@ std::vector<Sharding> proof::shardingsOfSize(RankedTensorType whole,
         taken.append(axes.begin(), axes.end());
       SmallVector<AxisList> cuts;
       AxisList current;
-      if (whole.getDimSize(dim) == local.getDimSize(dim))
+      // A dimension of one element or none has full blocks under any axes.
+      if (whole.getDimSize(dim) == local.getDimSize(dim) &&
+          whole.getDimSize(dim) > 1)
         cuts.push_back({});
       else
         enumerateCuts(whole.getDimSize(dim), local.getDimSize(dim), mesh, units,

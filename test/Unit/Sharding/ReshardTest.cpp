@@ -70,7 +70,7 @@ public:
         << diagnostics.text;
     for (auto program : module->getOps<spmd::ProgramOp>()) {
       auto function = module->lookupSymbol<func::FuncOp>(program.getWhole());
-      test::ProgramOracle oracle(function, /*seed=*/1);
+      test::ProgramOracle oracle(function, /*seed=*/1, /*tolerance=*/1e-12);
       auto problem = oracle.difference(program);
       ASSERT_FALSE(problem)
           << cast<NameLoc>(program.getLoc()).getName().str() << "\n"

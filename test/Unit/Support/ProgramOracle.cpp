@@ -21,8 +21,8 @@ Tensor test::randomTensor(RankedTensorType type, std::mt19937 &random) {
 }
 
 test::ProgramOracle::ProgramOracle(FunctionOpInterface function, unsigned seed,
-                                   bool inexact)
-    : function(function), inexact(inexact) {
+                                   double tolerance)
+    : function(function), tolerance(tolerance) {
   std::mt19937 random(seed);
   for (Type type : function.getArgumentTypes())
     inputs.push_back(randomTensor(cast<RankedTensorType>(type), random));
@@ -51,17 +51,17 @@ test::ProgramOracle::difference(spmd::ProgramOp program) const {
   Diagnostics diagnostics;
   SimulateOptions options;
   options.poisonPadding = true;
-  options.tolerance = inexact ? 1e-9 : 0;
+  options.tolerance = tolerance;
   auto results = simulate(program, inputs, store, options);
   if (failed(results))
     return "the simulation fails: " + diagnostics.text;
   for (auto [r, found] : llvm::enumerate(*results)) {
     const Tensor &wanted = expected[r];
     for (auto [i, value] : llvm::enumerate(found.data)) {
-      double tolerance =
-          inexact ? 1e-9 * std::max(1.0, std::fabs(wanted.data[i])) : 0;
-      if (!(value == wanted.data[i] ||
-            std::fabs(value - wanted.data[i]) <= tolerance))
+      double difference = std::fabs(value - wanted.data[i]);
+      double allowed = tolerance * std::max(1.0, std::fabs(wanted.data[i]));
+      // Written so that NaN is a difference.
+      if (!(value == wanted.data[i] || difference <= allowed))
         return "result " + std::to_string(r) + ", element " +
                std::to_string(i) + ": found " + std::to_string(value) +
                ", expected " + std::to_string(wanted.data[i]);

@@ -20,10 +20,11 @@ reference::Tensor randomTensor(mlir::RankedTensorType type,
 
 class ProgramOracle {
 public:
-  /// Draws inputs and parameters of `function` and evaluates it. `inexact`:
-  /// whether results may differ by rounding (relative 1e-9 in f64).
+  /// Draws inputs and parameters of `function` and evaluates it. Results may
+  /// differ by `tolerance` (relative for values above 1): composites compute in
+  /// f32, whatever the program's type.
   ProgramOracle(mlir::FunctionOpInterface function, unsigned seed,
-                bool inexact = true);
+                double tolerance = 1e-4);
 
   /// How `program`, simulated with poisoned padding, differs from the
   /// function, or nothing.
@@ -31,7 +32,7 @@ public:
 
 private:
   mlir::FunctionOpInterface function;
-  bool inexact;
+  double tolerance;
   llvm::SmallVector<reference::Tensor> inputs;
   llvm::SmallVector<std::pair<std::string, reference::Tensor>> symbols;
   llvm::SmallVector<reference::Tensor> expected;

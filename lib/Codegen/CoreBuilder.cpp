@@ -8,10 +8,16 @@ using namespace tpc;
 Value CoreBuilder::splat(double value, ArrayRef<int64_t> shape, Type element) {
   auto type = RankedTensorType::get(shape, element);
   Attribute scalar;
-  if (auto floating = dyn_cast<FloatType>(element))
+  if (auto floating = dyn_cast<FloatType>(element)) {
     scalar = FloatAttr::get(floating, value);
-  else
-    scalar = IntegerAttr::get(element, static_cast<int64_t>(value));
+  } else {
+    // Truncates and saturates: 2^31 is the highest i32.
+    unsigned width = element.getIntOrFloatBitWidth();
+    APSInt integer(width, /*isUnsigned=*/width == 1);
+    bool exact;
+    APFloat(value).convertToInteger(integer, APFloat::rmTowardZero, &exact);
+    scalar = IntegerAttr::get(element, integer);
+  }
   return ConstantOp::create(builder, loc, type,
                             DenseElementsAttr::get(type, scalar));
 }

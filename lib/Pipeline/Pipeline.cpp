@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Codegen/Passes.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Dialect/Tpc/Tpc.h"

@@ -58,8 +58,8 @@ template <typename T> static void store(const Tensor &from, HostTensor &to) {
 static void load16(const HostTensor &from, Tensor &to) {
   const auto &semantics = cast<FloatType>(to.elementType).getFloatSemantics();
   for (auto [i, value] : llvm::enumerate(to.data))
-    value = APFloat(semantics, APInt(16, from.as<uint16_t>()[i]))
-                .convertToDouble();
+    value =
+        APFloat(semantics, APInt(16, from.as<uint16_t>()[i])).convertToDouble();
 }
 static void store16(const Tensor &from, HostTensor &to) {
   const auto &semantics = cast<FloatType>(from.elementType).getFloatSemantics();
@@ -99,9 +99,9 @@ Tensor reference::fromHost(const HostTensor &host, MLIRContext *context) {
 }
 
 HostTensor reference::toHost(const Tensor &tensor) {
-  HostTensor host(hostType(tensor.elementType),
-                  std::vector<uint64_t>(tensor.shape.begin(),
-                                        tensor.shape.end()));
+  HostTensor host(
+      hostType(tensor.elementType),
+      std::vector<uint64_t>(tensor.shape.begin(), tensor.shape.end()));
   switch (host.type()) {
   case ElementType::F32:
     store<float>(tensor, host);

@@ -39,8 +39,8 @@ static double roundToFormat(double value, int precision, int minExponent,
   int exponent;
   std::frexp(value, &exponent); // |value| in [2^(exponent-1), 2^exponent)
   int quantum = std::max(exponent - 1, minExponent) - (precision - 1);
-  double rounded = std::ldexp(std::nearbyint(std::ldexp(value, -quantum)),
-                              quantum);
+  double rounded =
+      std::ldexp(std::nearbyint(std::ldexp(value, -quantum)), quantum);
   return std::fabs(rounded) > largest ? std::copysign(kInfinity, value)
                                       : rounded;
 }

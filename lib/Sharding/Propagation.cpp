@@ -128,7 +128,7 @@ class PropagationAssigner : public StrategyChooser {
     bool changed = false;
     for (const AxisRef &axis : mesh.axes())
       for (auto [f, factor] : llvm::enumerate(ruled.rule.factors)) {
-        if (factor.kind == FactorKind::Whole ||
+        if (factor.size <= 1 || factor.kind == FactorKind::Whole ||
             factor.kind == FactorKind::Shifted ||
             factor.kind == FactorKind::Synchronized)
           continue;

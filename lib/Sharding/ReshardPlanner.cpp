@@ -3,13 +3,15 @@
 // Dijkstra over shardings. The axes are taken in parts: the finest common
 // refinement of how the two shardings cut each axis, because a part may move
 // on its own. An axis that splits a dimension unevenly cannot be taken apart
-// (cutting by 4 is not cutting by 2 twice); it moves as a whole.
+// (cutting by 4 is not cutting by 2 twice); it moves as a whole. An axis that both
+// use whole is never taken apart: under a ring's latency two collectives over 2
+// devices look cheaper than one over 4, but libraries do better than a ring.
 //
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Sharding/ReshardPlanner.h"
+#include "AxisParts.h"
 #include "llvm/ADT/STLExtras.h"
-#include <map>
 #include <queue>
 #include <unordered_map>
 
@@ -28,7 +30,7 @@ public:
   Search(const Sharding &from, const Sharding &to, ArrayRef<int64_t> shape,
          int64_t elementBytes, const Mesh &mesh, const LinkCost &link)
       : shape(shape), elementBytes(elementBytes), mesh(mesh), link(link),
-        target(canonical(to, shape, mesh)) {
+        target(canonical(to, shape, mesh)), parts(mesh) {
     cutAxes(canonical(from, shape, mesh));
     cutAxes(target);
     start = refined(canonical(from, shape, mesh));
@@ -64,30 +66,38 @@ private:
   //===--------------------------------------------------------------------===//
 
   void cutAxes(const Sharding &sharding) {
-    auto cut = [&](const AxisRef &axis) {
-      auto &points = cuts[axis.name];
-      points.append({1, mesh.size(AxisRef{axis.name})});
-      if (!axis.isWhole())
-        points.append({axis.pre, axis.pre * axis.size});
-      llvm::sort(points);
-      points.erase(llvm::unique(points), points.end());
+    parts.cut(sharding);
+    forEachAxis(sharding, [&](const AxisRef &axis) {
       if (!llvm::is_contained(units, axis))
         units.push_back(axis);
-    };
-    for (const AxisList &axes : sharding.dims)
-      llvm::for_each(axes, cut);
-    for (const PartialAxis &p : sharding.partial)
-      cut(p.axis);
+    });
   }
 
-  AxisList partsOf(const AxisRef &axis) const {
-    int64_t end = axis.isWhole() ? mesh.size(axis) : axis.pre * axis.size;
-    AxisList parts;
-    ArrayRef<int64_t> points = cuts.find(axis.name)->second;
-    for (auto [a, b] : llvm::zip(points, points.drop_front()))
-      if (a >= axis.pre && b <= end)
-        parts.push_back(mesh.canonical({axis.name, a, b / a}));
-    return parts;
+  /// Cuts a dimension of size `n` further by `axes`: in parts where that gives
+  /// the same blocks.
+  void cutBy(AxisList &dim, int64_t n, ArrayRef<AxisRef> axes) const {
+    for (const AxisRef &axis : axes) {
+      bool even = blockSize(n, dim, mesh) % mesh.size(axis) == 0;
+      if (even)
+        dim.append(parts.partsOf(axis));
+      else
+        dim.push_back(axis);
+    }
+  }
+
+  /// The lists of axes over which one step can cut or gather a dimension held
+  /// in blocks of `block`: one axis, the parts of one, or several that cut the
+  /// block evenly.
+  SmallVector<AxisList, 2> asOneCut(ArrayRef<AxisRef> axes,
+                                    int64_t block) const {
+    SmallVector<AxisList, 2> lists;
+    if (axes.size() == 1 || block % mesh.size(axes) == 0)
+      lists.push_back(AxisList(axes));
+    if (axes.size() > 1)
+      for (const AxisRef &unit : units)
+        if (ArrayRef(parts.partsOf(unit)) == axes)
+          lists.push_back({unit});
+    return lists;
   }
 
   /// The sharding in parts, where that leaves the blocks as they are.
@@ -95,42 +105,25 @@ private:
     Sharding result = Sharding::replicated(sharding.mesh, 0);
     for (auto [n, axes] : llvm::zip_equal(shape, sharding.dims)) {
       AxisList &dim = result.dims.emplace_back();
-      for (const AxisRef &axis : axes) {
-        AxisList parts = partsOf(axis);
-        int64_t before = blockSize(n, dim, mesh);
-        bool even = before % mesh.size(axis) == 0;
-        if (even)
-          dim.append(parts);
-        else
-          dim.push_back(axis);
-      }
+      cutBy(dim, n, axes);
     }
     for (const PartialAxis &p : sharding.partial)
-      for (const AxisRef &part : partsOf(p.axis))
+      for (const AxisRef &part : parts.partsOf(p.axis))
         result.addPartial(part, p.reduction);
     return result;
   }
 
   /// The parts, and the undivided axes of the two shardings, over which
   /// `sharding` is replicated.
-  SmallVector<AxisRef> freeAxes(const Sharding &sharding) const {
-    SmallVector<AxisRef> candidates;
-    for (const auto &[name, points] : cuts)
-      llvm::append_range(candidates, partsOf({name}));
+  AxisList freeAxes(const Sharding &sharding) const {
+    AxisList candidates = parts.all();
     for (const AxisRef &unit : units)
       if (!llvm::is_contained(candidates, unit))
         candidates.push_back(unit);
-    auto used = [&](const AxisRef &axis) {
-      auto overlaps = [&](const AxisRef &o) { return o.overlaps(axis); };
-      return llvm::any_of(sharding.dims,
-                          [&](const AxisList &axes) {
-                            return llvm::any_of(axes, overlaps);
-                          }) ||
-             llvm::any_of(sharding.partial, [&](const PartialAxis &p) {
-               return overlaps(p.axis);
-             });
-    };
-    llvm::erase_if(candidates, used);
+    forEachAxis(sharding, [&](const AxisRef &used) {
+      llvm::erase_if(candidates,
+                     [&](const AxisRef &axis) { return axis.overlaps(used); });
+    });
     llvm::sort(candidates);
     return candidates;
   }
@@ -166,26 +159,64 @@ private:
     double bytes = localBytes(s);
     reducePartials(s, bytes);
     gatherSplits(s, bytes);
-    SmallVector<AxisRef> free = freeAxes(s);
-    for (const AxisRef &axis : free) {
-      for (unsigned dim = 0; dim < shape.size(); ++dim) {
-        ReshardStep step{ReshardStep::Slice, {axis}, dim};
-        step.result = s;
-        step.result.dims[dim].push_back(axis);
-        copyLocally(step, bytes / mesh.size(axis));
-      }
-      for (const PartialAxis &wanted : target.partial) {
-        if (!wanted.axis.overlaps(axis))
-          continue;
-        ReshardStep step{ReshardStep::ToPartial, {axis}};
-        step.reduction = wanted.reduction;
-        step.result = s;
-        step.result.addPartial(axis, wanted.reduction);
-        copyLocally(step, bytes);
-      }
-    }
+    AxisList free = freeAxes(s);
+    useFreeAxes(s, free, {});
     exchangeRoles(s, free, bytes);
     reorderDims(s, bytes);
+  }
+
+  /// Slices and makes partial over every list of free axes that begins with
+  /// `list`.
+  void useFreeAxes(const Sharding &s, ArrayRef<AxisRef> free, AxisList list) {
+    for (const AxisRef &axis : free) {
+      if (llvm::any_of(list, [&](auto &o) { return o.overlaps(axis); }))
+        continue;
+      AxisList longer = list;
+      longer.push_back(axis);
+      for (unsigned dim = 0; dim < shape.size(); ++dim)
+        slice(s, dim, longer);
+      if (list.empty() || list.back() < axis)
+        makePartial(s, longer);
+      useFreeAxes(s, free, std::move(longer));
+    }
+  }
+
+  void slice(const Sharding &s, unsigned dim, const AxisList &axes) {
+    // Several axes at once only where that is cutting by one after the other.
+    int64_t block = blockSize(shape[dim], s.dims[dim], mesh);
+    if (axes.size() > 1 && block % mesh.size(axes) != 0)
+      return;
+    ReshardStep step{ReshardStep::Slice, axes, dim};
+    step.result = s;
+    cutBy(step.result.dims[dim], shape[dim], axes);
+    copyLocally(step, localBytes(step.result));
+  }
+
+  /// As the target is partial over these axes, or as the value is over others:
+  /// then one reduce_scatter over all may be cheaper than reducing and slicing.
+  void makePartial(const Sharding &s, const AxisList &axes) {
+    ReshardStep step{ReshardStep::ToPartial, axes};
+    step.result = s;
+    // Two reductions do not commute: never both in one value.
+    std::optional<Reduction> reduction;
+    if (!s.partial.empty())
+      reduction = s.partial[0].reduction;
+    for (const AxisRef &axis : axes) {
+      auto wanted = llvm::find_if(target.partial, [&](const PartialAxis &p) {
+        return p.axis.overlaps(axis);
+      });
+      if (wanted != target.partial.end()) {
+        if (reduction && reduction != wanted->reduction)
+          return;
+        reduction = wanted->reduction;
+      }
+      if (!reduction)
+        return;
+      for (const AxisRef &part : parts.partsOf(axis))
+        step.result.addPartial(part, *reduction);
+    }
+    step.reduction = *reduction;
+    copyLocally(step, localBytes(s));
   }
 
   void reducePartials(const Sharding &s, double bytes) {
@@ -211,39 +242,61 @@ private:
       communicate(step, CollectiveKind::AllReduce, bytes);
     }
     for (const PartialAxis &p : s.partial)
-      for (unsigned dim = 0; dim < shape.size(); ++dim) {
-        ReshardStep step{ReshardStep::ReduceScatter, {p.axis}, dim};
-        step.reduction = p.reduction;
-        step.result = withoutPartial(s, p.axis);
-        step.result.dims[dim].push_back(p.axis);
-        communicate(step, CollectiveKind::ReduceScatter, bytes);
-      }
+      reduceScatter(s, p.axis, p.reduction, bytes);
+    for (const AxisRef &unit : units) {
+      AxisList own = parts.partsOf(unit);
+      std::optional<Reduction> reduction = s.partialOver(own[0]);
+      if (own.size() > 1 && reduction &&
+          llvm::all_of(own, [&](const AxisRef &part) {
+            return s.partialOver(part) == reduction;
+          }))
+        reduceScatter(s, unit, *reduction, bytes);
+    }
+  }
+
+  void reduceScatter(const Sharding &s, const AxisRef &axis,
+                     Reduction reduction, double bytes) {
+    for (unsigned dim = 0; dim < shape.size(); ++dim) {
+      ReshardStep step{ReshardStep::ReduceScatter, {axis}, dim};
+      step.reduction = reduction;
+      step.result = s;
+      for (const AxisRef &part : parts.partsOf(axis))
+        step.result = withoutPartial(step.result, part);
+      cutBy(step.result.dims[dim], shape[dim], axis);
+      communicate(step, CollectiveKind::ReduceScatter, bytes);
+    }
   }
 
   void gatherSplits(const Sharding &s, double bytes) {
     for (unsigned dim = 0; dim < shape.size(); ++dim) {
-      const AxisList &axes = s.dims[dim];
+      ArrayRef<AxisRef> axes = s.dims[dim];
       for (size_t keep = axes.size(); keep-- > 0;) {
-        AxisList gathered(axes.begin() + keep, axes.end());
-        int64_t block =
-            blockSize(shape[dim], ArrayRef(axes).take_front(keep), mesh);
-        // Several axes at once only where their blocks are one row of equals.
-        if (gathered.size() > 1 && block % mesh.size(gathered) != 0)
-          continue;
-        ReshardStep step{ReshardStep::AllGather, gathered, dim};
-        step.result = s;
-        step.result.dims[dim].truncate(keep);
-        communicate(step, CollectiveKind::AllGather, localBytes(step.result));
+        int64_t block = blockSize(shape[dim], axes.take_front(keep), mesh);
+        Sharding gathered = s;
+        gathered.dims[dim].truncate(keep);
+        for (const AxisList &moved : asOneCut(axes.drop_front(keep), block)) {
+          ReshardStep step{ReshardStep::AllGather, moved, dim};
+          step.result = gathered;
+          communicate(step, CollectiveKind::AllGather, localBytes(gathered));
+        }
+        // A step that moves blocks may cut the other dimension in other parts.
+        if (axes.size() - keep == 1 || block % mesh.size(axes.drop_front(keep)) == 0)
+          moveSplit(s, gathered, dim, axes.drop_front(keep), bytes);
       }
-      if (axes.empty())
+    }
+  }
+
+  /// all_to_all of the minor-most axes `moved` of `dim` to every dimension.
+  void moveSplit(const Sharding &s, const Sharding &gathered, unsigned dim,
+                 ArrayRef<AxisRef> moved, double bytes) {
+    for (unsigned to = 0; to < shape.size(); ++to) {
+      if (to == dim)
         continue;
-      for (unsigned to = 0; to < shape.size(); ++to) {
-        if (to == dim)
-          continue;
-        ReshardStep step{ReshardStep::AllToAll, {axes.back()}, to, dim};
-        step.result = s;
-        step.result.dims[dim].pop_back();
-        step.result.dims[to].push_back(axes.back());
+      int64_t block = blockSize(shape[to], s.dims[to], mesh);
+      for (const AxisList &axes : asOneCut(moved, block)) {
+        ReshardStep step{ReshardStep::AllToAll, axes, to, dim};
+        step.result = gathered;
+        cutBy(step.result.dims[to], shape[to], axes);
         communicate(step, CollectiveKind::AllToAll,
                     std::max(bytes, localBytes(step.result)));
       }
@@ -351,11 +404,7 @@ private:
   const Mesh &mesh;
   const LinkCost &link;
   Sharding start, target;
-  std::map<mlir::StringAttr, SmallVector<int64_t, 4>,
-           bool (*)(mlir::StringAttr, mlir::StringAttr)>
-      cuts{[](mlir::StringAttr a, mlir::StringAttr b) {
-        return a.getValue() < b.getValue();
-      }};
+  AxisParts parts;
   SmallVector<AxisRef> units;
   std::vector<std::unique_ptr<Node>> nodes;
   std::unordered_map<Sharding, size_t, ShardingHash> index;

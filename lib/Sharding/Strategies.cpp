@@ -1,6 +1,7 @@
 //===- Strategies.cpp - The ways an operation may be split ----------------===//
 
 #include "tpc/Sharding/Strategies.h"
+#include "AxisParts.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
@@ -156,6 +157,23 @@ tensorSharding(const TensorFactors &factors, ArrayRef<int64_t> shape,
   return canonical(std::move(sharding), shape, mesh);
 }
 
+/// Whether partial values can be had under the strategy. A sum over one axis
+/// and a maximum over another do not commute, so a value cannot be partial with
+/// both; and a composite that is expanded because of a synchronized factor
+/// takes and gives no partial values.
+static bool hasOneMeaning(const RuledOp &op, const Strategy &strategy,
+                          const OpShardings &shardings) {
+  bool expanded = splits(op.rule, strategy, FactorKind::Synchronized);
+  auto fine = [&](const Sharding &sharding) {
+    return llvm::all_of(sharding.partial, [&](const PartialAxis &partial) {
+      return !expanded &&
+             partial.reduction == sharding.partial[0].reduction;
+    });
+  };
+  return llvm::all_of(shardings.operands, fine) &&
+         llvm::all_of(shardings.results, fine);
+}
+
 std::optional<OpShardings> tpc::applyStrategy(const RuledOp &op,
                                               const Strategy &strategy,
                                               const Mesh &mesh) {
@@ -178,6 +196,8 @@ std::optional<OpShardings> tpc::applyStrategy(const RuledOp &op,
       return std::nullopt;
     shardings.results.push_back(std::move(*sharding));
   }
+  if (!hasOneMeaning(op, strategy, shardings))
+    return std::nullopt;
   return shardings;
 }
 
@@ -185,66 +205,12 @@ std::optional<OpShardings> tpc::applyStrategy(const RuledOp &op,
 // Matching
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// The parts into which the shardings of one operation cut each axis: the
-/// finest common refinement, so that every part has one state everywhere.
-class AxisParts {
-public:
-  AxisParts(const OpShardings &shardings, const Mesh &mesh) : mesh(mesh) {
-    for (auto [name, size] : llvm::zip_equal(mesh.names, mesh.sizes))
-      cuts[name] = {1, size};
-    forEachAxis(shardings, [&](const AxisRef &axis) {
-      if (!axis.isWhole())
-        cuts[axis.name].append({axis.pre, axis.pre * axis.size});
-    });
-    for (auto &[name, points] : cuts) {
-      llvm::sort(points);
-      points.erase(llvm::unique(points), points.end());
-    }
-  }
-
-  /// The axis as its parts.
-  AxisList partsOf(const AxisRef &axis) const {
-    int64_t begin = axis.pre;
-    int64_t end = axis.isWhole() ? mesh.size(axis) : axis.pre * axis.size;
-    AxisList parts;
-    ArrayRef<int64_t> points = cuts.find(axis.name)->second;
-    for (auto [from, to] : llvm::zip(points, points.drop_front()))
-      if (from >= begin && to <= end)
-        parts.push_back(mesh.canonical({axis.name, from, to / from}));
-    return parts;
-  }
-
-  Sharding refine(const Sharding &sharding) const {
-    Sharding refined = Sharding::replicated(sharding.mesh, 0);
-    for (const AxisList &axes : sharding.dims) {
-      AxisList &dim = refined.dims.emplace_back();
-      for (const AxisRef &axis : axes)
-        dim.append(partsOf(axis));
-    }
-    for (const PartialAxis &p : sharding.partial)
-      for (const AxisRef &part : partsOf(p.axis))
-        refined.addPartial(part, p.reduction);
-    return refined;
-  }
-
-  template <typename Fn>
-  static void forEachAxis(const OpShardings &shardings, Fn fn) {
-    auto visit = [&](const Sharding &sharding) {
-      for (const AxisList &axes : sharding.dims)
-        llvm::for_each(axes, fn);
-      for (const PartialAxis &p : sharding.partial)
-        fn(p.axis);
-    };
-    llvm::for_each(shardings.operands, visit);
-    llvm::for_each(shardings.results, visit);
-  }
-
-private:
-  const Mesh &mesh;
-  llvm::DenseMap<mlir::StringAttr, SmallVector<int64_t, 4>> cuts;
-};
-} // namespace
+/// Calls `fn` with the shardings of all operands and results.
+template <typename Fn>
+static void forEachSharding(const OpShardings &shardings, Fn fn) {
+  llvm::for_each(shardings.operands, fn);
+  llvm::for_each(shardings.results, fn);
+}
 
 /// Orders the entries of a strategy so that axes that cut the same dimension
 /// stand in the order in which they do.
@@ -271,7 +237,9 @@ static void orderAxes(Strategy &strategy, const OpShardings &refined) {
 std::optional<Strategy> tpc::matchStrategy(const RuledOp &op,
                                            const OpShardings &shardings,
                                            const Mesh &mesh) {
-  AxisParts parts(shardings, mesh);
+  AxisParts parts(mesh);
+  forEachSharding(shardings,
+                  [&](const Sharding &sharding) { parts.cut(sharding); });
   OpShardings refined;
   for (const Sharding &sharding : shardings.operands)
     refined.operands.push_back(parts.refine(sharding));
@@ -279,9 +247,11 @@ std::optional<Strategy> tpc::matchStrategy(const RuledOp &op,
     refined.results.push_back(parts.refine(sharding));
 
   AxisList used;
-  AxisParts::forEachAxis(refined, [&](const AxisRef &axis) {
-    if (!llvm::is_contained(used, axis))
-      used.push_back(axis);
+  forEachSharding(refined, [&](const Sharding &sharding) {
+    forEachAxis(sharding, [&](const AxisRef &axis) {
+      if (!llvm::is_contained(used, axis))
+        used.push_back(axis);
+    });
   });
   SmallVector<AxisUse> uses = possibleUses(op.rule);
   // Per axis the uses that give every tensor the state it has: nearly always

@@ -157,6 +157,21 @@ void StrategyChooser::settle(Value value, const Sharding &wanted) {
   result.held[value] = it->second;
 }
 
+/// Splitting a single element leaves the others with nothing but padding.
+static bool splitsOneElement(const ShardingRule &rule, AxisUse use) {
+  return use.kind == AxisUse::Split && rule.factors[use.index].size <= 1;
+}
+
+/// Whether the strategy can be lowered: a composite that is split along a
+/// synchronized factor is expanded, which partial values do not survive.
+static bool canLower(const ShardingRule &rule, const Strategy &strategy,
+                     const OpShardings &shardings) {
+  auto isPartial = [](const Sharding &sharding) { return sharding.isPartial(); };
+  return !splits(rule, strategy, FactorKind::Synchronized) ||
+         (llvm::none_of(shardings.operands, isPartial) &&
+          llvm::none_of(shardings.results, isPartial));
+}
+
 Strategy StrategyChooser::choose(Operation *op, const RuledOp &ruled) {
   SmallVector<std::optional<Sharding>, 0> held;
   SmallVector<bool> isParameter;
@@ -180,11 +195,12 @@ Strategy StrategyChooser::choose(Operation *op, const RuledOp &ruled) {
     for (AxisUse use : uses) {
       double c =
           cost({op, ruled, axis, use, held, isParameter}, *mesh);
-      if (c >= best)
+      if (c >= best || splitsOneElement(ruled.rule, use))
         continue;
       Strategy extended = strategy;
       extended.push_back({axis, use});
-      if (!applyStrategy(ruled, extended, *mesh))
+      auto shardings = applyStrategy(ruled, extended, *mesh);
+      if (!shardings || !canLower(ruled.rule, extended, *shardings))
         continue;
       best = c;
       chosen = use;

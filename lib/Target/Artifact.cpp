@@ -12,7 +12,6 @@
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -330,17 +329,6 @@ ArtifactBuilder::makePort(Value value, RankedTensorType whole,
   return port;
 }
 
-/// The name of an argument in the source, or "arg0", ...
-static std::string inputName(BlockArgument argument,
-                             llvm::StringSet<> &taken) {
-  std::string name = "arg" + std::to_string(argument.getArgNumber());
-  if (auto named = argument.getLoc()->findInstanceOf<NameLoc>())
-    if (!taken.contains(named.getName()))
-      name = named.getName().str();
-  taken.insert(name);
-  return name;
-}
-
 LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
   auto program = SymbolTable::lookupNearestSymbolFrom<spmd::ProgramOp>(
       op, op.getImplementsAttr());
@@ -358,13 +346,12 @@ LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
   current->name = program.getWhole().str();
   current->arena_bytes = *op.getArenaBytes();
 
-  llvm::StringSet<> names;
   current->inputs.resize(program.getNumArguments());
   for (auto input : block.getOps<plan::InputOp>()) {
     unsigned i = input.getIndex();
     auto port = makePort(
         input, cast<RankedTensorType>(whole.getArgumentTypes()[i]),
-        program.getArgSharding(i), inputName(program.getArgument(i), names));
+        program.getArgSharding(i), argumentName(whole, i));
     if (failed(port))
       return failure();
     current->inputs[i] = std::move(*port);
@@ -375,7 +362,7 @@ LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
   for (auto [i, output] : llvm::enumerate(op.getReturn().getOperands())) {
     auto port = makePort(
         output, cast<RankedTensorType>(whole.getResultTypes()[i]),
-        program.getResultSharding(i), "result" + std::to_string(i));
+        program.getResultSharding(i), resultName(whole, i));
     if (failed(port))
       return failure();
     current->outputs.push_back(std::move(*port));

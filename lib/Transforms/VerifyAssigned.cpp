@@ -36,6 +36,11 @@ struct VerifyAssigned
         if (auto problem = mesh.check(sharding.getValue()))
           return op->emitOpError("assigned form: ") << what << " " << i << ": "
                                                     << *problem;
+        for (const PartialAxis &p : sharding->partial)
+          if (p.reduction != sharding->partial[0].reduction)
+            return op->emitOpError("assigned form: ")
+                   << what << " " << i
+                   << " is partial by two reductions, which do not commute";
         list.push_back(sharding.getValue());
       }
       return success();

@@ -251,7 +251,7 @@ private:
     if (from.empty() || from[0].kind != Claim::Start)
       return false;
     auto element = getElementTypeOrSelf(op->getResult(0).getType());
-    if (!element.isInteger(32) && !element.isInteger(64))
+    if (!holdsIndices(element, from[0].cut.size))
       return false;
     Claims carried = from;
     claims[op->getResult(0)] = std::move(carried);
@@ -263,7 +263,8 @@ private:
     if (!isa<SubOp, AddOp>(op))
       return false;
     const Claims &right = claims[op->getOperand(1)];
-    if (right.empty() || right[0].kind != Claim::Start)
+    if (right.empty() || right[0].kind != Claim::Start ||
+        op->getOperand(0).getType() != op->getResult(0).getType())
       return false;
     Claims concluded;
     for (const Claim &claim : claims[op->getOperand(0)]) {

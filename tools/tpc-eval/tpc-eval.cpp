@@ -31,16 +31,16 @@ static cl::opt<std::string> file(cl::Positional, cl::Required,
 static cl::opt<std::string> entry("entry", cl::init("main"), cl::cat(category),
                                   cl::desc("The function to evaluate"));
 enum class Form { Whole, Program };
-static cl::opt<Form> form(
-    "form", cl::desc("What to evaluate"), cl::init(Form::Whole),
-    cl::values(clEnumValN(Form::Whole, "whole",
-                          "the function on whole tensors"),
-               clEnumValN(Form::Program, "program",
-                          "the spmd.program that implements it")),
-    cl::cat(category));
-static cl::list<std::string> inputs("input", cl::desc("One input"),
-                                    cl::value_desc("FILE.npy or dense<...> : type"),
-                                    cl::cat(category));
+static cl::opt<Form>
+    form("form", cl::desc("What to evaluate"), cl::init(Form::Whole),
+         cl::values(clEnumValN(Form::Whole, "whole",
+                               "the function on whole tensors"),
+                    clEnumValN(Form::Program, "program",
+                               "the spmd.program that implements it")),
+         cl::cat(category));
+static cl::list<std::string>
+    inputs("input", cl::desc("One input"),
+           cl::value_desc("FILE.npy or dense<...> : type"), cl::cat(category));
 static cl::list<std::string>
     parameters("parameter", cl::desc("Value of a parameter or state"),
                cl::value_desc("NAME=input"), cl::cat(category));
@@ -65,9 +65,10 @@ static spmd::ProgramOp findProgram(ModuleOp module) {
   return {};
 }
 
-static FailureOr<SmallVector<Tensor>>
-run(ModuleOp module, FunctionOpInterface function, ArrayRef<Tensor> wholeInputs,
-    SymbolStore &symbols) {
+static FailureOr<SmallVector<Tensor>> run(ModuleOp module,
+                                          FunctionOpInterface function,
+                                          ArrayRef<Tensor> wholeInputs,
+                                          SymbolStore &symbols) {
   if (form == Form::Program) {
     spmd::ProgramOp program = findProgram(module);
     if (!program)
@@ -103,7 +104,8 @@ static LogicalResult readTensors(MLIRContext &context,
 static FailureOr<Tensor> parameterFromFile(ParameterOp parameter) {
   if (parameterDir.empty())
     return parameter.emitError("no value was given for parameter @")
-           << parameter.getSymName() << "; pass --parameters DIR or --parameter "
+           << parameter.getSymName()
+           << "; pass --parameters DIR or --parameter "
            << parameter.getSymName() << "=...";
   SmallString<128> path(parameterDir.getValue());
   llvm::sys::path::append(path, parameter.getSymName() + ".npy");

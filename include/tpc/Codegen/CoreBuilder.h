@@ -28,7 +28,7 @@ public:
   CoreBuilder(mlir::OpBuilder &builder, mlir::Location loc)
       : builder(builder), loc(loc) {}
 
-  /// A constant of one value.
+  /// A constant of one value; integers are truncated and saturated.
   mlir::Value splat(double value, llvm::ArrayRef<int64_t> shape,
                     mlir::Type element);
   mlir::Value iota(llvm::ArrayRef<int64_t> shape, int64_t dim);

@@ -12,7 +12,8 @@
 //                   an evenly split dimension change order
 //
 // Every pair of shardings is connected (through the replicated one), so
-// planning cannot fail.
+// planning cannot fail. A value is never partial by two reductions at once: they
+// do not commute.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,8 +55,8 @@ struct ReshardPlan {
   double micros = 0;
 };
 
-/// The cheapest plan. Shardings must be valid on the mesh and have the rank of
-/// `shape`.
+/// The cheapest plan. Shardings must be valid on the mesh, partial by one
+/// reduction at most, and have the rank of `shape`.
 ReshardPlan planReshard(const Sharding &from, const Sharding &to,
                         llvm::ArrayRef<int64_t> shape, int64_t elementBytes,
                         const Mesh &mesh, const LinkCost &link);

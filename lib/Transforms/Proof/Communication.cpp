@@ -3,6 +3,7 @@
 #include "Communication.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <array>
 
 using namespace mlir;
 using namespace tpc;
@@ -221,6 +222,10 @@ private:
     for (const AxisRef &axis : op.getAxes().getAxes()) {
       if (!isFree(axis))
         return {};
+      for (const PartialAxis &p : claim.sharding.partial)
+        if (p.reduction != op.getReduction())
+          return fail("a value that is partial by two reductions has no "
+                      "meaning: they do not commute");
       claim.sharding.addPartial(axis, op.getReduction());
     }
     for (auto &fill : claim.fill)
@@ -309,27 +314,51 @@ private:
     if (localShape(whole.getShape(), candidate, mesh) !=
         localShape(whole.getShape(), claim.sharding, mesh))
       return false;
-    AxisList before, after;
-    for (const PartialAxis &p : claim.sharding.partial)
-      before.push_back(p.axis);
-    for (const PartialAxis &p : candidate.partial)
-      after.push_back(p.axis);
-    // Every group of contributions must be one whole set of old ones.
-    std::map<int64_t, llvm::SmallDenseSet<int64_t>> contributions;
-    for (int64_t device = 0; device < mesh.numDevices(); ++device) {
+    for (int64_t device = 0; device < mesh.numDevices(); ++device)
       for (auto [dim, n] : llvm::enumerate(whole.getShape())) {
-        DimBlock held = blockOf(n, claim.sharding.dims[dim], mesh, source[device]);
+        DimBlock held =
+            blockOf(n, claim.sharding.dims[dim], mesh, source[device]);
         DimBlock needed = blockOf(n, candidate.dims[dim], mesh, device);
         if (held.valid != needed.valid ||
             (held.valid && held.start != needed.start))
           return false;
       }
-      contributions[mesh.group(device, after).front()].insert(
-          mesh.coordinate(source[device], before));
+    return llvm::all_of(
+        std::array{Reduction::Sum, Reduction::Max, Reduction::Min},
+        [&](Reduction reduction) {
+          return holdsContributions(candidate, source, reduction);
+        });
+  }
+
+  static AxisList partialAxes(const Sharding &sharding, Reduction reduction,
+                              bool others = false) {
+    AxisList axes;
+    for (const PartialAxis &p : sharding.partial)
+      if ((p.reduction == reduction) != others)
+        axes.push_back(p.axis);
+    return axes;
+  }
+
+  /// Whether every group over the axes that `candidate` reduces so has one
+  /// whole set of the contributions that were reduced so before, all alike in
+  /// what is reduced otherwise.
+  bool holdsContributions(const Sharding &candidate, ArrayRef<int64_t> source,
+                          Reduction reduction) {
+    AxisList before = partialAxes(claim.sharding, reduction);
+    AxisList others = partialAxes(claim.sharding, reduction, true);
+    AxisList after = partialAxes(candidate, reduction);
+    for (const auto &group : mesh.groups(after)) {
+      llvm::SmallDenseSet<int64_t> contributions, otherwise;
+      for (int64_t device : group) {
+        contributions.insert(mesh.coordinate(source[device], before));
+        otherwise.insert(mesh.coordinate(source[device], others));
+      }
+      if (static_cast<int64_t>(contributions.size()) != mesh.size(before) ||
+          static_cast<int64_t>(group.size()) != mesh.size(before) ||
+          otherwise.size() != 1)
+        return false;
     }
-    return llvm::all_of(contributions, [&](const auto &group) {
-      return static_cast<int64_t>(group.second.size()) == mesh.size(before);
-    });
+    return true;
   }
 
   Claim claim;

@@ -62,8 +62,9 @@ private:
   /// Gives the axes that cut a dimension to its factors, major to minor.
   bool distribute(ArrayRef<unsigned> factors, int64_t size,
                   ArrayRef<AxisRef> cut) {
+    // A dimension that broadcasts has its one element on the first block only.
     if (factors.empty())
-      return cut.empty() || size == 1;
+      return cut.empty();
     if (factors.size() == 1)
       return assign(factors[0], AxisList(cut));
     SmallVector<AxisRef> rest(cut);
@@ -142,30 +143,36 @@ private:
         all.push_back(axis);
       }
     }
-    // Relative indices make sense only for a table that is cut likewise.
-    if (relative() && llvm::none_of(llvm::enumerate(rule.factors), [&](auto f) {
-          return f.value().kind == FactorKind::Indexed &&
-                 !axesOf(f.index()).empty();
-        }))
-      return fail("indices are relative to a block, the table is whole");
     cutAxes = std::move(all);
+    return checkRelative();
+  }
+
+  /// Values relative to a block make sense only as indices of a table that is
+  /// cut likewise.
+  bool checkRelative() {
+    bool cutsTable = llvm::any_of(llvm::enumerate(rule.factors), [&](auto f) {
+      return f.value().kind == FactorKind::Indexed && !axesOf(f.index()).empty();
+    });
+    for (auto [i, claim] : llvm::enumerate(op.operands)) {
+      if (claim->kind != Claim::Relative)
+        continue;
+      if (i != kIndexOperand)
+        return fail("operand " + Twine(i) + " is relative to a block");
+      if (!cutsTable)
+        return fail("indices are relative to a block, the table is whole");
+    }
     return true;
   }
 
-  const Claim *relative() const {
-    for (const Claim *claim : op.operands)
-      if (claim->kind == Claim::Relative)
-        return claim;
-    return nullptr;
-  }
+  /// The indices of every indexing operation with operands; iota, which has
+  /// none, is dealt with by the caller.
+  static constexpr unsigned kIndexOperand = 1;
 
   bool isRelative(int64_t size, ArrayRef<AxisRef> cut) const {
-    // Position 1 holds the indices of every indexing operation with operands;
-    // iota, which has none, is dealt with by the caller.
-    if (op.operands.empty())
-      return true;
-    const Claim *claim = op.operands.size() > 1 ? op.operands[1] : nullptr;
-    return claim && claim->kind == Claim::Relative && claim->cut.size == size &&
+    if (op.operands.size() <= kIndexOperand)
+      return false;
+    const Claim *claim = op.operands[kIndexOperand];
+    return claim->kind == Claim::Relative && claim->cut.size == size &&
            ArrayRef(claim->cut.axes) == cut;
   }
 
@@ -226,45 +233,51 @@ private:
   /// The results are partial over the axes of contracted factors, and over the
   /// axes over which the operands are partial where the operation is linear.
   bool findPartial() {
-    SmallVector<AxisRef> expected; // axes on which operands must be partial
+    SmallVector<AxisRef> expected; // parts on which operands must be partial
     for (auto [f, factor] : llvm::enumerate(rule.factors)) {
       bool contracts = factor.kind == FactorKind::Contracted ||
                        (factor.kind == FactorKind::Indexed && !inResults(f));
       if (!contracts)
         continue;
-      for (const AxisRef &axis : axesOf(f)) {
-        partial.push_back({axis, factor.reduction});
-        for (unsigned i : factor.partialOperands)
-          if (op.operands[i]->sharding.partialOver(axis) != factor.reduction)
-            return fail("operand " + Twine(i) + " must be partial over " +
-                        axis.name.getValue() + " where it is contracted");
-        if (!factor.partialOperands.empty())
-          expected.push_back(axis);
-      }
+      for (const AxisRef &axis : axesOf(f))
+        for (const AxisRef &part : partsOf(axis)) {
+          partial.push_back({part, factor.reduction});
+          for (auto [i, claim] : llvm::enumerate(op.operands)) {
+            auto reduction = reductionOver(*claim, part);
+            bool wanted = llvm::is_contained(factor.partialOperands, i);
+            if (wanted ? reduction != factor.reduction : reduction.has_value())
+              return fail("operand " + Twine(i) + " must " +
+                          (wanted ? "" : "not ") + "be partial over " +
+                          part.name.getValue() + " where it is contracted");
+          }
+          if (!factor.partialOperands.empty())
+            expected.push_back(part);
+        }
     }
     SmallVector<AxisRef> seen;
     for (const Claim *claim : op.operands)
-      for (const PartialAxis &p : claim->sharding.partial) {
-        if (llvm::is_contained(seen, p.axis) ||
-            llvm::is_contained(expected, p.axis))
-          continue;
-        seen.push_back(p.axis);
-        for (const AxisRef &axis : cutAxes)
-          if (axis.overlaps(p.axis))
-            return fail("axis " + axis.name.getValue() +
-                        " cuts one operand while another is partial over it");
-        if (!passesThrough(p))
-          return fail("partial operands over " + p.axis.name.getValue() +
-                      " where the operation is not linear in them");
-        partial.push_back(p);
-      }
+      for (const PartialAxis &p : claim->sharding.partial)
+        for (const AxisRef &part : partsOf(p.axis)) {
+          if (llvm::is_contained(seen, part) ||
+              llvm::is_contained(expected, part))
+            continue;
+          seen.push_back(part);
+          for (const AxisRef &axis : cutAxes)
+            if (axis.overlaps(part))
+              return fail("axis " + axis.name.getValue() +
+                          " cuts one operand while another is partial over it");
+          if (!passesThrough({part, p.reduction}))
+            return fail("partial operands over " + part.name.getValue() +
+                        " where the operation is not linear in them");
+          partial.push_back({part, p.reduction});
+        }
     return true;
   }
 
   bool passesThrough(const PartialAxis &p) const {
     SmallVector<unsigned> together;
     for (auto [i, claim] : llvm::enumerate(op.operands))
-      if (auto reduction = claim->sharding.partialOver(p.axis)) {
+      if (auto reduction = reductionOver(*claim, p.axis)) {
         if (*reduction != p.reduction)
           return false;
         together.push_back(i);
@@ -273,6 +286,50 @@ private:
       return ArrayRef<unsigned>(set.operands) == ArrayRef(together) &&
              llvm::is_contained(set.reductions, p.reduction);
     });
+  }
+
+  /// Where an axis begins and ends, as products of sizes from its major end.
+  std::pair<int64_t, int64_t> rangeOf(const AxisRef &axis) const {
+    return {axis.pre, axis.pre * mesh.size(axis)};
+  }
+
+  /// How the claim is partial over `part`: over an axis that covers it.
+  std::optional<Reduction> reductionOver(const Claim &claim,
+                                         const AxisRef &part) const {
+    auto [begin, end] = rangeOf(part);
+    for (const PartialAxis &p : claim.sharding.partial) {
+      auto [from, to] = rangeOf(p.axis);
+      if (p.axis.name == part.name && from <= begin && end <= to)
+        return p.reduction;
+    }
+    return std::nullopt;
+  }
+
+  /// The axis cut where an axis of another operand begins or ends, so that
+  /// every part has one state everywhere: "x" = 4 that one operand is partial
+  /// over and another is cut by in two steps is "x":(1)2 and "x":(2)2.
+  AxisList partsOf(const AxisRef &axis) const {
+    auto [begin, end] = rangeOf(axis);
+    SmallVector<int64_t> points{begin, end};
+    auto add = [&](const AxisRef &other) {
+      auto [from, to] = rangeOf(other);
+      for (int64_t point : {from, to})
+        if (other.name == axis.name && points[0] < point && point < points[1])
+          points.push_back(point);
+    };
+    llvm::for_each(cutAxes, add);
+    for (const Claim *claim : op.operands)
+      for (const PartialAxis &p : claim->sharding.partial)
+        add(p.axis);
+    llvm::sort(points);
+    points.erase(llvm::unique(points), points.end());
+    AxisList parts;
+    for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front())) {
+      if (to % from != 0)
+        return {axis};
+      parts.push_back(mesh.canonical({axis.name, from, to / from}));
+    }
+    return parts;
   }
 
   //===--------------------------------------------------------------------===//
@@ -286,7 +343,9 @@ private:
       for (Sharding &sharding : resultShardings(i, factors, whole)) {
         sharding = canonical(std::move(sharding), whole.getShape(), mesh);
         if (localShape(whole.getShape(), sharding, mesh) !=
-            op.localResults[i].getShape())
+                op.localResults[i].getShape() ||
+            whole.getElementType() != op.localResults[i].getElementType() ||
+            !cutsFactors(factors, whole.getShape(), sharding))
           continue;
         Claim claim;
         claim.sharding = std::move(sharding);
@@ -297,6 +356,17 @@ private:
         fail("the local result is not a block that follows from the operands");
       conclusion.results.push_back(std::move(claims));
     }
+  }
+
+  /// Whether the cuts of dimensions that several factors make up fall on the
+  /// boundaries of the factors' own cuts.
+  bool cutsFactors(const TensorFactors &factors, ArrayRef<int64_t> shape,
+                   const Sharding &sharding) {
+    for (auto [dim, names] : llvm::enumerate(factors))
+      if (names.size() > 1 &&
+          !distribute(names, shape[dim], sharding.dims[dim]))
+        return false;
+    return true;
   }
 
   /// Operations that only move elements keep what their padding holds.
@@ -409,7 +479,9 @@ std::vector<Sharding> proof::shardingsOfSize(RankedTensorType whole,
         taken.append(axes.begin(), axes.end());
       SmallVector<AxisList> cuts;
       AxisList current;
-      if (whole.getDimSize(dim) == local.getDimSize(dim))
+      // A dimension of one element or none has full blocks under any axes.
+      if (whole.getDimSize(dim) == local.getDimSize(dim) &&
+          whole.getDimSize(dim) > 1)
         cuts.push_back({});
       else
         enumerateCuts(whole.getDimSize(dim), local.getDimSize(dim), mesh, units,

@@ -1,0 +1,18 @@
+//===- RandomProgram.h - Small random graphs --------------------*- C++ -*-===//
+
+#ifndef TPC_TEST_UNIT_TRANSFORMS_RANDOMPROGRAM_H
+#define TPC_TEST_UNIT_TRANSFORMS_RANDOMPROGRAM_H
+
+#include <string>
+
+namespace tpc::test {
+
+/// The text of a module with a random mesh (one or two axes of 2, 3 or 4), a
+/// random graph @main of 4 to 10 operations (contractions, attention, indexing,
+/// normalization, movement) on f64 tensors, and random pins. The same text for
+/// the same seed.
+std::string randomProgram(unsigned seed);
+
+} // namespace tpc::test
+
+#endif // TPC_TEST_UNIT_TRANSFORMS_RANDOMPROGRAM_H

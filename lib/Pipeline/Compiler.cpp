@@ -2,6 +2,7 @@
 
 #include "tpc/Pipeline/Compiler.h"
 #include "mlir/Transforms/Passes.h"
+#include "tpc/Codegen/Passes.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Transforms/Passes.h"
 
@@ -60,7 +61,7 @@ void tpc::buildVerifyPhase(OpPassManager &pm) {
   pm.addPass(createVerifyPartitionPass());
 }
 
-void tpc::buildPlanPhase(OpPassManager &) {}
+void tpc::buildPlanPhase(OpPassManager &pm) { buildCodegenPipeline(pm); }
 
 LogicalResult
 tpc::runPhase(ModuleOp module,

@@ -5,6 +5,8 @@
 #include "mlir/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
+#include "tpc/Codegen/Passes.h"
+#include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Transforms/Passes.h"
@@ -12,12 +14,14 @@
 using namespace mlir;
 
 void tpc::registerDialects(DialectRegistry &registry) {
-  registry.insert<TpcDialect, spmd::SpmdDialect, func::FuncDialect>();
+  registry.insert<TpcDialect, spmd::SpmdDialect, plan::PlanDialect,
+                  func::FuncDialect>();
 }
 
 void tpc::registerPasses() {
   mlir::registerTransformsPasses();
   registerShardingPasses();
+  registerCodegenPasses();
 }
 
 namespace {

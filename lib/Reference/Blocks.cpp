@@ -2,7 +2,8 @@
 
 #include "tpc/Reference/Blocks.h"
 #include "Kernels.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
 #include <cmath>
 #include <limits>
 
@@ -59,8 +60,7 @@ SmallVector<Tensor> tpc::reference::shardTensor(const Tensor &whole,
                                                 bool poisonPadding) {
   SmallVector<Tensor> blocks;
   for (int64_t device = 0; device < mesh.numDevices(); ++device)
-    blocks.push_back(
-        shardTensor(whole, sharding, mesh, device, poisonPadding));
+    blocks.push_back(shardTensor(whole, sharding, mesh, device, poisonPadding));
   return blocks;
 }
 
@@ -93,11 +93,7 @@ public:
                     whole.data[global] = value;
                   } else if (!problem &&
                              !agree(value, whole.data[global], tolerance)) {
-                    problem = llvm::formatv(
-                        "devices {0} and {1} disagree in element {2}: {3} and "
-                        "{4}",
-                        writer[global], device, global, whole.data[global],
-                        value);
+                    problem = disagreement(device, global, value);
                   }
                 });
     return problem;
@@ -106,6 +102,15 @@ public:
   Tensor take() { return std::move(whole); }
 
 private:
+  std::string disagreement(int64_t device, int64_t element, double value) {
+    std::string text;
+    llvm::raw_string_ostream(text)
+        << "devices " << writer[element] << " and " << device
+        << " disagree in element " << element << ": "
+        << llvm::format("%.17g and %.17g", whole.data[element], value);
+    return text;
+  }
+
   double combined(int64_t device, int64_t local) {
     // One axis after the other, so that sums and maxima may be mixed.
     SmallVector<int64_t> members{device};

@@ -146,13 +146,12 @@ static void deviceIndex(spmd::DeviceIndexOp op, Devices &devices) {
 }
 
 static void blockStart(spmd::BlockStartOp op, Devices &devices) {
-  perDevice(devices, op.getAxes(),
-            [&](ArrayRef<int64_t> group, int64_t position) {
-              return scalar(devices,
-                            blockOf(op.getSize(), op.getAxes().getAxes(),
-                                    devices.mesh, group[position])
-                                .start);
-            });
+  perDevice(
+      devices, op.getAxes(), [&](ArrayRef<int64_t> group, int64_t position) {
+        return scalar(devices, blockOf(op.getSize(), op.getAxes().getAxes(),
+                                       devices.mesh, group[position])
+                                   .start);
+      });
 }
 
 static void slice(spmd::SliceOp op, Devices &devices) {
@@ -167,6 +166,9 @@ static void slice(spmd::SliceOp op, Devices &devices) {
 static void mask(spmd::MaskOp op, Devices &devices) {
   auto whole = cast<RankedTensorType>(op.getWhole());
   ShardingAttr sharding = getSharding(whole);
+  Type element = whole.getElementType();
+  double value = std::clamp(op.getValue().convertToDouble(), lowest(element),
+                            highest(element));
   for (auto [device, operand] : llvm::enumerate(devices.operands)) {
     SmallVector<int64_t> valid = operand->shape;
     for (int64_t dim : op.getDims())
@@ -178,7 +180,7 @@ static void mask(spmd::MaskOp op, Devices &devices) {
     forEachIndex(result.shape, [&](ArrayRef<int64_t> index) {
       for (auto [i, limit] : llvm::zip_equal(index, valid))
         if (i >= limit)
-          result.data[linear] = op.getValue().convertToDouble();
+          result.data[linear] = value;
       ++linear;
     });
     devices.results.push_back(std::move(result));
@@ -186,15 +188,14 @@ static void mask(spmd::MaskOp op, Devices &devices) {
 }
 
 static void toPartial(spmd::ToPartialOp op, Devices &devices) {
-  perDevice(devices, op.getAxes(),
-            [&](ArrayRef<int64_t> group, int64_t position) {
-              const Tensor &value = *devices.operands[group[position]];
-              return position == 0
-                         ? value
-                         : Tensor(value.shape, value.elementType,
-                                  identity(op.getReduction(),
-                                           value.elementType));
-            });
+  perDevice(
+      devices, op.getAxes(), [&](ArrayRef<int64_t> group, int64_t position) {
+        const Tensor &value = *devices.operands[group[position]];
+        return position == 0
+                   ? value
+                   : Tensor(value.shape, value.elementType,
+                            identity(op.getReduction(), value.elementType));
+      });
 }
 
 //===----------------------------------------------------------------------===//

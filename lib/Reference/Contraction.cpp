@@ -70,8 +70,7 @@ static void matmul(MatmulOp op, Operands operands, Results results) {
   };
   auto product = [](const Tensor &tensor, ArrayRef<std::string> names,
                     ArrayRef<std::string> wanted) {
-    return ShapedType::getNumElements(
-        dimensions(tensor, names, wanted).first);
+    return ShapedType::getNumElements(dimensions(tensor, names, wanted).first);
   };
   int64_t b = product(lhs, einsum.lhs, batch);
   int64_t m = product(lhs, einsum.lhs, rows);

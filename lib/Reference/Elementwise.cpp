@@ -53,9 +53,8 @@ static bool holds(Predicate predicate, double x, double y) {
 /// gives 0.
 static void divide(DivOp, Operands operands, Results results) {
   bool isFloat = isa<FloatType>(results[0].elementType);
-  for (auto [x, y, result] : llvm::zip_equal(operands[0]->data,
-                                             operands[1]->data,
-                                             results[0].data))
+  for (auto [x, y, result] :
+       llvm::zip_equal(operands[0]->data, operands[1]->data, results[0].data))
     result = isFloat ? x / y : y == 0 ? 0 : std::trunc(x / y);
 }
 
@@ -71,16 +70,14 @@ static void convert(ConvertOp, Operands operands, Results results) {
 }
 
 static void compare(CompareOp op, Operands operands, Results results) {
-  for (auto [x, y, result] : llvm::zip_equal(operands[0]->data,
-                                             operands[1]->data,
-                                             results[0].data))
+  for (auto [x, y, result] :
+       llvm::zip_equal(operands[0]->data, operands[1]->data, results[0].data))
     result = holds(op.getPredicate(), x, y);
 }
 
 static void choose(SelectOp, Operands operands, Results results) {
   for (size_t i = 0, n = results[0].data.size(); i < n; ++i)
-    results[0].data[i] =
-        operands[operands[0]->data[i] != 0 ? 1 : 2]->data[i];
+    results[0].data[i] = operands[operands[0]->data[i] != 0 ? 1 : 2]->data[i];
 }
 
 void tpc::reference::registerElementwise(KernelTable &table) {
@@ -100,18 +97,14 @@ void tpc::reference::registerElementwise(KernelTable &table) {
   binary<SubOp>(table, [](double x, double y) { return x - y; });
   binary<MulOp>(table, [](double x, double y) { return x * y; });
   binary<PowOp>(table, [](double x, double y) { return std::pow(x, y); });
-  binary<MaxOp>(table, [](double x, double y) {
-    return combine(Reduction::Max, x, y);
-  });
-  binary<MinOp>(table, [](double x, double y) {
-    return combine(Reduction::Min, x, y);
-  });
-  binary<AndOp>(table, [](double x, double y) {
-    return x != 0 && y != 0 ? 1.0 : 0.0;
-  });
-  binary<OrOp>(table, [](double x, double y) {
-    return x != 0 || y != 0 ? 1.0 : 0.0;
-  });
+  binary<MaxOp>(
+      table, [](double x, double y) { return combine(Reduction::Max, x, y); });
+  binary<MinOp>(
+      table, [](double x, double y) { return combine(Reduction::Min, x, y); });
+  binary<AndOp>(
+      table, [](double x, double y) { return x != 0 && y != 0 ? 1.0 : 0.0; });
+  binary<OrOp>(table,
+               [](double x, double y) { return x != 0 || y != 0 ? 1.0 : 0.0; });
 
   table.add<DivOp>(divide);
   table.add<ConvertOp>(convert);

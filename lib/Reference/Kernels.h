@@ -2,8 +2,8 @@
 //
 // One evaluate function per core operation, registered by name. Nothing else
 // of the evaluator enumerates operations: adding one is adding it to the file
-// of its kind (Elementwise.cpp, Contraction.cpp, ...). Composites need no entry:
-// they are evaluated through their decomposition.
+// of its kind (Elementwise.cpp, Contraction.cpp, ...). Composites need no
+// entry: they are evaluated through their decomposition.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,18 +22,16 @@ using Results = llvm::MutableArrayRef<Tensor>;
 
 /// Computes an operation's results, which come with their shape and element
 /// type and all zero. Values need not be rounded: the evaluator does that.
-using Kernel =
-    std::function<void(mlir::Operation *, Operands, Results)>;
+using Kernel = std::function<void(mlir::Operation *, Operands, Results)>;
 
 class KernelTable {
 public:
   /// Registers `kernel(OpT, Operands, Results)`.
   template <typename OpT, typename KernelT> void add(KernelT kernel) {
-    kernels[OpT::getOperationName()] = [kernel](mlir::Operation *op,
-                                                Operands operands,
-                                                Results results) {
-      kernel(llvm::cast<OpT>(op), operands, results);
-    };
+    kernels[OpT::getOperationName()] =
+        [kernel](mlir::Operation *op, Operands operands, Results results) {
+          kernel(llvm::cast<OpT>(op), operands, results);
+        };
   }
   /// The kernel of `op`, or null.
   const Kernel *find(mlir::Operation *op) const {

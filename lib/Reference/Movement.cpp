@@ -1,7 +1,8 @@
 //===- Movement.cpp - Operations that make or move elements ---------------===//
 //
 // Each is one strided copy: broadcast reads with stride 0 along new
-// dimensions, slice reads from a base offset, pad and update_slice write to one.
+// dimensions, slice reads from a base offset, pad and update_slice write to
+// one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,9 +56,8 @@ static void readAt(const Tensor &operand, ArrayRef<int64_t> starts,
 }
 
 /// The starts as integers, clamped so that `part` lies within `whole`.
-static SmallVector<int64_t> clampedStarts(const Tensor &start,
-                                          const Tensor &whole,
-                                          const Tensor &part) {
+static SmallVector<int64_t>
+clampedStarts(const Tensor &start, const Tensor &whole, const Tensor &part) {
   SmallVector<int64_t> starts;
   for (auto [value, size, partSize] :
        llvm::zip_equal(start.data, whole.shape, part.shape))
@@ -96,8 +96,8 @@ static void dynamicSlice(DynamicSliceOp, Operands operands, Results results) {
 
 static void updateSlice(UpdateSliceOp, Operands operands, Results results) {
   results[0].data = operands[0]->data;
-  writeAt(*operands[1],
-          clampedStarts(*operands[2], *operands[0], *operands[1]), results[0]);
+  writeAt(*operands[1], clampedStarts(*operands[2], *operands[0], *operands[1]),
+          results[0]);
 }
 
 static void pad(PadOp op, Operands operands, Results results) {

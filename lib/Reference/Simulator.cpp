@@ -68,10 +68,10 @@ public:
 private:
   LogicalResult step(Operation *op) {
     FailureOr<SmallVector<SmallVector<Tensor>>> results = // by device
-        findCollective(op)   ? communicate(op)
-        : isa<ReadOp>(op)    ? read(cast<ReadOp>(op))
-        : isa<WriteOp>(op)   ? write(cast<WriteOp>(op))
-                             : compute(op);
+        findCollective(op) ? communicate(op)
+        : isa<ReadOp>(op)  ? read(cast<ReadOp>(op))
+        : isa<WriteOp>(op) ? write(cast<WriteOp>(op))
+                           : compute(op);
     if (failed(results))
       return failure();
     for (auto [frame, tensors] : llvm::zip_equal(frames, *results)) {
@@ -89,8 +89,11 @@ private:
     if (op->getNumOperands() == 1)
       for (Frame &frame : frames)
         operands.push_back(&frame.get(op->getOperand(0)));
-    Devices devices{mesh, options, operands,
-                    cast<RankedTensorType>(op->getResult(0).getType()), {}};
+    Devices devices{mesh,
+                    options,
+                    operands,
+                    cast<RankedTensorType>(op->getResult(0).getType()),
+                    {}};
     (*findCollective(op))(op, devices);
     SmallVector<SmallVector<Tensor>> results;
     for (Tensor &result : devices.results)
@@ -143,8 +146,8 @@ private:
     ShardingAttr sharding =
         getSharding(parameter ? parameter.getTensorType()
                               : cast<StateOp>(symbol).getTensorType());
-    memory[symbol] = shardTensor(
-        **whole, valueOf(sharding, (*whole)->rank()), mesh);
+    memory[symbol] =
+        shardTensor(**whole, valueOf(sharding, (*whole)->rank()), mesh);
     return success();
   }
 
@@ -178,8 +181,7 @@ private:
 
 FailureOr<SmallVector<Tensor>>
 tpc::reference::simulate(spmd::ProgramOp program, ArrayRef<Tensor> wholeInputs,
-                         SymbolStore &symbols,
-                         const SimulateOptions &options) {
+                         SymbolStore &symbols, const SimulateOptions &options) {
   auto whole = SymbolTable::lookupNearestSymbolFrom<FunctionOpInterface>(
       program, program.getWholeAttr());
   FailureOr<Mesh> mesh = lookupMesh(program);

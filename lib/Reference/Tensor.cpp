@@ -39,8 +39,8 @@ static double roundToFormat(double value, int precision, int minExponent,
   int exponent;
   std::frexp(value, &exponent); // |value| in [2^(exponent-1), 2^exponent)
   int quantum = std::max(exponent - 1, minExponent) - (precision - 1);
-  double rounded = std::ldexp(std::nearbyint(std::ldexp(value, -quantum)),
-                              quantum);
+  double rounded =
+      std::ldexp(std::nearbyint(std::ldexp(value, -quantum)), quantum);
   return std::fabs(rounded) > largest ? std::copysign(kInfinity, value)
                                       : rounded;
 }
@@ -119,7 +119,7 @@ Tensor tpc::reference::fromAttribute(DenseElementsAttr attribute) {
   bool isBool = type.getElementType().isInteger(1);
   for (auto [to, from] :
        llvm::zip_equal(tensor.data, attribute.getValues<APInt>()))
-    to = isBool ? from.getZExtValue() : from.getSExtValue();
+    to = isBool ? from.getBoolValue() : from.getSExtValue();
   return tensor;
 }
 

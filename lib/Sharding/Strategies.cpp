@@ -157,6 +157,23 @@ tensorSharding(const TensorFactors &factors, ArrayRef<int64_t> shape,
   return canonical(std::move(sharding), shape, mesh);
 }
 
+/// Whether partial values can be had under the strategy. A sum over one axis
+/// and a maximum over another do not commute, so a value cannot be partial with
+/// both; and a composite that is expanded because of a synchronized factor
+/// takes and gives no partial values.
+static bool hasOneMeaning(const RuledOp &op, const Strategy &strategy,
+                          const OpShardings &shardings) {
+  bool expanded = splits(op.rule, strategy, FactorKind::Synchronized);
+  auto fine = [&](const Sharding &sharding) {
+    return llvm::all_of(sharding.partial, [&](const PartialAxis &partial) {
+      return !expanded &&
+             partial.reduction == sharding.partial[0].reduction;
+    });
+  };
+  return llvm::all_of(shardings.operands, fine) &&
+         llvm::all_of(shardings.results, fine);
+}
+
 std::optional<OpShardings> tpc::applyStrategy(const RuledOp &op,
                                               const Strategy &strategy,
                                               const Mesh &mesh) {
@@ -179,6 +196,8 @@ std::optional<OpShardings> tpc::applyStrategy(const RuledOp &op,
       return std::nullopt;
     shardings.results.push_back(std::move(*sharding));
   }
+  if (!hasOneMeaning(op, strategy, shardings))
+    return std::nullopt;
   return shardings;
 }
 

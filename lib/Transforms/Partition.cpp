@@ -238,6 +238,7 @@ private:
     if (reduction == Reduction::Sum)
       return 0;
     double extreme = std::numeric_limits<double>::infinity();
+    // The mask saturates: 2^31 is the highest i32.
     if (auto integer = dyn_cast<IntegerType>(type.getElementType()))
       extreme = std::ldexp(1.0, integer.getWidth() - 1);
     return reduction == Reduction::Max ? -extreme : extreme;

@@ -255,7 +255,7 @@ private:
     if (from.empty() || from[0].kind != Claim::Start)
       return false;
     auto element = getElementTypeOrSelf(op->getResult(0).getType());
-    if (!element.isInteger(32) && !element.isInteger(64))
+    if (!holdsIndices(element, from[0].cut.size))
       return false;
     Claims carried = from;
     claims[op->getResult(0)] = std::move(carried);

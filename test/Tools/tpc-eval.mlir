@@ -17,7 +17,7 @@
 // RUN: not tpc-eval %s --input 'dense<1.> : tensor<5xf32>' --parameter 'w=dense<1.> : tensor<6xf32>' 2>&1 | FileCheck %s --check-prefix=PARAMETERTYPE
 // PARAMETERTYPE: expected a value of type 'tensor<5xf32>' for @w, found 'tensor<6xf32>'
 // RUN: not tpc-eval %s --input 'dense<1.>' 2>&1 | FileCheck %s --check-prefix=TEXT
-// TEXT: expected a tensor like 'dense<[1, 2]> : tensor<2xi32>', found 'dense<1.>'
+// TEXT: expected FILE.npy or a tensor like 'dense<[1, 2]> : tensor<2xi32>', found 'dense<1.>'
 
 tpc.mesh @mesh <"tp" = 4>
 tpc.parameter @w : tensor<5xf32, #tpc.sharding<@mesh, [{"tp"}]>>

@@ -1,11 +1,12 @@
 //===- tpc-eval.cpp - Evaluates programs with the reference evaluator -----===//
 //
-//   tpc-eval mlp.mlir --input 'dense<1.0> : tensor<8x64xf32>' \
-//     --parameter 'up=dense<0.5> : tensor<64x256xf32>' ...
+//   tpc-eval mlp.mlir --input x.npy --parameters weights/ --output-dir out/
 //
-// computes the whole function `main` and prints its results; with `--form
-// program` the spmd.program that implements it, all devices simulated. The
-// oracle for tests: slow and plain.
+// computes the whole function `main`, with weights/NAME.npy as the value of
+// parameter @NAME, and writes out/result0.npy (or under the result's
+// `tpc.name`); without --output-dir it prints the results. With `--form
+// program` it runs the spmd.program that implements the function, all devices
+// simulated. The oracle for tests: slow and plain.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,6 +16,7 @@
 #include "tpc/Reference/Simulator.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -29,19 +31,25 @@ static cl::opt<std::string> file(cl::Positional, cl::Required,
 static cl::opt<std::string> entry("entry", cl::init("main"), cl::cat(category),
                                   cl::desc("The function to evaluate"));
 enum class Form { Whole, Program };
-static cl::opt<Form> form(
-    "form", cl::desc("What to evaluate"), cl::init(Form::Whole),
-    cl::values(clEnumValN(Form::Whole, "whole",
-                          "the function on whole tensors"),
-               clEnumValN(Form::Program, "program",
-                          "the spmd.program that implements it")),
-    cl::cat(category));
-static cl::list<std::string> inputs("input", cl::desc("One input"),
-                                    cl::value_desc("dense<...> : type"),
-                                    cl::cat(category));
+static cl::opt<Form>
+    form("form", cl::desc("What to evaluate"), cl::init(Form::Whole),
+         cl::values(clEnumValN(Form::Whole, "whole",
+                               "the function on whole tensors"),
+                    clEnumValN(Form::Program, "program",
+                               "the spmd.program that implements it")),
+         cl::cat(category));
+static cl::list<std::string>
+    inputs("input", cl::desc("One input"),
+           cl::value_desc("FILE.npy or dense<...> : type"), cl::cat(category));
 static cl::list<std::string>
     parameters("parameter", cl::desc("Value of a parameter or state"),
-               cl::value_desc("name=dense<...> : type"), cl::cat(category));
+               cl::value_desc("NAME=input"), cl::cat(category));
+static cl::opt<std::string>
+    parameterDir("parameters", cl::desc("Directory of parameters, as NAME.npy"),
+                 cl::value_desc("DIR"), cl::cat(category));
+static cl::opt<std::string>
+    outputDir("output-dir", cl::desc("Write results here, as NAME.npy"),
+              cl::value_desc("DIR"), cl::cat(category));
 static cl::opt<bool>
     poisonPadding("poison",
                   cl::desc("Unspecified padding becomes NaN (program form)"),
@@ -57,8 +65,10 @@ static spmd::ProgramOp findProgram(ModuleOp module) {
   return {};
 }
 
-static FailureOr<SmallVector<Tensor>>
-run(ModuleOp module, ArrayRef<Tensor> wholeInputs, SymbolStore &symbols) {
+static FailureOr<SmallVector<Tensor>> run(ModuleOp module,
+                                          FunctionOpInterface function,
+                                          ArrayRef<Tensor> wholeInputs,
+                                          SymbolStore &symbols) {
   if (form == Form::Program) {
     spmd::ProgramOp program = findProgram(module);
     if (!program)
@@ -67,9 +77,6 @@ run(ModuleOp module, ArrayRef<Tensor> wholeInputs, SymbolStore &symbols) {
     options.poisonPadding = poisonPadding;
     return simulate(program, wholeInputs, symbols, options);
   }
-  auto function = module.lookupSymbol<FunctionOpInterface>(entry);
-  if (!function)
-    return module.emitError("no function @") << entry << "; choose with --entry";
   return evaluate(function, wholeInputs, symbols);
 }
 
@@ -93,6 +100,18 @@ static LogicalResult readTensors(MLIRContext &context,
   return success();
 }
 
+/// The file of a parameter below --parameters.
+static FailureOr<Tensor> parameterFromFile(ParameterOp parameter) {
+  if (parameterDir.empty())
+    return parameter.emitError("no value was given for parameter @")
+           << parameter.getSymName()
+           << "; pass --parameters DIR or --parameter "
+           << parameter.getSymName() << "=...";
+  SmallString<128> path(parameterDir.getValue());
+  llvm::sys::path::append(path, parameter.getSymName() + ".npy");
+  return readTensor(path, *parameter->getContext());
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
@@ -108,13 +127,24 @@ int main(int argc, char **argv) {
   if (!module)
     return 1;
 
+  auto function = module->lookupSymbol<FunctionOpInterface>(entry);
+  if (!function) {
+    module->emitError("no function @") << entry << "; choose with --entry";
+    return 1;
+  }
   SmallVector<Tensor> wholeInputs;
-  SymbolStore symbols;
+  SymbolStore symbols(parameterFromFile);
   if (failed(readTensors(context, wholeInputs, symbols)))
     return 1;
-  auto results = run(*module, wholeInputs, symbols);
+  auto results = run(*module, function, wholeInputs, symbols);
   if (failed(results))
     return 1;
+  if (!outputDir.empty()) {
+    SmallVector<std::string> names;
+    for (unsigned i = 0; i < results->size(); ++i)
+      names.push_back(resultName(function, i));
+    return succeeded(writeTensors(outputDir, names, *results)) ? 0 : 1;
+  }
   for (const Tensor &result : *results)
     llvm::outs() << toString(result) << '\n';
   return 0;

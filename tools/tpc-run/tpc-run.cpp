@@ -1,11 +1,19 @@
 //===- tpc-run.cpp - Compiles a model for a mesh and runs it --------------===//
 
+#include "Check.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "mlir/IR/Verifier.h"
+#include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Pipeline.h"
 #include "tpc/Pipeline/Report.h"
+#include "tpc/Target/Artifact.h"
+#include "tpcrt/Artifact.h"
+#include "tpcrt/Npy.h"
+#include "tpcrt/OutputFile.h"
+#include "tpcrt/Runtime.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
@@ -24,10 +32,22 @@ public:
   }
 
   int run() {
-    if (!readInputs() || !importModel() || emitted("whole") || !assign() ||
-        emitted("assigned") || !partition() || emitted("program"))
+    if (!readInputs() || !importModel() || emitted("whole") ||
+        !measureUnsharded() || !assign() || emitted("assigned") ||
+        !partition() || emitted("program") || !summarize() || !verify() ||
+        !plan() || emitted("plan"))
       return code;
-    return 0;
+    if (!options.quiet)
+      llvm::outs() << planText(report) << "\n";
+    if (options.dryRun && !options.save)
+      return writeReport() ? code : 1;
+    if (!emitKernels() || !saveArtifact())
+      return code;
+    if (options.dryRun)
+      return writeReport() ? code : 1;
+    if (!load() || !execute() || !check() || !writeOutputs() || !writeReport())
+      return code;
+    return report.check && !report.check->ok ? 1 : 0;
   }
 
 private:
@@ -98,11 +118,228 @@ private:
 
   bool partition() { return phase("partition", buildPartitionPhase); }
 
+  //===--------------------------------------------------------------------===//
+  // Memory and the plan
+  //===--------------------------------------------------------------------===//
+
+  /// Plans the same module for one device, for comparison.
+  bool measureUnsharded() {
+    if (!options.emit.empty())
+      return true;
+    OwningOpRef<ModuleOp> single = module->clone();
+    SmallVector<std::string> axes;
+    for (StringAttr axis : mesh().names)
+      axes.push_back(axis.str() + "=1");
+    std::string error;
+    if (failed(setMesh(*single, llvm::join(axes, ","), error)))
+      return fail(error);
+    bool ok = succeeded(runPhase(*single, [&](OpPassManager &pm) {
+      buildAssignPhase(pm, options.mode);
+      buildPartitionPhase(pm);
+      buildPlanPhase(pm);
+    }));
+    if (!ok)
+      return failQuietly();
+    report.memory.unshardedPeak = summarizeMemory(*single, mesh()).peak;
+    return true;
+  }
+
+  Mesh mesh() { return toMesh(*module->getOps<MeshOp>().begin()); }
+
+  /// The function that the user wants, by name or because it is the only one.
+  func::FuncOp entry() {
+    auto functions = llvm::to_vector(module->getOps<func::FuncOp>());
+    if (!options.entry && functions.size() == 1)
+      return functions.front();
+    std::string names;
+    for (func::FuncOp function : functions) {
+      if (options.entry == function.getName().str())
+        return function;
+      names += (names.empty() ? "" : ", ") + function.getName().str();
+    }
+    if (options.entry)
+      fail("--entry: there is no function \"" + *options.entry +
+           "\"; expected one of: " + names);
+    else
+      fail("expected --entry with one of: " + names);
+    return {};
+  }
+
+  bool summarize() {
+    func::FuncOp function = entry();
+    if (!function)
+      return false;
+    entryName = function.getName().str();
+    for (auto program : module->getOps<spmd::ProgramOp>())
+      if (program.getWhole() == entryName)
+        summarizeProgram(program, mesh(), report);
+    return true;
+  }
+
+  bool verify() { return phase("verify", buildVerifyPhase); }
+
+  bool plan() {
+    if (!phase("codegen", buildPlanPhase))
+      return false;
+    int64_t unsharded = report.memory.unshardedPeak;
+    report.memory = summarizeMemory(*module, mesh());
+    report.memory.unshardedPeak = unsharded;
+    auto kernels = module->getOps<plan::KernelFuncOp>();
+    report.kernels = std::distance(kernels.begin(), kernels.end());
+    return true;
+  }
+
+  bool emitKernels() {
+    auto begin = std::chrono::steady_clock::now();
+    auto bytes = emitArtifact(*module, EmitOptions());
+    std::chrono::duration<double> elapsed =
+        std::chrono::steady_clock::now() - begin;
+    report.seconds.back().second += elapsed.count();
+    if (failed(bytes))
+      return failQuietly();
+    artifact = std::move(*bytes);
+    return true;
+  }
+
+  bool saveArtifact() {
+    if (!options.save)
+      return true;
+    auto written = tpcrt::writeArtifactFile(*options.save, artifact.data(),
+                                            artifact.size());
+    return written ? true : fail(written.error().message);
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Running
+  //===--------------------------------------------------------------------===//
+
+  bool load() {
+    return timed("load", [&] {
+      std::vector<std::byte> wrapped =
+          tpcrt::wrapArtifact(artifact.data(), artifact.size());
+      auto bytes = tpcrt::ArtifactBytes::fromMemory(
+          wrapped.data(), wrapped.size(), options.model);
+      if (!bytes)
+        return fail(bytes.error().message);
+      tpcrt::LoadOptions load;
+      load.threads = options.threads;
+      auto loaded = tpcrt::Executable::load(
+          *bytes, given.weights.value_or(tpcrt::WeightSource()), load);
+      if (!loaded)
+        return fail(loaded.error().message);
+      executable = std::move(*loaded);
+      program = executable->findProgram(entryName);
+      return program ? true : fail("the artifact has no program " + entryName);
+    });
+  }
+
+  static std::vector<std::string>
+  names(const std::vector<tpcrt::TensorInfo> &ports) {
+    std::vector<std::string> result;
+    for (const tpcrt::TensorInfo &port : ports)
+      result.push_back(port.name);
+    return result;
+  }
+
+  bool execute() {
+    auto ordered = tpcrt::orderByName("input", names(program->inputs),
+                                      std::move(given.inputs));
+    if (!ordered)
+      return fail(ordered.error().message);
+    inputs = std::move(*ordered);
+    if (!matchOutputs())
+      return false;
+    for (unsigned i = 0; i < options.repeat; ++i) {
+      // Every run starts from the same states, so that --check holds for all.
+      executable->resetStates();
+      auto begin = std::chrono::steady_clock::now();
+      auto result = executable->run(entryName, inputs);
+      std::chrono::duration<double, std::milli> elapsed =
+          std::chrono::steady_clock::now() - begin;
+      if (!result)
+        return fail(result.error().message);
+      outputs = std::move(*result);
+      report.runsMs.push_back(elapsed.count());
+    }
+    report.runtimeJson = tpcrt::toJson(executable->statistics());
+    return true;
+  }
+
+  bool check() {
+    if (!options.check)
+      return true;
+    auto function = module->lookupSymbol<func::FuncOp>(entryName);
+    auto summary = checkOutputs(function, inputs, outputs,
+                                given.weights.value_or(tpcrt::WeightSource()));
+    if (failed(summary))
+      return failQuietly();
+    report.check = *summary;
+    llvm::outs() << llvm::formatv(
+        "Check against the unsharded reference: largest difference {0:e2}, "
+        "values up to {1:f3}: {2}\n",
+        summary->maxAbsDiff, summary->maxAbsValue,
+        summary->ok ? "ok" : "WRONG");
+    return true;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Results
+  //===--------------------------------------------------------------------===//
+
+  /// Which output goes to which file; checked before anything runs.
+  bool matchOutputs() {
+    std::vector<std::string> known = names(program->outputs);
+    for (const std::string &text : options.outputs) {
+      auto spec = tpcrt::parseOutputSpec(text);
+      if (!spec)
+        return fail(spec.error().message);
+      auto found = llvm::find(known, spec->name);
+      if (found == known.end())
+        return fail("--output: there is no output \"" + spec->name +
+                    "\"; expected one of: " + llvm::join(known, ", "));
+      outputFiles.push_back({unsigned(found - known.begin()), spec->path});
+    }
+    return true;
+  }
+
+  bool writeOutputs() {
+    std::vector<tpcrt::NpyOutput> files;
+    for (const auto &[index, path] : outputFiles)
+      files.push_back({path, &outputs[index]});
+    if (auto written = tpcrt::writeNpyFiles(files); !written)
+      return fail(written.error().message);
+    if (files.empty() && !options.quiet)
+      for (auto [info, value] : llvm::zip_equal(program->outputs, outputs))
+        llvm::outs() << info.name << " = " << tpcrt::formatTensor(value)
+                     << "\n";
+    return true;
+  }
+
+  bool writeReport() {
+    if (!options.report)
+      return true;
+    std::string json = toJson(report);
+    auto file = tpcrt::OutputFile::create(*options.report);
+    if (!file)
+      return fail(file.error().message);
+    if (auto written = file->write(json.data(), json.size()); !written)
+      return fail(written.error().message);
+    if (auto committed = file->commit(); !committed)
+      return fail(committed.error().message);
+    return true;
+  }
+
   MLIRContext &context;
   const RunOptions &options;
   Given given;
   OwningOpRef<ModuleOp> module;
   Report report;
+  std::string entryName;
+  std::vector<uint8_t> artifact;
+  std::unique_ptr<tpcrt::Executable> executable;
+  const tpcrt::ProgramInfo *program = nullptr;
+  std::vector<tpcrt::HostTensor> inputs, outputs;
+  std::vector<std::pair<unsigned, std::string>> outputFiles;
   int code = 0;
 };
 

@@ -74,6 +74,10 @@ struct Report {
 void summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
                       Report &report);
 
+/// What the plans of a module take on the device that holds most: the arena of
+/// the largest program, parameters and states.
+MemorySummary summarizeMemory(mlir::ModuleOp module, const Mesh &mesh);
+
 /// The report as JSON.
 std::string toJson(const Report &report);
 /// The plan for people: splits, collectives with reasons, memory.

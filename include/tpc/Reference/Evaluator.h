@@ -24,8 +24,7 @@ namespace tpc::reference {
 class SymbolStore {
 public:
   /// Called for a parameter's value; emits an error when it has none.
-  using ParameterSource =
-      std::function<mlir::FailureOr<Tensor>(ParameterOp)>;
+  using ParameterSource = std::function<mlir::FailureOr<Tensor>(ParameterOp)>;
 
   SymbolStore() = default;
   explicit SymbolStore(ParameterSource source) : source(std::move(source)) {}

@@ -83,7 +83,8 @@ AxisState stateOf(const Sharding &sharding, const AxisRef &axis);
 
 /// Shardings under a strategy (canonical), or nothing where it is not allowed:
 /// a dimension made of several factors would be cut where their blocks do not
-/// coincide.
+/// coincide, a value would be partial with two reductions, or a composite that
+/// must be expanded would have partial operands or results.
 std::optional<OpShardings> applyStrategy(const RuledOp &op,
                                          const Strategy &strategy,
                                          const Mesh &mesh);

@@ -334,6 +334,13 @@ bool tpc::hasCountableElements(mlir::Type tensor) {
   return true;
 }
 
+bool tpc::holdsIndices(mlir::Type elementType, int64_t size) {
+  int64_t bits = elementType.getIntOrFloatBitWidth() - 1;
+  if (auto floating = mlir::dyn_cast<mlir::FloatType>(elementType))
+    bits = floating.getFPMantissaWidth();
+  return bits >= 63 || size <= int64_t(1) << bits;
+}
+
 int64_t tpc::elementBytes(mlir::Type elementType) {
   return ceilDiv(elementType.getIntOrFloatBitWidth(), 8);
 }

@@ -121,7 +121,10 @@ ShardingRule ConstantOp::getShardingRule() {
 
 ShardingRule IotaOp::getShardingRule() {
   ShardingRule rule = ShardingRule::elementwise(shape(getResult()), 0);
-  rule.factors[getDim()].kind = FactorKind::Indexed;
+  Factor &factor = rule.factors[getDim()];
+  bool exact =
+      holdsIndices(getElementTypeOrSelf(getResult()), factor.size);
+  factor.kind = exact ? FactorKind::Indexed : FactorKind::Whole;
   return rule;
 }
 

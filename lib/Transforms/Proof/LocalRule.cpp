@@ -237,53 +237,51 @@ private:
   /// The results are partial over the axes of contracted factors, and over the
   /// axes over which the operands are partial where the operation is linear.
   bool findPartial() {
-    SmallVector<AxisRef> expected; // axes on which operands must be partial
+    SmallVector<AxisRef> expected; // parts on which operands must be partial
     for (auto [f, factor] : llvm::enumerate(rule.factors)) {
       bool contracts = factor.kind == FactorKind::Contracted ||
                        (factor.kind == FactorKind::Indexed && !inResults(f));
       if (!contracts)
         continue;
-      for (const AxisRef &axis : axesOf(f)) {
-        partial.push_back({axis, factor.reduction});
-        for (auto [i, claim] : llvm::enumerate(op.operands)) {
-          auto reduction = claim->sharding.partialOver(axis);
-          bool wanted = llvm::is_contained(factor.partialOperands, i);
-          if (wanted ? reduction != factor.reduction : reduction.has_value())
-            return fail("operand " + Twine(i) + " must " +
-                        (wanted ? "" : "not ") + "be partial over " +
-                        axis.name.getValue() + " where it is contracted");
+      for (const AxisRef &axis : axesOf(f))
+        for (const AxisRef &part : partsOf(axis)) {
+          partial.push_back({part, factor.reduction});
+          for (auto [i, claim] : llvm::enumerate(op.operands)) {
+            auto reduction = reductionOver(*claim, part);
+            bool wanted = llvm::is_contained(factor.partialOperands, i);
+            if (wanted ? reduction != factor.reduction : reduction.has_value())
+              return fail("operand " + Twine(i) + " must " +
+                          (wanted ? "" : "not ") + "be partial over " +
+                          part.name.getValue() + " where it is contracted");
+          }
+          if (!factor.partialOperands.empty())
+            expected.push_back(part);
         }
-        if (!factor.partialOperands.empty())
-          expected.push_back(axis);
-      }
     }
     SmallVector<AxisRef> seen;
     for (const Claim *claim : op.operands)
-      for (const PartialAxis &p : claim->sharding.partial) {
-        if (llvm::is_contained(seen, p.axis) ||
-            llvm::is_contained(expected, p.axis))
-          continue;
-        for (const AxisRef &axis : seen)
-          if (axis.overlaps(p.axis))
-            return fail("operands are partial over different parts of axis " +
-                        axis.name.getValue());
-        seen.push_back(p.axis);
-        for (const AxisRef &axis : cutAxes)
-          if (axis.overlaps(p.axis))
-            return fail("axis " + axis.name.getValue() +
-                        " cuts one operand while another is partial over it");
-        if (!passesThrough(p))
-          return fail("partial operands over " + p.axis.name.getValue() +
-                      " where the operation is not linear in them");
-        partial.push_back(p);
-      }
+      for (const PartialAxis &p : claim->sharding.partial)
+        for (const AxisRef &part : partsOf(p.axis)) {
+          if (llvm::is_contained(seen, part) ||
+              llvm::is_contained(expected, part))
+            continue;
+          seen.push_back(part);
+          for (const AxisRef &axis : cutAxes)
+            if (axis.overlaps(part))
+              return fail("axis " + axis.name.getValue() +
+                          " cuts one operand while another is partial over it");
+          if (!passesThrough({part, p.reduction}))
+            return fail("partial operands over " + part.name.getValue() +
+                        " where the operation is not linear in them");
+          partial.push_back({part, p.reduction});
+        }
     return true;
   }
 
   bool passesThrough(const PartialAxis &p) const {
     SmallVector<unsigned> together;
     for (auto [i, claim] : llvm::enumerate(op.operands))
-      if (auto reduction = claim->sharding.partialOver(p.axis)) {
+      if (auto reduction = reductionOver(*claim, p.axis)) {
         if (*reduction != p.reduction)
           return false;
         together.push_back(i);
@@ -292,6 +290,50 @@ private:
       return ArrayRef<unsigned>(set.operands) == ArrayRef(together) &&
              llvm::is_contained(set.reductions, p.reduction);
     });
+  }
+
+  /// Where an axis begins and ends, as products of sizes from its major end.
+  std::pair<int64_t, int64_t> rangeOf(const AxisRef &axis) const {
+    return {axis.pre, axis.pre * mesh.size(axis)};
+  }
+
+  /// How the claim is partial over `part`: over an axis that covers it.
+  std::optional<Reduction> reductionOver(const Claim &claim,
+                                         const AxisRef &part) const {
+    auto [begin, end] = rangeOf(part);
+    for (const PartialAxis &p : claim.sharding.partial) {
+      auto [from, to] = rangeOf(p.axis);
+      if (p.axis.name == part.name && from <= begin && end <= to)
+        return p.reduction;
+    }
+    return std::nullopt;
+  }
+
+  /// The axis cut where an axis of another operand begins or ends, so that
+  /// every part has one state everywhere: "x" = 4 that one operand is partial
+  /// over and another is cut by in two steps is "x":(1)2 and "x":(2)2.
+  AxisList partsOf(const AxisRef &axis) const {
+    auto [begin, end] = rangeOf(axis);
+    SmallVector<int64_t> points{begin, end};
+    auto add = [&](const AxisRef &other) {
+      auto [from, to] = rangeOf(other);
+      for (int64_t point : {from, to})
+        if (other.name == axis.name && points[0] < point && point < points[1])
+          points.push_back(point);
+    };
+    llvm::for_each(cutAxes, add);
+    for (const Claim *claim : op.operands)
+      for (const PartialAxis &p : claim->sharding.partial)
+        add(p.axis);
+    llvm::sort(points);
+    points.erase(llvm::unique(points), points.end());
+    AxisList parts;
+    for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front())) {
+      if (to % from != 0)
+        return {axis};
+      parts.push_back(mesh.canonical({axis.name, from, to / from}));
+    }
+    return parts;
   }
 
   //===--------------------------------------------------------------------===//

@@ -39,7 +39,9 @@ Result<void> checkElf(const KernelImage &image) {
   return {};
 }
 
-/// Loads a shared object that exists in memory only.
+/// Loads a shared object that exists in memory only. The descriptor stays open
+/// as long as the object is loaded: dlopen takes a path that it has loaded
+/// before for the same object, and a number that is in use is not given again.
 Result<std::shared_ptr<void>> openImage(const KernelImage &image) {
   int descriptor = ::memfd_create("tpc-kernels", MFD_CLOEXEC);
   if (descriptor < 0)
@@ -59,11 +61,15 @@ Result<std::shared_ptr<void>> openImage(const KernelImage &image) {
   }
   std::string path = fmt::format("/proc/self/fd/{}", descriptor);
   void *handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  const char *error = handle ? nullptr : ::dlerror();
-  ::close(descriptor);
-  if (!handle)
+  if (!handle) {
+    std::string error = ::dlerror();
+    ::close(descriptor);
     return fail("cannot load the kernel image '{}': {}", image.isa, error);
-  return std::shared_ptr<void>(handle, [](void *h) { ::dlclose(h); });
+  }
+  return std::shared_ptr<void>(handle, [descriptor](void *h) {
+    ::dlclose(h);
+    ::close(descriptor);
+  });
 }
 
 } // namespace

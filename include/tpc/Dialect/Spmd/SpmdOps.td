@@ -205,8 +205,8 @@ def Spmd_MaskOp : Spmd_Op<"mask", [Pure,
   let summary = "Replaces the padding of a block";
   let description = [{
     The operand is a block of a tensor of type `whole` (which carries the
-    sharding); its padding along `dims` becomes `value` by select, everything
-    else is kept. Constraints:
+    sharding); its padding along `dims` becomes `value` (integers: truncated and
+    saturated) by select, everything else is kept. Constraints:
     - (C1) the operand's and result's type is the local type of `whole`.
     - (C2) dims are dimensions of the operand, ascending, each once.
   }];

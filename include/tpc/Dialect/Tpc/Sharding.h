@@ -169,6 +169,9 @@ bool sameLayout(const Sharding &a, const Sharding &b,
 /// Whether the product of a tensor type's sizes, zeros counted as one, is at
 /// most 2^48: then no arithmetic on sizes overflows (constraint T1).
 bool hasCountableElements(mlir::Type tensor);
+/// Whether every index below `size` is a value of the element type: bf16 holds
+/// those up to 256. Else shifting an iota by the start of a block would round.
+bool holdsIndices(mlir::Type elementType, int64_t size);
 /// Bytes of one element as stored (i1 takes a byte).
 int64_t elementBytes(mlir::Type elementType);
 /// Bytes of a tensor of this shape and element type, without encoding.

@@ -1,0 +1,36 @@
+//===- Passes.h - From per-device programs to plans -------------*- C++ -*-===//
+
+#ifndef TPC_CODEGEN_PASSES_H
+#define TPC_CODEGEN_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace tpc {
+
+/// Factories of the passes of include/tpc/Codegen/Passes.td, and
+/// registerCodegenPasses().
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "tpc/Codegen/Passes.h.inc"
+
+struct CodegenOptions {
+  /// Run `tpc-verify-plan` at the end.
+  bool verify = true;
+};
+
+/// spmd.program -> plan.program with locations:
+///
+///   expand composites      softmax, gelu, ... become core operations
+///   expand device ops      masks, slices, ... become selects on device scalars
+///   flatten collectives    layout changes around collectives become kernels
+///   normalize matmuls      contractions become strided products
+///   form kernels           everything else is grouped into kernels
+///   allocate buffers       values get their places
+///   verify plan
+void buildCodegenPipeline(mlir::OpPassManager &manager,
+                          const CodegenOptions &options = {});
+
+} // namespace tpc
+
+#endif // TPC_CODEGEN_PASSES_H

@@ -1,0 +1,73 @@
+#ifndef TPC_CODEGEN_PASSES_TD
+#define TPC_CODEGEN_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def ExpandComposites : Pass<"tpc-expand-composites", "::mlir::ModuleOp"> {
+  let summary = "Replaces composites in spmd.program by their decomposition";
+  let dependentDialects = ["::tpc::TpcDialect"];
+}
+
+def ExpandDeviceOps : Pass<"tpc-expand-device-ops", "::mlir::ModuleOp"> {
+  let summary = "Expresses what depends on the device by device scalars";
+  let description = [{
+    device_index, block_start, slice, mask and to_partial of the spmd dialect
+    become `plan.device_scalar` and core operations. Afterwards a device's
+    program depends on its number through these scalars only.
+  }];
+  let dependentDialects = ["::tpc::TpcDialect", "::tpc::plan::PlanDialect"];
+}
+
+def FlattenCollectives : Pass<"tpc-flatten-collectives", "::mlir::ModuleOp"> {
+  let summary = "Leaves only collectives that are flat in memory";
+  let description = [{
+    Collectives along an inner dimension, or with uneven blocks, become a flat
+    one between transposes, pads and slices.
+  }];
+  let dependentDialects = ["::tpc::TpcDialect", "::tpc::spmd::SpmdDialect"];
+}
+
+def NormalizeMatmuls : Pass<"tpc-normalize-matmuls", "::mlir::ModuleOp"> {
+  let summary = "Leaves only contractions that are strided matrix products";
+  let dependentDialects = ["::tpc::TpcDialect"];
+}
+
+def FormKernels : Pass<"tpc-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Makes a plan.program of every spmd.program";
+  let description = [{
+    Groups operations into kernels by the rule of lib/Codegen/Fusion.h, and
+    makes every other operation a step or a view. Equal kernels share one
+    function.
+  }];
+  let dependentDialects = ["::tpc::plan::PlanDialect"];
+}
+
+def AllocateBuffers : Pass<"tpc-allocate-buffers", "::mlir::ModuleOp"> {
+  let summary = "Gives every value of a plan.program its location";
+  let dependentDialects = ["::tpc::plan::PlanDialect"];
+}
+
+def VerifyPlan : Pass<"tpc-verify-plan", "::mlir::ModuleOp"> {
+  let summary = "Proves that every read sees the value that it names";
+  let description = [{
+    Replays every plan.program over the bytes of all memory spaces. Shares no
+    code with the allocator.
+  }];
+}
+
+def EmitKernels : Pass<"tpc-emit-kernels", "::mlir::ModuleOp"> {
+  let summary = "Replaces every plan.kernel_func by its loops";
+  let description = [{
+    For looking at generated code: the functions become `llvm.func`s of vector
+    loops as `lib/Target` compiles them.
+  }];
+  let options = [Option<"isa", "isa", "std::string", "\"avx2\"",
+                        "CPU kind: avx2 or avx512">];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
+#endif // TPC_CODEGEN_PASSES_TD

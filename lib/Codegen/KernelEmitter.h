@@ -1,0 +1,85 @@
+//===- KernelEmitter.h - Loops of a kernel ----------------------*- C++ -*-===//
+//
+// Turns a `plan.kernel_func` into
+//
+//   llvm.func @symbol(%buffers: !llvm.ptr, %begin: i64, %end: i64)
+//     for tile in [begin, end)
+//       row indices of the tile
+//       for every pass
+//         for lanes in steps of whole vectors, then one masked vector
+//         reductions: across the lanes, to a row value
+//       store the row values
+//
+// Sums are kept in several independent vectors while a row has enough lanes.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_LIB_CODEGEN_KERNELEMITTER_H
+#define TPC_LIB_CODEGEN_KERNELEMITTER_H
+
+#include "PointEvaluator.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+namespace tpc {
+
+class KernelEmitter {
+public:
+  /// Emits before `builder`'s insertion point; `vectorLanes` f32 lanes fill a
+  /// register.
+  static mlir::LogicalResult emit(mlir::OpBuilder &builder,
+                                  plan::KernelFuncOp function,
+                                  int64_t vectorLanes);
+
+private:
+  KernelEmitter(mlir::OpBuilder &builder, plan::KernelFuncOp function,
+                const KernelBody &body, const KernelShape &shape, int64_t lanes,
+                mlir::LLVM::LLVMFuncOp target);
+
+  mlir::LogicalResult run();
+  void loadPointers();
+  void makeScratch();
+  void indexRows(mlir::Value tile);
+  mlir::LogicalResult emitTile();
+
+  // Passes over a row.
+  using Accumulators = llvm::SmallVector<mlir::Value>;
+  mlir::LogicalResult emitPass(unsigned pass);
+  mlir::LogicalResult emitLanes(unsigned pass, mlir::Value column,
+                                int64_t maskedLanes, mlir::Operation *loop,
+                                llvm::MutableArrayRef<mlir::Value> accumulators);
+  mlir::LogicalResult emitLoop(unsigned pass, mlir::Value low, mlir::Value high,
+                               int64_t vectors, int64_t maskedLanes,
+                               Accumulators &accumulators);
+  mlir::LogicalResult emitStaticLanes(unsigned pass, Accumulators &sums);
+  mlir::LogicalResult emitChunkLanes(unsigned pass);
+  void finishReductions(unsigned pass, Accumulators &sums);
+  mlir::LogicalResult storeFull(const PointIndices &indices, mlir::Value mask);
+  mlir::LogicalResult storeRows();
+  PointIndices domainIndices(mlir::Value column, size_t rank);
+  bool isFull(mlir::Value output);
+
+  // Kernels of one special operation (SpecialKernels.cpp).
+  mlir::LogicalResult emitSpecial();
+  mlir::LogicalResult emitScatterAdd(ScatterAddOp op);
+  mlir::LogicalResult emitScatterLanes(ScatterAddOp op, mlir::Value column,
+                                       mlir::Value mask);
+  void emitSort(SortOp op);
+  void emitTopK(TopKOp op);
+
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  plan::KernelFuncOp function;
+  const KernelBody &body;
+  const KernelShape &shape;
+  mlir::LLVM::LLVMFuncOp target;
+  LaneOps ops;
+  llvm::DenseMap<mlir::Value, mlir::Value> pointers; // of arguments
+  llvm::SmallVector<mlir::Value> outputs;            // pointers of results
+  PointEvaluator evaluator;
+  llvm::SmallVector<mlir::Value> dimIndices; // per domain dimension, rows only
+  mlir::Value chunkBegin;
+};
+
+} // namespace tpc
+
+#endif // TPC_LIB_CODEGEN_KERNELEMITTER_H

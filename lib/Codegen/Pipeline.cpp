@@ -1,0 +1,19 @@
+//===- Pipeline.cpp - The phases of code generation in order --------------===//
+
+#include "mlir/Transforms/Passes.h"
+#include "tpc/Codegen/Passes.h"
+
+using namespace mlir;
+
+void tpc::buildCodegenPipeline(OpPassManager &manager,
+                               const CodegenOptions &options) {
+  manager.addPass(createExpandComposites());
+  manager.addPass(createExpandDeviceOps());
+  manager.addPass(createFlattenCollectives());
+  manager.addPass(createNormalizeMatmuls());
+  manager.addPass(createCSEPass());
+  manager.addPass(createFormKernels());
+  manager.addPass(createAllocateBuffers());
+  if (options.verify)
+    manager.addPass(createVerifyPlan());
+}

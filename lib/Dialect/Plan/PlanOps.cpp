@@ -1,0 +1,396 @@
+//===- PlanOps.cpp - Assembly and verifiers of the plan operations --------===//
+
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/Interfaces/FunctionImplementation.h"
+#include "tpc/Dialect/Plan/Plan.h"
+
+using namespace mlir;
+using namespace tpc;
+using namespace tpc::plan;
+
+//===----------------------------------------------------------------------===//
+// Assembly
+//===----------------------------------------------------------------------===//
+
+template <typename AttrT, typename SymbolizeFn>
+static ParseResult parseKeywordAs(OpAsmParser &parser, AttrT &attribute,
+                                  SymbolizeFn symbolize, StringRef expected) {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef keyword;
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  auto value = symbolize(keyword);
+  if (!value)
+    return parser.emitError(loc, "expected ") << expected << ", found "
+                                              << keyword;
+  attribute = AttrT::get(parser.getContext(), *value);
+  return success();
+}
+static ParseResult parseKeyword(OpAsmParser &parser, ReductionAttr &attribute) {
+  return parseKeywordAs(parser, attribute,
+                        [](StringRef s) { return symbolizeReduction(s); },
+                        "sum, max or min");
+}
+static ParseResult parseKeyword(OpAsmParser &parser,
+                                CollectiveKindAttr &attribute) {
+  return parseKeywordAs(parser, attribute,
+                        [](StringRef s) { return symbolizeCollectiveKind(s); },
+                        "a kind of collective");
+}
+static void printKeyword(OpAsmPrinter &printer, Operation *,
+                         ReductionAttr attribute) {
+  printer << stringifyReduction(attribute.getValue());
+}
+static void printKeyword(OpAsmPrinter &printer, Operation *,
+                         CollectiveKindAttr attribute) {
+  printer << stringifyCollectiveKind(attribute.getValue());
+}
+
+/// `@mesh{"tp"}`.
+static ParseResult parseAxes(OpAsmParser &parser, AxesAttr &axes) {
+  axes = dyn_cast_or_null<AxesAttr>(AxesAttr::parse(parser, {}));
+  return success(axes != nullptr);
+}
+static void printAxes(OpAsmPrinter &printer, Operation *, AxesAttr axes) {
+  axes.print(printer);
+}
+
+/// `[<arena + 0>, <state @s + 0>]`.
+static ParseResult parsePlaces(OpAsmParser &parser, ArrayAttr &locations) {
+  SmallVector<Attribute> all;
+  auto parsePlace = [&]() -> ParseResult {
+    all.push_back(PlaceAttr::parse(parser, {}));
+    return success(all.back() != nullptr);
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                     parsePlace))
+    return failure();
+  locations = ArrayAttr::get(parser.getContext(), all);
+  return success();
+}
+static void printPlaces(OpAsmPrinter &printer, Operation *,
+                           ArrayAttr locations) {
+  printer << '[';
+  llvm::interleaveComma(locations.getAsRange<PlaceAttr>(), printer,
+                        [&](PlaceAttr at) { at.print(printer); });
+  printer << ']';
+}
+
+#define GET_OP_CLASSES
+#include "tpc/Dialect/Plan/PlanOps.cpp.inc"
+
+ParseResult KernelFuncOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name;
+  SmallVector<OpAsmParser::Argument> arguments;
+  SmallVector<Type> resultTypes;
+  SmallVector<DictionaryAttr> resultAttrs;
+  bool isVariadic = false;
+  IntegerAttr tiles, updates;
+  DenseI64ArrayAttr inPlace;
+  Builder &builder = parser.getBuilder();
+  if (parser.parseSymbolName(name, getSymNameAttrName(result.name),
+                             result.attributes) ||
+      function_interface_impl::parseFunctionSignatureWithArguments(
+          parser, /*allowVariadic=*/false, arguments, isVariadic, resultTypes,
+          resultAttrs) ||
+      parser.parseKeyword("tiles") ||
+      parser.parseAttribute(tiles, builder.getI64Type()))
+    return failure();
+  result.addAttribute(getTilesAttrName(result.name), tiles);
+  if (succeeded(parser.parseOptionalKeyword("updates"))) {
+    if (parser.parseAttribute(updates, builder.getI64Type()))
+      return failure();
+    result.addAttribute(getUpdatesAttrName(result.name), updates);
+  }
+  if (succeeded(parser.parseOptionalKeyword("in_place"))) {
+    inPlace =
+        dyn_cast_or_null<DenseI64ArrayAttr>(DenseI64ArrayAttr::parse(parser, {}));
+    if (!inPlace)
+      return failure();
+    result.addAttribute(getInPlaceAttrName(result.name), inPlace);
+  }
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
+    return failure();
+  SmallVector<Type> argTypes;
+  for (const OpAsmParser::Argument &argument : arguments)
+    argTypes.push_back(argument.type);
+  result.addAttribute(
+      getFunctionTypeAttrName(result.name),
+      TypeAttr::get(builder.getFunctionType(argTypes, resultTypes)));
+  call_interface_impl::addArgAndResultAttrs(
+      builder, result, arguments, resultAttrs, getArgAttrsAttrName(result.name),
+      getResAttrsAttrName(result.name));
+  return parser.parseRegion(*result.addRegion(), arguments);
+}
+
+void KernelFuncOp::print(OpAsmPrinter &printer) {
+  printer << ' ';
+  printer.printSymbolName(getSymName());
+  function_interface_impl::printFunctionSignature(
+      printer, *this, getArgumentTypes(), /*isVariadic=*/false,
+      getResultTypes());
+  printer << " tiles " << static_cast<int64_t>(getTiles());
+  if (getUpdates())
+    printer << " updates " << static_cast<int64_t>(getUpdates());
+  if (!getInPlace().empty()) {
+    printer << " in_place ";
+    getInPlaceAttr().print(printer);
+  }
+  printer.printOptionalAttrDictWithKeyword(
+      (*this)->getAttrs(),
+      {getSymNameAttrName(), getFunctionTypeAttrName(), getTilesAttrName(),
+       getUpdatesAttrName(), getInPlaceAttrName(), getArgAttrsAttrName(),
+       getResAttrsAttrName()});
+  printer << ' ';
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+}
+
+//===----------------------------------------------------------------------===//
+// Kernel functions
+//===----------------------------------------------------------------------===//
+
+YieldOp KernelFuncOp::getYield() {
+  return cast<YieldOp>(getBody().front().getTerminator());
+}
+
+bool KernelFuncOp::mayShare(unsigned result, unsigned argument) {
+  ArrayRef<int64_t> pairs = getInPlace();
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2)
+    if (pairs[i] == result && pairs[i + 1] == argument)
+      return true;
+  return false;
+}
+
+static int64_t bytes(Type type) {
+  return tensorBytes(cast<RankedTensorType>(type));
+}
+
+LogicalResult KernelFuncOp::verifyRegions() {
+  if (!getBody().hasOneBlock() || getBody().front().empty() ||
+      !isa<YieldOp>(getBody().front().back()))
+    return emitOpError("C1: expected one block that ends with plan.yield");
+  for (Operation &op : getBody().front().without_terminator())
+    if (!isa<TpcDialect>(op.getDialect()))
+      return op.emitOpError("C1: not a tpc operation");
+  if (getYield().getOperandTypes() != TypeRange(getResultTypes()))
+    return getYield().emitOpError("C1: operand types are not the result types");
+  uint64_t updates = getUpdates();
+  if (updates > getNumArguments() || updates > getNumResults())
+    return emitOpError("C2: more updates than arguments or results");
+  for (unsigned i = 0; i < updates; ++i)
+    if (getArgumentTypes()[getNumInputs() + i] != getResultTypes()[i])
+      return emitOpError("C2: update ") << i << " differs from result " << i;
+  ArrayRef<int64_t> pairs = getInPlace();
+  if (pairs.size() % 2)
+    return emitOpError("C3: expected pairs of result and argument");
+  for (size_t i = 0; i < pairs.size(); i += 2)
+    if (pairs[i] < static_cast<int64_t>(updates) ||
+        pairs[i] >= static_cast<int64_t>(getNumResults()) || pairs[i + 1] < 0 ||
+        pairs[i + 1] >= getNumInputs() ||
+        bytes(getResultTypes()[pairs[i]]) !=
+            bytes(getArgumentTypes()[pairs[i + 1]]))
+      return emitOpError("C3: result ")
+             << pairs[i] << " and argument " << pairs[i + 1]
+             << " cannot share memory";
+  return success();
+}
+
+LogicalResult KernelOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto function =
+      symbols.lookupNearestSymbolFrom<KernelFuncOp>(*this, getKernelAttr());
+  if (!function)
+    return emitOpError("C1: no plan.kernel_func ") << getKernelAttr();
+  if (getOperandTypes() != TypeRange(function.getArgumentTypes()) ||
+      getResultTypes() != TypeRange(function.getResultTypes()) ||
+      getUpdates().size() != function.getUpdates())
+    return emitOpError("C1: ") << getKernelAttr() << " has type "
+                               << function.getFunctionType() << " with "
+                               << function.getUpdates() << " updates";
+  if (getAt() && getAt()->size() != getNumResults())
+    return emitOpError("C2: expected ")
+           << getNumResults() << " locations, found " << getAt()->size();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Program
+//===----------------------------------------------------------------------===//
+
+ReturnOp plan::ProgramOp::getReturn() {
+  return cast<ReturnOp>(getBody().front().back());
+}
+
+LogicalResult
+plan::ProgramOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto program = symbols.lookupNearestSymbolFrom<spmd::ProgramOp>(
+      *this, getImplementsAttr());
+  if (!program)
+    return emitOpError("C1: no spmd.program ") << getImplementsAttr();
+  Block &block = getBody().front();
+  for (Operation &op : block)
+    if (isa<plan::ReturnOp>(op) != (&op == &block.back()))
+      return emitOpError("C2: expected plan.return as the last operation");
+  if (block.empty() ||
+      getReturn().getOperandTypes() != TypeRange(program.getResultTypes()))
+    return emitOpError("C2: results are not those of ") << getImplementsAttr();
+  SmallVector<bool> seen(program.getNumArguments());
+  for (auto input : block.getOps<InputOp>()) {
+    uint64_t index = input.getIndex();
+    if (index >= seen.size() || seen[index] ||
+        program.getArgumentTypes()[index] != input.getType())
+      return input.emitOpError("C3: not an argument of ")
+             << getImplementsAttr() << ", or a second time";
+    seen[index] = true;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Values and steps
+//===----------------------------------------------------------------------===//
+
+template <typename SymbolOp>
+static LogicalResult verifySymbolType(Operation *op, FlatSymbolRefAttr symbol,
+                                      Type found,
+                                      SymbolTableCollection &symbols) {
+  auto declared = symbols.lookupNearestSymbolFrom<SymbolOp>(op, symbol);
+  if (!declared)
+    return op->emitOpError("C1: no ")
+           << SymbolOp::getOperationName() << " " << symbol;
+  FailureOr<Mesh> mesh = lookupMesh(op);
+  if (failed(mesh))
+    return failure();
+  Type expected = localType(declared.getTensorType(), *mesh);
+  if (found != expected)
+    return op->emitOpError("C1: expected the local type ")
+           << expected << ", found " << found;
+  return success();
+}
+
+LogicalResult
+plan::ParameterOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifySymbolType<tpc::ParameterOp>(*this, getSymbolAttr(), getType(),
+                                            symbols);
+}
+LogicalResult plan::StateOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifySymbolType<tpc::StateOp>(*this, getSymbolAttr(), getType(),
+                                        symbols);
+}
+LogicalResult plan::WriteOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifySymbolType<tpc::StateOp>(*this, getSymbolAttr(),
+                                        getValue().getType(), symbols);
+}
+
+LogicalResult plan::ConstantOp::verify() {
+  if (getValue().getType() != getType())
+    return emitOpError("C1: the value has type ") << getValue().getType();
+  return success();
+}
+
+LogicalResult DeviceScalarOp::verifySymbolUses(SymbolTableCollection &) {
+  FailureOr<Mesh> mesh = lookupMesh(*this);
+  if (failed(mesh))
+    return failure();
+  auto type = cast<RankedTensorType>(getType());
+  if (type.getRank() != 0 || !type.getElementType().isInteger(64))
+    return emitOpError("C1: expected the result tensor<i64>, found ") << type;
+  if (static_cast<int64_t>(getValues().size()) != mesh->numDevices())
+    return emitOpError("C2: expected ")
+           << mesh->numDevices() << " values, found " << getValues().size();
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  auto from = cast<RankedTensorType>(getOperand().getType());
+  auto to = cast<RankedTensorType>(getType());
+  if (from.getElementType() != to.getElementType())
+    return emitOpError("C1: element types differ");
+  int64_t offset = getOffset();
+  if (offset < 0 || to.getNumElements() > from.getNumElements() - offset)
+    return emitOpError("C2: elements [")
+           << offset << ", " << offset + to.getNumElements()
+           << ") of " << from.getNumElements();
+  return success();
+}
+
+LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
+  FailureOr<Mesh> mesh = lookupMesh(*this);
+  if (failed(mesh))
+    return failure();
+  for (const AxisRef &axis : getAxes().getAxes())
+    if (auto problem = mesh->check(axis))
+      return emitOpError("C1: ") << *problem;
+  auto from = cast<RankedTensorType>(getOperand().getType());
+  auto to = cast<RankedTensorType>(getType());
+  int64_t members = mesh->size(getAxes().getAxes());
+  int64_t source = from.getNumElements(), result = to.getNumElements();
+  CollectiveKind kind = getKind();
+  if (kind == CollectiveKind::AllGather)
+    source *= members;
+  if (kind == CollectiveKind::ReduceScatter)
+    result *= members;
+  if (from.getElementType() != to.getElementType() || source != result ||
+      (kind == CollectiveKind::AllToAll && source % members))
+    return emitOpError("C2: ") << stringifyCollectiveKind(kind) << " over "
+                               << members << " members from " << from << " to "
+                               << to;
+  bool permutes = kind == CollectiveKind::Permute;
+  if (permutes != getSources().has_value() ||
+      (permutes && (static_cast<int64_t>(getSources()->size()) != members ||
+                    !isPermutationVector(*getSources()))))
+    return emitOpError("C3: expected a permutation of the members for permute, "
+                       "and for nothing else");
+  return success();
+}
+
+/// C2: elements offset + sum(i_d * strides[d]) are within `tensor`.
+static LogicalResult checkAccess(plan::MatmulOp op, Value tensor, StringRef what,
+                                 int64_t offset, ArrayRef<int64_t> sizes,
+                                 ArrayRef<int64_t> strides) {
+  int64_t first = offset, last = offset;
+  for (auto [size, stride] : llvm::zip_equal(sizes, strides)) {
+    if (size == 0)
+      return success();
+    (stride < 0 ? first : last) += (size - 1) * stride;
+  }
+  int64_t elements = cast<RankedTensorType>(tensor.getType()).getNumElements();
+  if (first < 0 || last >= elements)
+    return op.emitOpError("C2: elements [")
+           << first << ", " << last << "] of " << what << ", which has "
+           << elements;
+  return success();
+}
+
+LogicalResult plan::MatmulOp::verify() {
+  size_t rank = getBatch().size();
+  if (getSizes().size() != 3 || getA().size() != 3 || getB().size() != 3 ||
+      getC().size() != 2 || getBatchA().size() != rank ||
+      getBatchB().size() != rank || getBatchC().size() != rank)
+    return emitOpError("C1: wrong number of sizes or strides");
+  auto check = [&](Value tensor, StringRef what, int64_t offset,
+                   std::array<int64_t, 2> sizes, ArrayRef<int64_t> matrix,
+                   ArrayRef<int64_t> batch) {
+    SmallVector<int64_t> allSizes(getBatch()), strides(batch);
+    allSizes.append(sizes.begin(), sizes.end());
+    strides.append(matrix.begin(), matrix.end());
+    return checkAccess(*this, tensor, what, offset, allSizes, strides);
+  };
+  int64_t m = getSizes()[0], n = getSizes()[1], k = getSizes()[2];
+  if (failed(check(getLhs(), "a", getA()[0], {m, k}, getA().drop_front(),
+                   getBatchA())) ||
+      failed(check(getRhs(), "b", getB()[0], {k, n}, getB().drop_front(),
+                   getBatchB())) ||
+      failed(check(getResult(), "c", 0, {m, n}, getC(), getBatchC())))
+    return failure();
+  auto element = [](Value v) {
+    return cast<RankedTensorType>(v.getType()).getElementType();
+  };
+  Type a = element(getLhs()), b = element(getRhs()), c = element(getResult());
+  auto isSmallFloat = [](Type t) { return t.isF32() || t.isBF16() || t.isF16(); };
+  if (!(a == b && b == c) &&
+      !(isSmallFloat(a) && isSmallFloat(b) && isSmallFloat(c)))
+    return emitOpError("C3: no product of ") << a << " and " << b << " as " << c;
+  if (getPackB() && !rootOf(getRhs()).getDefiningOp<plan::ParameterOp>())
+    return emitOpError("C4: b is not a parameter");
+  return success();
+}

@@ -1,0 +1,414 @@
+//===- Artifact.cpp - A planned module as an artifact ---------------------===//
+//
+// One table of the schema after the other, from what the operations say.
+// Parameters, states, constants, device scalars and kernels are numbered as
+// programs use them; equal constants share one entry.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tpc/Target/Artifact.h"
+#include "Placement.h"
+#include "tpc/Codegen/KernelImage.h"
+#include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Sharding/Explanation.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace tpc;
+
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// A constant as it lies in memory: row-major, a bool is a byte.
+static FailureOr<std::vector<uint8_t>> bytesOf(plan::ConstantOp op) {
+  auto value = dyn_cast<DenseElementsAttr>(op.getValue());
+  if (!value)
+    return op.emitOpError("expected a dense constant");
+  std::vector<uint8_t> bytes;
+  int64_t size = elementBytes(value.getElementType());
+  auto append = [&](const APInt &element) {
+    uint64_t bits = element.getZExtValue();
+    const uint8_t *data = reinterpret_cast<const uint8_t *>(&bits);
+    bytes.insert(bytes.end(), data, data + size);
+  };
+  if (isa<FloatType>(value.getElementType()))
+    for (const APFloat &element : value.getValues<APFloat>())
+      append(element.bitcastToAPInt());
+  else
+    for (const APInt &element : value.getValues<APInt>())
+      append(element);
+  return bytes;
+}
+
+namespace {
+
+class ArtifactBuilder {
+public:
+  ArtifactBuilder(ModuleOp module, const EmitOptions &options)
+      : module(module), options(options) {}
+  FailureOr<std::vector<uint8_t>> build();
+
+private:
+  LogicalResult addParameters();
+  void addStates();
+  LogicalResult addProgram(plan::ProgramOp program);
+  LogicalResult addConstant(plan::ConstantOp op);
+  void addDeviceScalar(plan::DeviceScalarOp op);
+  LogicalResult addKernels();
+
+  template <typename StepT> void addStep(Operation *op, StepT body);
+  LogicalResult addStep(plan::KernelOp op);
+  LogicalResult addStep(plan::MatmulOp op);
+  LogicalResult addStep(plan::CollectiveOp op);
+  FailureOr<std::unique_ptr<artifact::PortT>>
+  makePort(Value value, RankedTensorType whole, ShardingAttr sharding,
+           std::string name);
+  /// The bytes of a value, without its first `skipped` elements.
+  artifact::BufferRef refTo(Value value, int64_t skipped = 0);
+  std::unique_ptr<artifact::BufferRef> newRef(Value value, int64_t skipped = 0) {
+    return std::make_unique<artifact::BufferRef>(refTo(value, skipped));
+  }
+  uint64_t ringBytes(plan::CollectiveOp op, int64_t members);
+
+  ModuleOp module;
+  const EmitOptions &options;
+  Mesh mesh;
+  artifact::ArtifactT result;
+  artifact::ProgramT *current = nullptr;
+  llvm::StringMap<uint32_t> parameters, states, kernelIndex;
+  SmallVector<plan::KernelFuncOp> kernels;
+  llvm::MapVector<Attribute, uint32_t> constants, scalars;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// What lives longer than a call
+//===----------------------------------------------------------------------===//
+
+LogicalResult ArtifactBuilder::addParameters() {
+  for (auto op : module.getOps<tpc::ParameterOp>()) {
+    auto view = op.getStridedView();
+    if (failed(view))
+      return failure();
+    RankedTensorType type = op.getTensorType();
+    auto parameter = std::make_unique<artifact::ParameterT>();
+    parameter->name = op.getSymName().str();
+    parameter->type = toArtifact(type.getElementType());
+    parameter->stored_type =
+        toArtifact(op.getStoredTensorType().getElementType());
+    parameter->shape = toSizes(type.getShape());
+    parameter->placement =
+        toArtifact(tpc::getSharding(type), type.getRank(), mesh);
+    parameter->stack_dim = view->second;
+    for (StringRef name : op.getStoredNames()) {
+      auto source = std::make_unique<artifact::StridedSourceT>();
+      source->tensor = name.str();
+      source->stored_shape = toSizes(op.getStoredTensorType().getShape());
+      source->offset = view->first.offset;
+      source->strides.assign(view->first.strides.begin(),
+                             view->first.strides.end());
+      parameter->sources.push_back(std::move(source));
+    }
+    parameters[op.getSymName()] = result.parameters.size();
+    result.parameters.push_back(std::move(parameter));
+  }
+  return success();
+}
+
+void ArtifactBuilder::addStates() {
+  for (auto op : module.getOps<tpc::StateOp>()) {
+    RankedTensorType type = op.getTensorType();
+    auto state = std::make_unique<artifact::StateT>();
+    state->name = op.getSymName().str();
+    state->type = toArtifact(type.getElementType());
+    state->shape = toSizes(type.getShape());
+    state->placement = toArtifact(tpc::getSharding(type), type.getRank(), mesh);
+    states[op.getSymName()] = result.states.size();
+    result.states.push_back(std::move(state));
+  }
+}
+
+LogicalResult ArtifactBuilder::addConstant(plan::ConstantOp op) {
+  if (!constants.insert({op.getValueAttr(), result.constants.size()}).second)
+    return success();
+  auto bytes = bytesOf(op);
+  if (failed(bytes))
+    return failure();
+  auto constant = std::make_unique<artifact::ConstantT>();
+  constant->data = std::move(*bytes);
+  result.constants.push_back(std::move(constant));
+  return success();
+}
+
+void ArtifactBuilder::addDeviceScalar(plan::DeviceScalarOp op) {
+  if (!scalars.insert({op.getValuesAttr(), result.device_scalars.size()}).second)
+    return;
+  auto scalar = std::make_unique<artifact::DeviceScalarT>();
+  scalar->values.assign(op.getValues().begin(), op.getValues().end());
+  result.device_scalars.push_back(std::move(scalar));
+}
+
+/// All kernels of all programs in one image per CPU kind.
+LogicalResult ArtifactBuilder::addKernels() {
+  if (kernels.empty())
+    return success();
+  std::vector<CpuKind> kinds;
+  for (const std::string &isa : options.isas) {
+    std::optional<CpuKind> kind = findCpuKind(isa);
+    if (!kind)
+      return module.emitError("unknown CPU kind '")
+             << isa << "'; expected avx2 or avx512";
+    kinds.push_back(*kind);
+  }
+  if (kinds.empty()) {
+    std::optional<CpuKind> host = hostCpuKind();
+    if (!host)
+      return module.emitError("this CPU has no AVX2; name the CPU kind to "
+                              "compile for: avx2 or avx512");
+    kinds.push_back(*host);
+  }
+  for (const CpuKind &kind : kinds) {
+    auto bytes = compileKernels(kernels, kind);
+    if (failed(bytes))
+      return failure();
+    auto image = std::make_unique<artifact::KernelImageT>();
+    image->isa = kind.name.str();
+    image->bytes = std::move(*bytes);
+    result.images.push_back(std::move(image));
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+artifact::BufferRef ArtifactBuilder::refTo(Value value, int64_t skipped) {
+  plan::PlaceAttr place = plan::placeOf(value);
+  Operation *root = plan::rootOf(value).getDefiningOp();
+  int64_t begin = skipped * elementBytes(typeOf(value).getElementType());
+  auto ref = [&](artifact::Space space, uint32_t index) {
+    return artifact::BufferRef(space, index, place.getOffset() + begin,
+                               plan::bytesOf(value) - begin);
+  };
+  switch (place.getSpace()) {
+  case plan::Space::Arena:
+    return ref(artifact::Space::Arena, 0);
+  case plan::Space::Parameter:
+    return ref(artifact::Space::Parameter,
+               parameters.lookup(place.getSymbol().getValue()));
+  case plan::Space::State:
+    return ref(artifact::Space::State,
+               states.lookup(place.getSymbol().getValue()));
+  case plan::Space::Constant:
+    return ref(artifact::Space::Constant,
+               constants.lookup(cast<plan::ConstantOp>(root).getValueAttr()));
+  case plan::Space::DeviceScalar:
+    return ref(
+        artifact::Space::DeviceScalar,
+        scalars.lookup(cast<plan::DeviceScalarOp>(root).getValuesAttr()));
+  }
+  llvm_unreachable("unknown space");
+}
+
+template <typename StepT>
+void ArtifactBuilder::addStep(Operation *op, StepT body) {
+  auto step = std::make_unique<artifact::StepT>();
+  step->body.Set(std::move(body));
+  step->name = describe(op);
+  step->location = fileLine(op->getLoc());
+  current->steps.push_back(std::move(step));
+}
+
+LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
+  auto function = SymbolTable::lookupNearestSymbolFrom<plan::KernelFuncOp>(
+      op, op.getKernelAttr());
+  auto [entry, isNew] =
+      kernelIndex.try_emplace(function.getSymName(), kernels.size());
+  if (isNew) {
+    kernels.push_back(function);
+    result.kernels.push_back(function.getSymName().str());
+  }
+  artifact::KernelStepT step;
+  step.kernel = entry->second;
+  step.tiles = function.getTiles();
+  step.inputs = op.getInputs().size();
+  for (Value input : op.getInputs())
+    step.buffers.push_back(refTo(input));
+  for (Value output : op.getResults()) // updates come first
+    step.buffers.push_back(refTo(output));
+  addStep(op, std::move(step));
+  return success();
+}
+
+LogicalResult ArtifactBuilder::addStep(plan::MatmulOp op) {
+  artifact::MatmulStepT step;
+  // The offset is part of the buffer's address.
+  step.a = newRef(op.getLhs(), op.getA()[0]);
+  step.b = newRef(op.getRhs(), op.getB()[0]);
+  step.c = newRef(op.getResult());
+  step.a_type = toArtifact(typeOf(op.getLhs()).getElementType());
+  step.b_type = toArtifact(typeOf(op.getRhs()).getElementType());
+  step.c_type = toArtifact(typeOf(op.getResult()).getElementType());
+  for (size_t i = 0; i < op.getBatch().size(); ++i)
+    step.batch.push_back({static_cast<uint64_t>(op.getBatch()[i]),
+                          op.getBatchA()[i], op.getBatchB()[i],
+                          op.getBatchC()[i]});
+  step.m = op.getSizes()[0];
+  step.n = op.getSizes()[1];
+  step.k = op.getSizes()[2];
+  step.a_m_stride = op.getA()[1], step.a_k_stride = op.getA()[2];
+  step.b_k_stride = op.getB()[1], step.b_n_stride = op.getB()[2];
+  step.c_m_stride = op.getC()[0], step.c_n_stride = op.getC()[1];
+  step.pack_b = op.getPackB();
+  addStep(op, std::move(step));
+  return success();
+}
+
+/// What one device sends in a ring.
+uint64_t ArtifactBuilder::ringBytes(plan::CollectiveOp op, int64_t n) {
+  int64_t operand = plan::bytesOf(op.getOperand());
+  int64_t whole = plan::bytesOf(op.getResult());
+  switch (op.getKind()) {
+  case plan::CollectiveKind::AllReduce:
+    return 2 * operand * (n - 1) / n;
+  case plan::CollectiveKind::AllGather:
+    return whole * (n - 1) / n;
+  case plan::CollectiveKind::ReduceScatter:
+  case plan::CollectiveKind::AllToAll:
+    return operand * (n - 1) / n;
+  case plan::CollectiveKind::Permute:
+    return n > 1 ? operand : 0;
+  }
+  llvm_unreachable("unknown collective");
+}
+
+LogicalResult ArtifactBuilder::addStep(plan::CollectiveOp op) {
+  using Kind = plan::CollectiveKind;
+  constexpr artifact::CollectiveKind kinds[] = {
+      artifact::CollectiveKind::AllReduce, artifact::CollectiveKind::AllGather,
+      artifact::CollectiveKind::ReduceScatter,
+      artifact::CollectiveKind::AllToAll, artifact::CollectiveKind::Permute};
+  int64_t members = mesh.size(op.getAxes().getAxes());
+  artifact::CollectiveStepT step;
+  step.kind = kinds[static_cast<int>(op.getKind())];
+  step.reduction = toArtifact(op.getReduction());
+  step.type = toArtifact(typeOf(op.getOperand()).getElementType());
+  step.axes = toArtifact(op.getAxes().getAxes(), mesh);
+  step.src = newRef(op.getOperand());
+  step.dst = newRef(op.getResult());
+  Value counted = op.getKind() == Kind::ReduceScatter ? op.getResult()
+                                                      : op.getOperand();
+  step.count = typeOf(counted).getNumElements();
+  if (op.getKind() == Kind::AllToAll)
+    step.count /= members;
+  if (op.getSources())
+    step.sources.assign(op.getSources()->begin(), op.getSources()->end());
+  if (op.getOrigin())
+    step.origin = explainOrigin(op.getOriginAttr());
+  step.bytes = ringBytes(op, members);
+  addStep(op, std::move(step));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+FailureOr<std::unique_ptr<artifact::PortT>>
+ArtifactBuilder::makePort(Value value, RankedTensorType whole,
+                          ShardingAttr sharding, std::string name) {
+  auto port = std::make_unique<artifact::PortT>();
+  port->name = std::move(name);
+  port->type = toArtifact(whole.getElementType());
+  port->shape = toSizes(whole.getShape());
+  port->placement = toArtifact(sharding, whole.getRank(), mesh);
+  port->buffer = newRef(value);
+  return port;
+}
+
+LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
+  auto program = SymbolTable::lookupNearestSymbolFrom<spmd::ProgramOp>(
+      op, op.getImplementsAttr());
+  auto whole = SymbolTable::lookupNearestSymbolFrom<FunctionOpInterface>(
+      op, program.getWholeAttr());
+  if (!op.getArenaBytes())
+    return op.emitOpError("has no arena; run tpc-allocate-buffers");
+  Block &block = op.getBody().front();
+  for (Operation &step : block)
+    for (Value value : step.getResults())
+      if (!plan::placeOf(value))
+        return step.emitOpError("has no place; run tpc-allocate-buffers");
+  result.programs.push_back(std::make_unique<artifact::ProgramT>());
+  current = result.programs.back().get();
+  current->name = program.getWhole().str();
+  current->arena_bytes = *op.getArenaBytes();
+
+  current->inputs.resize(program.getNumArguments());
+  for (auto input : block.getOps<plan::InputOp>()) {
+    unsigned i = input.getIndex();
+    auto port = makePort(
+        input, cast<RankedTensorType>(whole.getArgumentTypes()[i]),
+        program.getArgSharding(i), argumentName(whole, i));
+    if (failed(port))
+      return failure();
+    current->inputs[i] = std::move(*port);
+  }
+  for (auto [i, port] : llvm::enumerate(current->inputs))
+    if (!port)
+      return op.emitOpError("has no plan.input ") << i;
+  for (auto [i, output] : llvm::enumerate(op.getReturn().getOperands())) {
+    auto port = makePort(
+        output, cast<RankedTensorType>(whole.getResultTypes()[i]),
+        program.getResultSharding(i), resultName(whole, i));
+    if (failed(port))
+      return failure();
+    current->outputs.push_back(std::move(*port));
+  }
+  for (auto constant : block.getOps<plan::ConstantOp>())
+    if (failed(addConstant(constant)))
+      return failure();
+  for (auto scalar : block.getOps<plan::DeviceScalarOp>())
+    addDeviceScalar(scalar);
+  for (Operation &step : block) {
+    LogicalResult added =
+        TypeSwitch<Operation *, LogicalResult>(&step)
+            .Case<plan::KernelOp, plan::MatmulOp, plan::CollectiveOp>(
+                [&](auto op) { return addStep(op); })
+            .Default([](Operation *) { return success(); });
+    if (failed(added))
+      return failure();
+  }
+  return success();
+}
+
+FailureOr<std::vector<uint8_t>> ArtifactBuilder::build() {
+  FailureOr<Mesh> found = lookupMesh(module);
+  if (failed(found))
+    return failure();
+  mesh = *found;
+  result.producer = "tpc";
+  result.mesh = toArtifact(mesh);
+  if (failed(addParameters()))
+    return failure();
+  addStates();
+  for (auto program : module.getOps<plan::ProgramOp>())
+    if (failed(addProgram(program)))
+      return failure();
+  if (result.programs.empty())
+    return module.emitError("has no plan.program to emit");
+  if (failed(addKernels()))
+    return failure();
+  flatbuffers::FlatBufferBuilder builder;
+  artifact::FinishArtifactBuffer(builder,
+                                 artifact::Artifact::Pack(builder, &result));
+  return std::vector<uint8_t>(builder.GetBufferPointer(),
+                              builder.GetBufferPointer() + builder.GetSize());
+}
+
+FailureOr<std::vector<uint8_t>> tpc::emitArtifact(ModuleOp module,
+                                                  const EmitOptions &options) {
+  return ArtifactBuilder(module, options).build();
+}

@@ -1,0 +1,38 @@
+//===- ExpandComposites.cpp - Composites become core operations -----------===//
+//
+//   %y = tpc.gelu erf %x
+// becomes, on the same local block and with gelu's location,
+//   %0 = tpc.mul %x, %c   %1 = tpc.erf %0   ...
+//
+//===----------------------------------------------------------------------===//
+
+#include "tpc/Codegen/Passes.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
+
+namespace tpc {
+#define GEN_PASS_DEF_EXPANDCOMPOSITES
+#include "tpc/Codegen/Passes.h.inc"
+} // namespace tpc
+
+using namespace mlir;
+using namespace tpc;
+
+namespace {
+struct ExpandComposites : tpc::impl::ExpandCompositesBase<ExpandComposites> {
+  void runOnOperation() override {
+    for (auto program : getOperation().getOps<spmd::ProgramOp>()) {
+      // Decompositions may contain composites.
+      SmallVector<DecomposableOpInterface> composites;
+      do {
+        composites.clear();
+        program.walk([&](DecomposableOpInterface op) { composites.push_back(op); });
+        for (DecomposableOpInterface op : composites) {
+          OpBuilder builder(op);
+          op->replaceAllUsesWith(op.decompose(builder, op->getOperands()));
+          op->erase();
+        }
+      } while (!composites.empty());
+    }
+  }
+};
+} // namespace

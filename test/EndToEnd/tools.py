@@ -1,0 +1,49 @@
+"""Runs the project's tools on models."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("TPC_BIN", ROOT / "build/release/bin"))
+
+
+def tool(name, *arguments, check=True):
+    result = subprocess.run([str(BIN / name), *map(str, arguments)],
+                            capture_output=True, text=True, timeout=300)
+    if check:
+        assert result.returncode == 0, result.stderr
+    return result
+
+
+def run_model(model, mesh, inputs, outputs, folder, *options):
+    """Outputs by name as arrays, and the report."""
+    arguments = ["--mesh", mesh, "--report", folder / "report.json", *options]
+    for name, array in inputs.items():
+        np.save(folder / f"{name}.npy", array)
+        arguments += ["--input", f"{name}=@{folder}/{name}.npy"]
+    for name in outputs:
+        arguments += ["--output", f"{name}=@{folder}/{name}.out.npy"]
+    tool("tpc-run", model, *arguments)
+    return ({name: np.load(folder / f"{name}.out.npy") for name in outputs},
+            json.loads((folder / "report.json").read_text()))
+
+
+def read_safetensors(path):
+    """Arrays by name from a safetensors file with F32 and I64 tensors."""
+    data = pathlib.Path(path).read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + size])
+    types = {"F32": np.float32, "I64": np.int64}
+    arrays = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        arrays[name] = np.frombuffer(
+            data[8 + size + begin:8 + size + end],
+            types[entry["dtype"]]).reshape(entry["shape"])
+    return arrays

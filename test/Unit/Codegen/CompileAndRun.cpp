@@ -1,0 +1,193 @@
+#include "CompileAndRun.h"
+#include "mlir/Parser/Parser.h"
+#include "tpc/Codegen/Passes.h"
+#include "tpc/Pipeline/Compiler.h"
+#include "tpc/Pipeline/Pipeline.h"
+#include "tpc/Reference/HostTensors.h"
+#include "tpc/Reference/Simulator.h"
+#include "tpc/Target/Artifact.h"
+#include "tpc/Dialect/Plan/Plan.h"
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <unistd.h>
+
+using namespace mlir;
+using namespace tpc;
+using namespace tpc::test;
+
+static DialectRegistry makeRegistry() {
+  DialectRegistry registry;
+  registerDialects(registry);
+  return registry;
+}
+
+CompileAndRun::CompileAndRun()
+    : context(makeRegistry(), MLIRContext::Threading::DISABLED) {
+  context.loadAllAvailableDialects();
+}
+CompileAndRun::~CompileAndRun() = default;
+
+uint64_t CompileAndRun::nextRandom() {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+reference::Tensor CompileAndRun::randomTensor(RankedTensorType type) {
+  reference::Tensor tensor(type.getShape(), type.getElementType());
+  for (double &element : tensor.data) {
+    double unit = double(nextRandom() >> 11) / double(uint64_t(1) << 53);
+    if (isa<FloatType>(type.getElementType()))
+      element = 4 * unit - 2;
+    else if (type.getElementType().isInteger(1))
+      element = unit < 0.5;
+    else
+      element = lowestInteger +
+                std::floor(unit * double(highestInteger - lowestInteger + 1));
+  }
+  reference::roundElements(tensor);
+  return tensor;
+}
+
+reference::Tensor CompileAndRun::tensor(ArrayRef<int64_t> shape, Type type,
+                                        std::vector<double> data) {
+  reference::Tensor result(shape, type);
+  result.data = std::move(data);
+  return result;
+}
+
+/// A safetensors file of the weights.
+static std::string writeWeights(const llvm::StringMap<reference::Tensor> &all) {
+  std::string header = "{", data;
+  for (auto &entry : all) {
+    tpcrt::HostTensor host = reference::toHost(entry.second);
+    std::string shape;
+    for (uint64_t size : host.shape())
+      shape += (shape.empty() ? "" : ",") + std::to_string(size);
+    std::string dtype(tpcrt::typeName(host.type()));
+    for (char &c : dtype)
+      c = std::toupper(c);
+    size_t begin = data.size();
+    data.append(reinterpret_cast<const char *>(host.data()), host.byteSize());
+    header += (header.size() > 1 ? "," : "") + ("\"" + entry.first().str()) +
+              "\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + shape +
+              "],\"data_offsets\":[" + std::to_string(begin) + "," +
+              std::to_string(data.size()) + "]}";
+  }
+  header += "}";
+  char path[] = "/tmp/tpc-codegen-test-XXXXXX";
+  int descriptor = ::mkstemp(path);
+  ::close(descriptor);
+  std::ofstream file(path, std::ios::binary);
+  uint64_t size = header.size();
+  file.write(reinterpret_cast<const char *>(&size), 8);
+  file << header << data;
+  return path;
+}
+
+void CompileAndRun::load(const std::vector<uint8_t> &payload) {
+  auto wrapped = tpcrt::wrapArtifact(payload.data(), payload.size());
+  auto bytes = tpcrt::ArtifactBytes::fromMemory(wrapped.data(), wrapped.size());
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  tpcrt::WeightSource source;
+  if (!weights.empty()) {
+    std::string path = writeWeights(weights);
+    auto added = source.addFile(path);
+    ::unlink(path.c_str());
+    ASSERT_TRUE(added) << added.error().message;
+  }
+  auto loaded = tpcrt::Executable::load(std::move(*bytes), std::move(source));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  executable = std::move(*loaded);
+}
+
+void CompileAndRun::compile(StringRef text, std::string isa) {
+  planned = parseSourceString<ModuleOp>(text, &context);
+  ASSERT_TRUE(planned);
+  weights.clear();
+  symbols = reference::SymbolStore();
+  for (auto parameter : planned->getOps<tpc::ParameterOp>()) {
+    reference::Tensor value =
+        randomTensor(withSharding(parameter.getTensorType(), ShardingAttr()));
+    weights[parameter.getSymName()] = value;
+    symbols.set(parameter.getSymName(), value);
+  }
+  if (planned->getOps<spmd::ProgramOp>().empty()) {
+    ASSERT_TRUE(succeeded(runPhase(*planned, [](OpPassManager &pm) {
+      buildAssignPhase(pm, "megatron");
+    })));
+    ASSERT_TRUE(succeeded(runPhase(*planned, buildPartitionPhase)));
+  }
+  source = planned->clone();
+  ASSERT_TRUE(succeeded(runPhase(*planned, [](OpPassManager &pm) {
+    buildCodegenPipeline(pm);
+  })));
+  EmitOptions options;
+  if (!isa.empty())
+    options.isas = {isa};
+  auto payload = emitArtifact(*planned, options);
+  ASSERT_TRUE(succeeded(payload));
+  load(*payload);
+}
+
+std::vector<reference::Tensor>
+CompileAndRun::run(const std::vector<reference::Tensor> &inputs) {
+  std::vector<tpcrt::HostTensor> host;
+  for (const reference::Tensor &input : inputs)
+    host.push_back(reference::toHost(input));
+  auto outputs = executable->run("main", host);
+  std::vector<reference::Tensor> result;
+  if (!outputs) {
+    ADD_FAILURE() << outputs.error().message;
+    return result;
+  }
+  for (const tpcrt::HostTensor &output : *outputs)
+    result.push_back(reference::fromHost(output, &context));
+  return result;
+}
+
+void CompileAndRun::check(double tolerance) {
+  spmd::ProgramOp program;
+  for (auto candidate : source->getOps<spmd::ProgramOp>())
+    if (candidate.getWhole() == "main")
+      program = candidate;
+  ASSERT_TRUE(program);
+  auto whole = source->lookupSymbol<FunctionOpInterface>("main");
+  std::vector<reference::Tensor> inputs;
+  for (Type type : whole.getArgumentTypes())
+    inputs.push_back(randomTensor(
+        withSharding(cast<RankedTensorType>(type), ShardingAttr())));
+  auto expected = reference::simulate(program, inputs, symbols, {false, 1e-3});
+  ASSERT_TRUE(succeeded(expected));
+  std::vector<reference::Tensor> found = run(inputs);
+  ASSERT_EQ(found.size(), expected->size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    const reference::Tensor &e = (*expected)[i], &f = found[i];
+    ASSERT_EQ(e.data.size(), f.data.size());
+    double largest = 1e-30;
+    for (double element : e.data)
+      if (std::isfinite(element))
+        largest = std::max(largest, std::abs(element));
+    for (size_t j = 0; j < e.data.size(); ++j) {
+      if (e.data[j] == f.data[j] ||
+          (std::isnan(e.data[j]) && std::isnan(f.data[j])))
+        continue;
+      double difference = std::abs(e.data[j] - f.data[j]);
+      ASSERT_LE(difference, tolerance * largest)
+          << "output " << i << " element " << j << ": expected " << e.data[j]
+          << ", found " << f.data[j];
+    }
+  }
+}
+
+PlanCounts CompileAndRun::counts() {
+  PlanCounts counts;
+  planned->walk([&](Operation *op) {
+    counts.kernels += isa<plan::KernelOp>(op);
+    counts.matmuls += isa<plan::MatmulOp>(op);
+    counts.collectives += isa<plan::CollectiveOp>(op);
+  });
+  return counts;
+}

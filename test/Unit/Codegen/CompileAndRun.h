@@ -1,0 +1,70 @@
+//===- CompileAndRun.h - Compiled programs against the reference -*- C++ -*-===//
+//
+// Compiles a module with the whole pipeline, loads the artifact with the
+// runtime, runs it on random inputs and weights, and compares every output with
+// the reference evaluator.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_TEST_UNIT_CODEGEN_COMPILEANDRUN_H
+#define TPC_TEST_UNIT_CODEGEN_COMPILEANDRUN_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "tpc/Reference/Evaluator.h"
+#include "tpcrt/Runtime.h"
+#include <gtest/gtest.h>
+
+namespace tpc::test {
+
+/// The sizes of a module's plans.
+struct PlanCounts {
+  int kernels = 0, matmuls = 0, collectives = 0;
+};
+
+class CompileAndRun : public ::testing::Test {
+protected:
+  CompileAndRun();
+  ~CompileAndRun() override;
+
+  /// Parses `text`; where it has no spmd.program, assigns and partitions it.
+  /// Compiles it for `isa` (empty: this machine) and loads it.
+  void compile(llvm::StringRef text, std::string isa = "");
+  /// Runs program @main once with random inputs and compares its outputs with
+  /// the reference; relative to the largest magnitude.
+  void check(double tolerance);
+  void compileAndCheck(llvm::StringRef text, double tolerance = 1e-5) {
+    compile(text);
+    if (!HasFatalFailure())
+      check(tolerance);
+  }
+  /// Runs program @main on the given whole inputs.
+  std::vector<reference::Tensor>
+  run(const std::vector<reference::Tensor> &inputs);
+  reference::Tensor randomTensor(mlir::RankedTensorType type);
+  reference::Tensor tensor(llvm::ArrayRef<int64_t> shape, mlir::Type type,
+                           std::vector<double> data);
+  PlanCounts counts();
+
+  mlir::MLIRContext context;
+  /// Integers are drawn from [lowest, highest].
+  int64_t lowestInteger = -2, highestInteger = 5;
+  mlir::OwningOpRef<mlir::ModuleOp> source;  // before code generation
+  mlir::OwningOpRef<mlir::ModuleOp> planned; // after it
+  std::unique_ptr<tpcrt::Executable> executable;
+
+  /// Loads an artifact with the weights of the module compiled last.
+  void load(const std::vector<uint8_t> &payload);
+
+private:
+  uint64_t nextRandom();
+
+  llvm::StringMap<reference::Tensor> weights;
+  reference::SymbolStore symbols;
+  uint64_t state = 88172645463325252ull;
+};
+
+} // namespace tpc::test
+
+#endif // TPC_TEST_UNIT_CODEGEN_COMPILEANDRUN_H

@@ -1,0 +1,218 @@
+//===- RuleTest.cpp - Sharding rules by brute force -----------------------===//
+//
+// Every operation, under every strategy of its rule, on meshes of one and two
+// axes and of parts of an axis, must compute what it computes whole.
+//
+//===----------------------------------------------------------------------===//
+
+#include "LocalCheck.h"
+#include "PartitionCheck.h"
+#include <gtest/gtest.h>
+
+using namespace mlir;
+using namespace tpc;
+using namespace tpc::reference;
+
+namespace {
+
+struct TestMesh {
+  const char *name;
+  Mesh mesh;
+  AxisList axes;
+};
+
+std::vector<TestMesh> testMeshes() {
+  std::vector<TestMesh> meshes = {
+      {"2", testMesh({{"x", 2}}), {}},
+      {"3", testMesh({{"x", 3}}), {}},
+      {"2x2", testMesh({{"x", 2}, {"y", 2}}), {}},
+      {"2x3", testMesh({{"x", 2}, {"y", 3}}), {}},
+      {"parts of 4", testMesh({{"x", 4}}), {}},
+  };
+  for (TestMesh &entry : meshes)
+    entry.axes = entry.mesh.axes();
+  StringAttr x = meshes.back().mesh.names[0];
+  meshes.back().axes = {{x, 1, 2}, {x, 2, 2}};
+  return meshes;
+}
+
+/// Tensors of i1 are not numbers: nothing makes a partial one.
+bool hasPartialBool(Operation *op, const OpShardings &shardings) {
+  for (auto [type, sharding] :
+       llvm::zip_equal(op->getOperandTypes(), shardings.operands))
+    if (sharding.isPartial() && getElementTypeOrSelf(type).isInteger(1))
+      return true;
+  return false;
+}
+
+std::string describe(const TestMesh &mesh, const OpShardings &shardings) {
+  std::string text = std::string("mesh ") + mesh.name + ":";
+  for (const Sharding &sharding : shardings.operands)
+    text += " " + toString(sharding);
+  text += " ->";
+  for (const Sharding &sharding : shardings.results)
+    text += " " + toString(sharding);
+  return text;
+}
+
+bool hasUnevenOperand(const RuledOp &ruled, const OpShardings &shardings,
+                      const Mesh &mesh) {
+  for (auto [shape, sharding] :
+       llvm::zip_equal(ruled.operandShapes, shardings.operands))
+    for (auto [size, axes] : llvm::zip_equal(shape, sharding.dims))
+      if (hasPadding(size, axes, mesh))
+        return true;
+  return false;
+}
+
+class Rule : public testing::TestWithParam<OpCase> {};
+
+TEST_P(Rule, EveryStrategyComputesTheWhole) {
+  std::mt19937 random(7);
+  int failures = 0;
+  for (const TestMesh &mesh : testMeshes()) {
+    OwningOpRef<ModuleOp> module = moduleOf(GetParam(), mesh.mesh);
+    Operation *op = operationOf(*module);
+    RuledOp ruled = RuledOp::of(op);
+    for (const Strategy &strategy :
+         enumerateStrategies(ruled, mesh.axes, mesh.mesh)) {
+      OpShardings shardings = *applyStrategy(ruled, strategy, mesh.mesh);
+      if (hasPartialBool(op, shardings))
+        continue;
+      auto expectNone = [&](std::optional<std::string> problem,
+                            const char *how) {
+        failures += problem.has_value();
+        EXPECT_FALSE(problem)
+            << how << ", " << describe(mesh, shardings) << ": "
+            << problem.value_or("") << "\nrule " << ruled.rule.str();
+      };
+      expectNone(checkPartitioned(GetParam(), mesh.mesh, shardings, Held::Whole,
+                                  random),
+                 "partitioned");
+      if (hasUnevenOperand(ruled, shardings, mesh.mesh))
+        expectNone(checkPartitioned(GetParam(), mesh.mesh, shardings,
+                                    Held::Blocks, random),
+                   "partitioned, held as blocks");
+      if (!GetParam().operands.empty() &&
+          isPlainlyLocal(ruled, strategy, shardings, mesh.mesh))
+        expectNone(checkLocal(GetParam(), mesh.mesh, shardings, random),
+                   "locally");
+      if (failures > 4)
+        return;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Op, Rule, testing::ValuesIn(opCases()),
+                         [](const auto &info) { return info.param.name; });
+
+//===----------------------------------------------------------------------===//
+// The check itself
+//===----------------------------------------------------------------------===//
+
+/// Whether some strategy of the operation under a changed rule fails.
+bool someStrategyFails(const OpCase &opCase,
+                       llvm::function_ref<void(ShardingRule &)> change) {
+  std::mt19937 random(7);
+  Mesh mesh = testMesh({{"x", 2}});
+  OwningOpRef<ModuleOp> module = moduleOf(opCase, mesh);
+  RuledOp ruled = RuledOp::of(operationOf(*module));
+  change(ruled.rule);
+  for (const Strategy &strategy :
+       enumerateStrategies(ruled, mesh.axes(), mesh)) {
+    OpShardings shardings = *applyStrategy(ruled, strategy, mesh);
+    if (isPlainlyLocal(ruled, strategy, shardings, mesh) &&
+        checkLocal(opCase, mesh, shardings, random))
+      return true;
+  }
+  return false;
+}
+
+const OpCase kMatmul{"",
+                     "tpc.matmul %0, %1 \"m k, k n -> m n\"",
+                     {"4x6xf32", "6x2xf32"},
+                     {"4x2xf32"}};
+const OpCase kSoftmax{"", "tpc.softmax %0", {"4x6xf32"}, {"4x6xf32"}, {}, 1e-5};
+const OpCase kConcat{
+    "", "tpc.concat %0, %1 dim 0", {"4x2xf32", "4x2xf32"}, {"8x2xf32"}};
+const OpCase kTanh{"", "tpc.tanh %0", {"4xf32"}, {"4xf32"}, {}, 1e-5};
+const OpCase kAbs{"", "tpc.abs %0", {"4xf32"}, {"4xf32"}};
+const OpCase kSort{"", "tpc.sort %0", {"4x6xf32"}, {"4x6xf32", "4x6xi32"}};
+
+TEST(WrongRule, RightRulesPass) {
+  for (const OpCase &opCase : {kMatmul, kSoftmax, kConcat, kTanh, kAbs, kSort})
+    EXPECT_FALSE(someStrategyFails(opCase, [](ShardingRule &) {}))
+        << opCase.text;
+}
+
+TEST(WrongRule, ContractedAsParallel) {
+  EXPECT_TRUE(someStrategyFails(kMatmul, [](ShardingRule &rule) {
+    rule.find("k")->kind = FactorKind::Parallel;
+  }));
+}
+
+TEST(WrongRule, ContractedWithTheWrongReduction) {
+  EXPECT_TRUE(someStrategyFails(kMatmul, [](ShardingRule &rule) {
+    rule.find("k")->reduction = Reduction::Max;
+  }));
+}
+
+TEST(WrongRule, SynchronizedAsParallel) {
+  EXPECT_TRUE(someStrategyFails(kSoftmax, [](ShardingRule &rule) {
+    for (Factor &factor : rule.factors)
+      factor.kind = FactorKind::Parallel;
+  }));
+}
+
+TEST(WrongRule, ShiftedAsParallel) {
+  EXPECT_TRUE(someStrategyFails(kConcat, [](ShardingRule &rule) {
+    for (Factor &factor : rule.factors)
+      factor.kind = FactorKind::Parallel;
+  }));
+}
+
+TEST(WrongRule, WholeAsParallel) {
+  EXPECT_TRUE(someStrategyFails(kSort, [](ShardingRule &rule) {
+    for (Factor &factor : rule.factors)
+      factor.kind = FactorKind::Parallel;
+  }));
+}
+
+TEST(WrongRule, NotLinear) {
+  for (const OpCase &opCase : {kTanh, kAbs})
+    EXPECT_TRUE(someStrategyFails(opCase, [](ShardingRule &rule) {
+      rule.linear = {{{0}, {Reduction::Sum}}};
+    })) << opCase.text;
+}
+
+TEST(WrongRule, LinearInOneFactorOnlyOneAtATime) {
+  EXPECT_TRUE(someStrategyFails(kMatmul, [](ShardingRule &rule) {
+    rule.linear = {{{0, 1}, {Reduction::Sum}}};
+  }));
+}
+
+//===----------------------------------------------------------------------===//
+// Overridden rules
+//===----------------------------------------------------------------------===//
+
+/// What a composite says of itself may differ from what its decomposition
+/// implies only where it avoids an expansion.
+TEST(Override, EmbeddingFollowsFromItsDecomposition) {
+  OpCase opCase{
+      "", "tpc.embedding %0, %1", {"7x4xf32", "2x3xi32"}, {"2x3x4xf32"}};
+  OwningOpRef<ModuleOp> module = moduleOf(opCase, testMesh({{"x", 2}}));
+  Operation *op = operationOf(*module);
+  ShardingRule own = cast<ShardingRuleOpInterface>(op).getShardingRule();
+  ShardingRule derived = deriveShardingRule(cast<DecomposableOpInterface>(op));
+  EXPECT_EQ(own.operands, derived.operands);
+  EXPECT_EQ(own.results, derived.results);
+  ASSERT_EQ(own.factors.size(), derived.factors.size());
+  for (auto [a, b] : llvm::zip_equal(own.factors, derived.factors)) {
+    EXPECT_EQ(a.size, b.size);
+    EXPECT_TRUE(a.kind == b.kind || (a.kind == FactorKind::Indexed &&
+                                     b.kind == FactorKind::Synchronized))
+        << a.name;
+  }
+}
+
+} // namespace

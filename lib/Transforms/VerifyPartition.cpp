@@ -21,6 +21,7 @@
 #include "Proof/WholeValues.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Transforms/Passes.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace tpc {
 #define GEN_PASS_DEF_VERIFYPARTITIONPASS
@@ -47,8 +48,9 @@ public:
       claims[argument] = {block(whole.argument(index),
                                 program.getArgSharding(index).getValue(), 0.0)};
     }
+    findNeeded();
     for (Operation &op : program.getBody().front())
-      if (failed(step(&op)))
+      if (needed.contains(&op) && failed(step(&op)))
         return failure();
     for (StringAttr symbol : whole.writtenSymbols())
       if (writes.lookup(symbol) != whole.numWrites(symbol)) {
@@ -75,6 +77,17 @@ private:
     return claim;
   }
 
+  /// What results and writes depend on. The rest may be anything: partition
+  /// keeps operations that nobody uses.
+  void findNeeded() {
+    for (Operation &op : llvm::reverse(program.getBody().front()))
+      if (!wouldOpBeTriviallyDead(&op) ||
+          llvm::any_of(op.getUsers(), [&](Operation *user) {
+            return needed.contains(user);
+          }))
+        needed.insert(&op);
+  }
+
   /// The axes and parts of axes that the program mentions.
   void collectUnits() {
     llvm::append_range(units, mesh.axes());
@@ -92,11 +105,16 @@ private:
       addAll(cast<ShardingAttr>(sharding));
     for (Attribute sharding : program.getResultShardings())
       addAll(cast<ShardingAttr>(sharding));
-    for (auto parameter :
-         program->getParentOfType<ModuleOp>().getOps<ParameterOp>())
+    auto module = program->getParentOfType<ModuleOp>();
+    for (auto parameter : module.getOps<ParameterOp>())
       if (ShardingAttr sharding = getSharding(parameter.getTensorType()))
         addAll(sharding);
+    for (auto state : module.getOps<StateOp>())
+      if (ShardingAttr sharding = getSharding(state.getTensorType()))
+        addAll(sharding);
     program.walk([&](Operation *op) {
+      if (auto mask = dyn_cast<spmd::MaskOp>(op))
+        addAll(getSharding(mask.getWhole()));
       if (auto axes = op->getAttrOfType<AxesAttr>("axes"))
         llvm::for_each(axes.getAxes(), add);
     });
@@ -417,6 +435,7 @@ private:
   const Mesh &mesh;
   WholeValues whole;
   SmallVector<AxisRef> units;
+  llvm::SmallPtrSet<Operation *, 16> needed;
   llvm::DenseMap<Value, Claims> claims;
   llvm::DenseMap<StringAttr, unsigned> writes;
 };

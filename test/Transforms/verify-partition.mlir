@@ -152,3 +152,16 @@ func.func @main(%x: tensor<4xf32>) {
 spmd.program @main.spmd of @main(%x: tensor<2xf32>) args [#tpc.sharding<@mesh, [{"tp"}]>] results [] {
   spmd.return
 }
+
+// -----
+
+// What no result depends on may be anything.
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
+spmd.program @main.spmd of @main(%x: tensor<2xf32>) -> tensor<2xf32> args [#tpc.sharding<@mesh, [{"tp"}]>] results [#tpc.sharding<@mesh, [{"tp"}]>] {
+  %0 = tpc.constant dense<1.0> : tensor<3xf32> : tensor<3xf32>
+  %1 = tpc.exp %0 : (tensor<3xf32>) -> tensor<3xf32>
+  spmd.return %x : tensor<2xf32>
+}

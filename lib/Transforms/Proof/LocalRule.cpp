@@ -415,12 +415,13 @@ private:
     }
     if (!open)
       return {fixed};
-    // Combine with every sharding of the dimensions that nothing fixes.
+    // Combine with every sharding of the dimensions that nothing fixes; those
+    // that are fixed take part with a size that is not cut.
     SmallVector<int64_t> openLocal(op.localResults[index].getShape());
     SmallVector<int64_t> openWhole(whole.getShape());
     for (auto [dim, names] : llvm::enumerate(factors))
       if (!names.empty() && axes[names[0]])
-        openLocal[dim] = openWhole[dim] = 1;
+        openLocal[dim] = openWhole[dim] = 2;
     std::vector<Sharding> results;
     auto element = whole.getElementType();
     for (Sharding &choice : shardingsOfSize(

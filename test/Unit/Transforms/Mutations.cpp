@@ -76,8 +76,12 @@ private:
   void listAxes(AxisList list) {
     if (!list.empty())
       axisLists.push_back(list);
-    for (const AxisRef &axis : mesh.axes()) {
-      if (llvm::is_contained(list, axis))
+    AxisList units = mesh.axes();
+    for (StringAttr name : mesh.names)
+      if (mesh.size(AxisRef{name}) == 4)
+        units.append({{name, 1, 2}, {name, 2, 2}});
+    for (const AxisRef &axis : units) {
+      if (llvm::any_of(list, [&](auto &o) { return o.overlaps(axis); }))
         continue;
       AxisList longer = list;
       longer.push_back(axis);

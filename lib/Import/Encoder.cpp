@@ -1,10 +1,11 @@
 //===- Encoder.cpp - Graphs of encoder models -----------------------------===//
 //
-// x = norm(word + position + type)                     [b, s, e]
-// per layer:
-//   q, k, v = x Wq + bq, ...                           [b, s, k, g, d], [b, t,
-//   k, d] x = norm(x + attention(q, k, v) Wo + bo) x = norm(x + act(x W1 + b1)
-//   W2 + b2)
+//   x = norm(word + position + type)        [b, s, e]
+//   in each layer:
+//     q = x Wq + bq                         [b, s, k, g, d]
+//     k = x Wk + bk                         [b, t, k, d], v likewise
+//     x = norm(x + attention(q, k, v) Wo + bo)
+//     x = norm(x + act(x W1 + b1) W2 + b2)
 //
 // Heads are a dimension of the weights: [e, heads, 1, head_dim].
 //

@@ -17,9 +17,8 @@ using namespace tpc;
 static std::string shapeText(ArrayRef<int64_t> shape) {
   if (shape.empty())
     return "scalar";
-  return llvm::join(llvm::map_range(
-                        shape, [](int64_t n) { return std::to_string(n); }),
-                    "x");
+  return llvm::join(
+      llvm::map_range(shape, [](int64_t n) { return std::to_string(n); }), "x");
 }
 
 static std::string locationText(Location location) {
@@ -73,10 +72,11 @@ static std::optional<CollectiveSummary> summarize(Operation *op,
     summary.reduction = stringifyReduction(reduction.getValue()).str();
   auto axes = op->getAttrOfType<AxesAttr>("axes").getAxes();
   summary.axes = llvm::join(
-      llvm::map_range(axes, [](const AxisRef &a) { return a.name.str(); }), ",");
-  summary.bytes = std::max(
-      tensorBytes(cast<RankedTensorType>(op->getOperand(0).getType())),
-      tensorBytes(cast<RankedTensorType>(op->getResult(0).getType())));
+      llvm::map_range(axes, [](const AxisRef &a) { return a.name.str(); }),
+      ",");
+  summary.bytes =
+      std::max(tensorBytes(cast<RankedTensorType>(op->getOperand(0).getType())),
+               tensorBytes(cast<RankedTensorType>(op->getResult(0).getType())));
   summary.sent = sentBytes(kind, summary.bytes, mesh.size(axes));
   if (auto origin = op->getAttrOfType<OriginAttr>("origin"))
     summary.origin = layerPattern(explainOrigin(origin));
@@ -95,7 +95,8 @@ void tpc::summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
     if (!summary)
       return;
     for (CollectiveSummary &known : report.collectives)
-      if (known.kind == summary->kind && known.reduction == summary->reduction &&
+      if (known.kind == summary->kind &&
+          known.reduction == summary->reduction &&
           known.axes == summary->axes && known.bytes == summary->bytes &&
           known.origin == summary->origin) {
         ++known.count;

@@ -106,8 +106,7 @@ private:
     });
   }
 
-  bool phase(StringRef name,
-             llvm::function_ref<void(OpPassManager &)> build) {
+  bool phase(StringRef name, llvm::function_ref<void(OpPassManager &)> build) {
     return timed(name, [&] {
       return succeeded(runPhase(*module, build)) || failQuietly();
     });

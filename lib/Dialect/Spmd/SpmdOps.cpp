@@ -16,7 +16,8 @@ using namespace tpc::spmd;
 #define GET_OP_CLASSES
 #include "tpc/Dialect/Spmd/SpmdOps.cpp.inc"
 
-ParseResult spmd::ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
+ParseResult spmd::ProgramOp::parse(OpAsmParser &parser,
+                                   OperationState &result) {
   StringAttr name;
   FlatSymbolRefAttr whole;
   SmallVector<OpAsmParser::Argument> arguments;
@@ -31,14 +32,16 @@ ParseResult spmd::ProgramOp::parse(OpAsmParser &parser, OperationState &result) 
           parser, /*allowVariadic=*/false, arguments, isVariadic, resultTypes,
           resultAttrs) ||
       parser.parseKeyword("args") || parser.parseAttribute(argShardings) ||
-      parser.parseKeyword("results") || parser.parseAttribute(resultShardings) ||
+      parser.parseKeyword("results") ||
+      parser.parseAttribute(resultShardings) ||
       parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
   SmallVector<Type> argTypes;
   for (const OpAsmParser::Argument &argument : arguments)
     argTypes.push_back(argument.type);
   auto type = parser.getBuilder().getFunctionType(argTypes, resultTypes);
-  result.addAttribute(getFunctionTypeAttrName(result.name), TypeAttr::get(type));
+  result.addAttribute(getFunctionTypeAttrName(result.name),
+                      TypeAttr::get(type));
   result.addAttribute(getWholeAttrName(result.name), whole);
   result.addAttribute(getArgShardingsAttrName(result.name), argShardings);
   result.addAttribute(getResultShardingsAttrName(result.name), resultShardings);

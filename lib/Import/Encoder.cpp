@@ -1,10 +1,11 @@
 //===- Encoder.cpp - Graphs of encoder models -----------------------------===//
 //
-// x = norm(word + position + type)                     [b, s, e]
-// per layer:
-//   q, k, v = x Wq + bq, ...                           [b, s, k, g, d], [b, t, k, d]
-//   x = norm(x + attention(q, k, v) Wo + bo)
-//   x = norm(x + act(x W1 + b1) W2 + b2)
+//   x = norm(word + position + type)        [b, s, e]
+//   in each layer:
+//     q = x Wq + bq                         [b, s, k, g, d]
+//     k = x Wk + bk                         [b, t, k, d], v likewise
+//     x = norm(x + attention(q, k, v) Wo + bo)
+//     x = norm(x + act(x W1 + b1) W2 + b2)
 //
 // Heads are a dimension of the weights: [e, heads, 1, head_dim].
 //
@@ -48,11 +49,11 @@ FailureOr<EncoderConfig> tpc::readEncoderConfig(const ModelConfig &config) {
     return config.error() << "is_decoder and add_cross_attention are not "
                              "supported for encoders; expected false";
   if (!*tied)
-    return config.error() << "key \"tie_word_embeddings\": expected true, found "
-                             "false, which is not supported";
-  return EncoderConfig{*hidden,     *layers,    *heads, *intermediate,
-                       *vocabulary, *positions, *types, *pad,
-                       *epsilon,    *activation};
+    return config.error()
+           << "key \"tie_word_embeddings\": expected true, found "
+              "false, which is not supported";
+  return EncoderConfig{*hidden,    *layers, *heads, *intermediate, *vocabulary,
+                       *positions, *types,  *pad,   *epsilon,      *activation};
 }
 
 namespace {
@@ -66,9 +67,9 @@ public:
         batch(options.batch), length(options.length), options(options) {}
 
   LogicalResult run(Location location) {
-    int64_t reserved =
-        family.positions == Positions::CountTokensPastPad ? config.padToken + 1
-                                                          : 0;
+    int64_t reserved = family.positions == Positions::CountTokensPastPad
+                           ? config.padToken + 1
+                           : 0;
     if (length > config.positions - reserved)
       return emitError(location)
              << "length " << length << " is above the model's "
@@ -185,13 +186,13 @@ private:
   Value countedPositions() {
     Type f32 = g.raw().getF32Type(), i64 = g.raw().getI64Type();
     SmallVector<int64_t> square{length, length};
-    Value real = g.convert(
-        g.compare(Predicate::NE, tokens,
-                  g.constant(config.padToken, {batch, length}, i64)),
-        f32);
-    Value triangle = g.convert(
-        g.compare(Predicate::LE, g.iota(square, 0, i64), g.iota(square, 1, i64)),
-        f32);
+    Value real =
+        g.convert(g.compare(Predicate::NE, tokens,
+                            g.constant(config.padToken, {batch, length}, i64)),
+                  f32);
+    Value triangle = g.convert(g.compare(Predicate::LE, g.iota(square, 0, i64),
+                                         g.iota(square, 1, i64)),
+                               f32);
     Value count = g.mul(g.matmul(real, triangle, "b t, t s -> b s"), real);
     return g.add(g.convert(count, i64),
                  g.constant(config.padToken, {batch, length}, i64));
@@ -220,8 +221,8 @@ private:
       return g.linear(x, g.weight(name + ".weight", {e}, out),
                       g.vector(name + ".bias", out), equation);
     };
-    Value query = project(family.query, {heads, 1, d},
-                          "b s e, e k g d -> b s k g d");
+    Value query =
+        project(family.query, {heads, 1, d}, "b s e, e k g d -> b s k g d");
     Value key = project(family.key, {heads, d}, "b t e, e k d -> b t k d");
     Value value = project(family.value, {heads, d}, "b t e, e k d -> b t k d");
     Value mixed;
@@ -232,8 +233,8 @@ private:
     }
     x = output(mixed, family.attentionOutput, {heads, 1, d},
                "b s k g d, k g d e -> b s e", x, family.attentionNorm, layer);
-    Value wide = project(family.up, {config.intermediate},
-                         "b s e, e f -> b s f");
+    Value wide =
+        project(family.up, {config.intermediate}, "b s e, e f -> b s f");
     {
       GraphBuilder::Scope scope(g, stored(family.up, layer));
       wide = activation(wide);
@@ -262,8 +263,8 @@ private:
   Value pooler(Value x) {
     std::string name = stored(family.pooler);
     GraphBuilder::Scope scope(g, name);
-    Value first = g.reshape(
-        g.slice(x, {0, 0, 0}, {batch, 1, config.hidden}), {batch, config.hidden});
+    Value first = g.reshape(g.slice(x, {0, 0, 0}, {batch, 1, config.hidden}),
+                            {batch, config.hidden});
     return g.tanh(g.linear(
         first, g.weight(name + ".weight", {config.hidden}, {config.hidden}),
         g.vector(name + ".bias", {config.hidden}), "b e, e f -> b f"));
@@ -275,17 +276,16 @@ private:
     Value h;
     {
       GraphBuilder::Scope scope(g, dense);
-      h = g.linear(x, g.weight(dense + ".weight", {config.hidden}, {config.hidden}),
-                   g.vector(dense + ".bias", {config.hidden}),
-                   "b s e, e f -> b s f");
+      h = g.linear(
+          x, g.weight(dense + ".weight", {config.hidden}, {config.hidden}),
+          g.vector(dense + ".bias", {config.hidden}), "b s e, e f -> b s f");
       h = activation(h);
     }
     h = norm(h, family.headNorm.str());
     GraphBuilder::Scope scope(g, "lm_head");
     Value table = g.parameter(stored(family.wordEmbedding) + ".weight",
                               {config.vocabulary, config.hidden});
-    return g.linear(h, table,
-                    g.parameter(family.headBias, {config.vocabulary}),
+    return g.linear(h, table, g.parameter(family.headBias, {config.vocabulary}),
                     "b s e, v e -> b s v");
   }
 

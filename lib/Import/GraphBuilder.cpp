@@ -60,8 +60,7 @@ void GraphBuilder::end(ArrayRef<std::pair<std::string, Value>> results) {
     types.push_back(value.getType());
   }
   func::ReturnOp::create(builder, location, values);
-  function.setType(builder.getFunctionType(
-      function.getArgumentTypes(), types));
+  function.setType(builder.getFunctionType(function.getArgumentTypes(), types));
   for (auto [i, result] : llvm::enumerate(results))
     function.setResultAttr(i, kNameAttrName,
                            builder.getStringAttr(result.first));
@@ -122,21 +121,21 @@ Value GraphBuilder::declare(StringRef symbol, StringRef stored,
         storedElement = builder.getF16Type();
         break;
       default:
-        emitError(location) << "tensor \"" << stored
-                            << "\": expected floating point, found "
-                            << found->dtype;
+        emitError(location)
+            << "tensor \"" << stored << "\": expected floating point, found "
+            << found->dtype;
         hasFailed = true;
       }
     }
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(function);
     SmallVector<Attribute> steps(view.begin(), view.end());
-    ParameterOp::create(
-        builder, location, builder.getStringAttr(symbol),
-        TypeAttr::get(tensor(shape, elementType)),
-        builder.getStrArrayAttr({stored}),
-        TypeAttr::get(tensor(storedShape, storedElement)),
-        steps.empty() ? ArrayAttr() : builder.getArrayAttr(steps));
+    ParameterOp::create(builder, location, builder.getStringAttr(symbol),
+                        TypeAttr::get(tensor(shape, elementType)),
+                        builder.getStrArrayAttr({stored}),
+                        TypeAttr::get(tensor(storedShape, storedElement)),
+                        steps.empty() ? ArrayAttr()
+                                      : builder.getArrayAttr(steps));
   }
   return ReadOp::create(builder, loc(), tensor(shape, elementType), symbol);
 }
@@ -148,9 +147,9 @@ Value GraphBuilder::parameter(StringRef stored, Shape shape) {
 Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
   SmallVector<int64_t> storedShape(shape), zeros(shape.size(), 0);
   storedShape[0] = rows;
-  return declare(stored, stored, storedShape, shape,
-                 {ViewStepAttr::get(builder.getContext(), ViewKind::Slice,
-                                    zeros, shape)});
+  return declare(
+      stored, stored, storedShape, shape,
+      {ViewStepAttr::get(builder.getContext(), ViewKind::Slice, zeros, shape)});
 }
 
 Value GraphBuilder::weight(StringRef stored, Shape in, Shape out) {
@@ -169,8 +168,8 @@ Value GraphBuilder::weight(StringRef stored, Shape in, Shape out) {
 Value GraphBuilder::vector(StringRef stored, Shape shape) {
   SmallVector<ViewStepAttr> view;
   if (shape.size() != 1)
-    view.push_back(ViewStepAttr::get(builder.getContext(), ViewKind::Reshape,
-                                     shape, {}));
+    view.push_back(
+        ViewStepAttr::get(builder.getContext(), ViewKind::Reshape, shape, {}));
   return declare(stored, stored, {ShapedType::getNumElements(shape)}, shape,
                  view);
 }
@@ -217,8 +216,9 @@ SmallVector<int64_t> GraphBuilder::contractedShape(Value x, Value y,
 Value GraphBuilder::linear(Value x, Value weight, Value bias,
                            StringRef equation) {
   return LinearOp::create(
-      builder, loc(), tensor(contractedShape(x, weight, equation), elementOf(x)),
-      x, weight, bias, equation);
+      builder, loc(),
+      tensor(contractedShape(x, weight, equation), elementOf(x)), x, weight,
+      bias, equation);
 }
 
 Value GraphBuilder::matmul(Value x, Value y, StringRef equation) {
@@ -263,9 +263,8 @@ Value GraphBuilder::constant(double value, Shape shape, Type element) {
 }
 
 Value GraphBuilder::compare(Predicate predicate, Value x, Value y) {
-  return CompareOp::create(builder, loc(),
-                           tensor(shapeOf(x), builder.getI1Type()), predicate,
-                           x, y);
+  return CompareOp::create(
+      builder, loc(), tensor(shapeOf(x), builder.getI1Type()), predicate, x, y);
 }
 
 Value GraphBuilder::select(Value condition, Value x, Value y) {

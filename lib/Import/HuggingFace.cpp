@@ -22,11 +22,10 @@ static FailureOr<Architecture> findArchitecture(const ModelConfig &config) {
   for (const Architecture &architecture : architectures())
     if (architecture.name == *name)
       return architecture;
-  auto error = config.error() << "unknown architecture \"" << *name
-                              << "\"; known are: ";
-  llvm::interleaveComma(architectures(), error, [&](const Architecture &a) {
-    error << a.name;
-  });
+  auto error = config.error()
+               << "unknown architecture \"" << *name << "\"; known are: ";
+  llvm::interleaveComma(architectures(), error,
+                        [&](const Architecture &a) { error << a.name; });
   return error;
 }
 

@@ -175,7 +175,8 @@ private:
         return;
       }
       contracted |= kind == FactorKind::Contracted;
-      indexed |= kind == FactorKind::Indexed || kind == FactorKind::Synchronized;
+      indexed |=
+          kind == FactorKind::Indexed || kind == FactorKind::Synchronized;
     }
     if (!contracted && !indexed)
       return;

@@ -63,9 +63,8 @@ void tpc::buildVerifyPhase(OpPassManager &pm) {
 
 void tpc::buildPlanPhase(OpPassManager &pm) { buildCodegenPipeline(pm); }
 
-LogicalResult
-tpc::runPhase(ModuleOp module,
-              llvm::function_ref<void(OpPassManager &)> build) {
+LogicalResult tpc::runPhase(ModuleOp module,
+                            llvm::function_ref<void(OpPassManager &)> build) {
   PassManager pm(module.getContext());
   build(pm);
   return pm.run(module);

@@ -2,11 +2,11 @@
 
 #include "tpc/Pipeline/Pipeline.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "tpc/Dialect/Spmd/Spmd.h"
+#include "mlir/Transforms/Passes.h"
 #include "tpc/Codegen/Passes.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Transforms/Passes.h"
@@ -44,7 +44,6 @@ void tpc::registerPipelines() {
   PassPipelineRegistration<>("tpc-phase-verify",
                              "Phase: proof of the per-device programs",
                              buildVerifyPhase);
-  PassPipelineRegistration<>("tpc-phase-plan",
-                             "Phase: per-device programs to plans",
-                             buildPlanPhase);
+  PassPipelineRegistration<>(
+      "tpc-phase-plan", "Phase: per-device programs to plans", buildPlanPhase);
 }

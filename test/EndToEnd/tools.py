@@ -47,3 +47,18 @@ def read_safetensors(path):
             data[8 + size + begin:8 + size + end],
             types[entry["dtype"]]).reshape(entry["shape"])
     return arrays
+
+
+def write_safetensors(path, arrays):
+    """A safetensors file of f32, i64 and u8 arrays."""
+    types = {"float32": "F32", "int64": "I64", "uint8": "U8"}
+    header, offset = {}, 0
+    for name, array in arrays.items():
+        header[name] = {"dtype": types[str(array.dtype)],
+                        "shape": list(array.shape),
+                        "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    text = json.dumps(header).encode()
+    data = b"".join(array.tobytes() for array in arrays.values())
+    pathlib.Path(path).write_bytes(
+        len(text).to_bytes(8, "little") + text + data)

@@ -73,7 +73,8 @@ struct ShardingRule {
                             llvm::ArrayRef<llvm::ArrayRef<int64_t>> results);
   /// One factor per dimension, shared by all operands and results of `shape`.
   static ShardingRule elementwise(llvm::ArrayRef<int64_t> shape,
-                                  unsigned numOperands, unsigned numResults = 1);
+                                  unsigned numOperands,
+                                  unsigned numResults = 1);
 
   unsigned addFactor(std::string name, int64_t size,
                      FactorKind kind = FactorKind::Parallel);

@@ -25,8 +25,8 @@ struct CollectiveSummary {
   int64_t bytes = 0;     ///< of the tensor on one device, per execution
   int64_t sent = 0;      ///< sent by one device per execution (ring)
   int64_t count = 0;
-  std::string origin;    ///< why it is there
-  std::string location;  ///< of the first
+  std::string origin;   ///< why it is there
+  std::string location; ///< of the first
 };
 
 /// Bytes on the device that holds most.
@@ -41,10 +41,10 @@ struct MemorySummary {
 
 /// How parameters that are alike are held.
 struct ParameterSummary {
-  std::string pattern;   ///< "encoder.layer.*.output.dense.weight"
-  std::string shape;     ///< whole shape, "1536x384"
-  std::string local;     ///< local shape
-  std::string sharding;  ///< in words
+  std::string pattern;  ///< "encoder.layer.*.output.dense.weight"
+  std::string shape;    ///< whole shape, "1536x384"
+  std::string local;    ///< local shape
+  std::string sharding; ///< in words
   int64_t count = 0;
 };
 

@@ -29,9 +29,9 @@ enum class CollectiveKind {
 
 /// A link between devices, and a device's memory.
 struct LinkCost {
-  double stepMicros = 2.0;          ///< latency of one step
-  double bytesPerMicro = 100e3;     ///< 100 GB/s
-  double copyBytesPerMicro = 1e6;   ///< local slicing and masking, 1 TB/s
+  double stepMicros = 2.0;        ///< latency of one step
+  double bytesPerMicro = 100e3;   ///< 100 GB/s
+  double copyBytesPerMicro = 1e6; ///< local slicing and masking, 1 TB/s
 };
 
 /// Bytes that one device sends. `bytes` is the size of the larger side of the

@@ -12,8 +12,8 @@
 //                   an evenly split dimension change order
 //
 // Every pair of shardings is connected (through the replicated one), so
-// planning cannot fail. A value is never partial by two reductions at once: they
-// do not commute.
+// planning cannot fail. A value is never partial by two reductions at once:
+// they do not commute.
 //
 //===----------------------------------------------------------------------===//
 

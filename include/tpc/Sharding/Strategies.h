@@ -85,9 +85,8 @@ AxisState stateOf(const Sharding &sharding, const AxisRef &axis);
 /// a dimension made of several factors would be cut where their blocks do not
 /// coincide, a value would be partial with two reductions, or a composite that
 /// must be expanded would have partial operands or results.
-std::optional<OpShardings> applyStrategy(const RuledOp &op,
-                                         const Strategy &strategy,
-                                         const Mesh &mesh);
+std::optional<OpShardings>
+applyStrategy(const RuledOp &op, const Strategy &strategy, const Mesh &mesh);
 
 /// The strategy that these shardings form, or nothing: then the operation is
 /// not local under them.

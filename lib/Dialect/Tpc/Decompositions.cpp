@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/Matchers.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
-#include "mlir/IR/Matchers.h"
 #include <cmath>
 #include <limits>
 
@@ -64,9 +64,8 @@ public:
   Value reduce(Reduction reduction, Value x, int64_t dim) {
     SmallVector<int64_t> rest(shape(x));
     rest.erase(rest.begin() + dim);
-    return make<ReduceOp>(
-        RankedTensorType::get(rest, type(x).getElementType()), reduction, x,
-        builder.getDenseI64ArrayAttr({dim}));
+    return make<ReduceOp>(RankedTensorType::get(rest, type(x).getElementType()),
+                          reduction, x, builder.getDenseI64ArrayAttr({dim}));
   }
   /// Dimension i of x becomes dimension dims[i] of `shape`.
   Value broadcast(Value x, ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
@@ -119,18 +118,18 @@ static Value softmax(Core &core, Value logits, Value sink = {}) {
   if (sink)
     peak = core.binary<MaxOp>(peak, sink);
   // A row of -inf: subtract 0 instead, all exponentials are 0.
-  Value none = core.compare(Predicate::EQ, peak, core.constant(-kInfinity, peak));
+  Value none =
+      core.compare(Predicate::EQ, peak, core.constant(-kInfinity, peak));
   Value shift = core.select(none, core.constant(0, peak), peak);
-  Value weights = core.unary<ExpOp>(core.binary<SubOp>(
-      logits, core.broadcastAlong(shift, shape, last)));
+  Value weights = core.unary<ExpOp>(
+      core.binary<SubOp>(logits, core.broadcastAlong(shift, shape, last)));
   Value sum = core.reduce(Reduction::Sum, weights, last);
   if (sink)
     sum = core.binary<AddOp>(
         sum, core.unary<ExpOp>(core.binary<SubOp>(sink, shift)));
   Value empty = core.compare(Predicate::EQ, sum, core.constant(0, sum));
   Value divisor = core.select(empty, core.constant(1, sum), sum);
-  return core.binary<DivOp>(weights,
-                            core.broadcastAlong(divisor, shape, last));
+  return core.binary<DivOp>(weights, core.broadcastAlong(divisor, shape, last));
 }
 
 SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder,
@@ -156,8 +155,8 @@ SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder,
       size);
   Value scale = core.unary<RsqrtOp>(
       core.binary<AddOp>(variance, getEpsilon().convertToDouble()));
-  Value normal = core.binary<MulOp>(
-      centered, core.broadcastAlong(scale, shape, last));
+  Value normal =
+      core.binary<MulOp>(centered, core.broadcastAlong(scale, shape, last));
   auto spread = [&](Value vector) {
     return core.broadcast(core.convert(vector, core.f32()), shape, {last});
   };
@@ -174,10 +173,9 @@ SmallVector<Value> GeluOp::decompose(OpBuilder &builder, ValueRange operands) {
     bent = core.unary<ErfOp>(core.binary<MulOp>(x, M_SQRT1_2));
   } else {
     Value cube = core.binary<MulOp>(core.binary<MulOp>(x, x), x);
-    Value inner =
-        core.binary<AddOp>(x, core.binary<MulOp>(cube, 0.044715));
-    bent = core.unary<TanhOp>(
-        core.binary<MulOp>(inner, M_2_SQRTPI * M_SQRT1_2));
+    Value inner = core.binary<AddOp>(x, core.binary<MulOp>(cube, 0.044715));
+    bent =
+        core.unary<TanhOp>(core.binary<MulOp>(inner, M_2_SQRTPI * M_SQRT1_2));
   }
   Value result = core.binary<MulOp>(core.binary<MulOp>(x, 0.5),
                                     core.binary<AddOp>(bent, 1.0));
@@ -192,9 +190,9 @@ SmallVector<Value> LinearOp::decompose(OpBuilder &builder,
   SmallVector<int64_t> shape;
   for (const std::string &name : einsum->result) {
     int64_t dim = indexOf(einsum->lhs, name);
-    shape.push_back(
-        dim >= 0 ? Core::shape(operands[0])[dim]
-                 : Core::shape(operands[1])[indexOf(einsum->rhs, name)]);
+    shape.push_back(dim >= 0
+                        ? Core::shape(operands[0])[dim]
+                        : Core::shape(operands[1])[indexOf(einsum->rhs, name)]);
   }
   Type element = Core::type(operands[2]).getElementType();
   Value product =
@@ -247,9 +245,9 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
         core.unary<TanhOp>(core.binary<MulOp>(scores, 1 / cap)), cap);
   }
   if (bias)
-    scores = core.binary<AddOp>(
-        scores, core.broadcast(core.convert(bias, core.f32()), scoreShape,
-                               {0, 1, 2, 3, 4}));
+    scores = core.binary<AddOp>(scores,
+                                core.broadcast(core.convert(bias, core.f32()),
+                                               scoreShape, {0, 1, 2, 3, 4}));
 
   Value visible;
   auto require = [&](Value condition) {
@@ -274,7 +272,8 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
       Value limit = core.constant(window, distance);
       require(core.compare(Predicate::LT, distance, limit));
       if (!getCausal())
-        require(core.compare(Predicate::LT, core.unary<NegOp>(distance), limit));
+        require(
+            core.compare(Predicate::LT, core.unary<NegOp>(distance), limit));
     }
   }
   if (visible)

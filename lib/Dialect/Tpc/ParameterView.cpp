@@ -18,8 +18,9 @@ using namespace tpc;
 SmallVector<StringRef> ParameterOp::getStoredNames() {
   if (!getSources())
     return {getSymName()};
-  return llvm::to_vector(llvm::map_range(
-      getSourcesAttr().getAsValueRange<StringAttr>(), [](StringRef s) { return s; }));
+  return llvm::to_vector(
+      llvm::map_range(getSourcesAttr().getAsValueRange<StringAttr>(),
+                      [](StringRef s) { return s; }));
 }
 
 RankedTensorType ParameterOp::getStoredTensorType() {
@@ -104,17 +105,17 @@ static FailureOr<std::pair<View, int64_t>> applyView(ParameterOp op) {
   auto error = [&](unsigned step, StringRef label) {
     return op.emitOpError() << label << ": view step " << step << ": ";
   };
-  auto steps = op.getView() ? llvm::to_vector(
-                                  op.getViewAttr().getAsRange<ViewStepAttr>())
-                            : SmallVector<ViewStepAttr>();
+  auto steps =
+      op.getView()
+          ? llvm::to_vector(op.getViewAttr().getAsRange<ViewStepAttr>())
+          : SmallVector<ViewStepAttr>();
   for (auto [i, step] : llvm::enumerate(steps)) {
     ArrayRef<int64_t> values = step.getValues();
     switch (step.getKind()) {
     case ViewKind::Transpose: {
       if (values.size() != view.shape.size() || !isPermutationVector(values))
-        return error(i, "C1")
-               << "expected a permutation of " << view.shape.size()
-               << " dimensions";
+        return error(i, "C1") << "expected a permutation of "
+                              << view.shape.size() << " dimensions";
       View next;
       next.offset = view.offset;
       for (int64_t dim : values) {
@@ -150,10 +151,9 @@ static FailureOr<std::pair<View, int64_t>> applyView(ParameterOp op) {
       for (auto [dim, offset] : llvm::enumerate(values)) {
         if (offset < 0 || sizes[dim] < 0 ||
             offset > view.shape[dim] - sizes[dim])
-          return error(i, "C1")
-                 << "[" << offset << ", " << offset + sizes[dim]
-                 << ") is not within dimension " << dim << " of size "
-                 << view.shape[dim];
+          return error(i, "C1") << "[" << offset << ", " << offset + sizes[dim]
+                                << ") is not within dimension " << dim
+                                << " of size " << view.shape[dim];
         view.offset += offset * view.strides[dim];
         view.shape[dim] = sizes[dim];
       }
@@ -191,6 +191,6 @@ ParameterOp::getStridedView() {
   auto view = applyView(*this);
   if (failed(view))
     return failure();
-  return std::make_pair(
-      StridedSource{view->first.offset, view->first.strides}, view->second);
+  return std::make_pair(StridedSource{view->first.offset, view->first.strides},
+                        view->second);
 }

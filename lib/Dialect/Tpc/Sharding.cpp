@@ -170,8 +170,7 @@ SmallVector<int64_t> Mesh::group(int64_t device, ArrayRef<AxisRef> axes) const {
   return members;
 }
 
-SmallVector<SmallVector<int64_t>>
-Mesh::groups(ArrayRef<AxisRef> axes) const {
+SmallVector<SmallVector<int64_t>> Mesh::groups(ArrayRef<AxisRef> axes) const {
   SmallVector<SmallVector<int64_t>> result;
   for (int64_t device = 0; device < numDevices(); ++device)
     if (coordinate(device, axes) == 0)
@@ -203,8 +202,7 @@ std::optional<std::string> Mesh::check(const AxisRef &axis) const {
   }
   if (axis.isWhole())
     return std::nullopt;
-  if (axis.pre < 1 || axis.size < 1 ||
-      axis.pre > sizes[*index] / axis.size ||
+  if (axis.pre < 1 || axis.size < 1 || axis.pre > sizes[*index] / axis.size ||
       sizes[*index] % (axis.pre * axis.size) != 0)
     return llvm::formatv("sub-axis \"{0}\":({1}){2} does not divide the axis "
                          "of size {3}",
@@ -240,7 +238,7 @@ int64_t tpc::blockSize(int64_t n, ArrayRef<AxisRef> axes, const Mesh &mesh) {
 }
 
 DimBlock tpc::blockOf(int64_t n, ArrayRef<AxisRef> axes, const Mesh &mesh,
-                   int64_t device) {
+                      int64_t device) {
   DimBlock block{0, n};
   int64_t size = n;
   for (const AxisRef &axis : axes) {
@@ -307,8 +305,9 @@ Sharding tpc::canonical(Sharding sharding, ArrayRef<int64_t> shape,
     if (mesh.size(p.axis) == 1)
       continue;
     PartialAxis *last = partial.empty() ? nullptr : &partial.back();
-    if (last && last->reduction == p.reduction && last->axis.name == p.axis.name &&
-        !last->axis.isWhole() && last->axis.pre * last->axis.size == p.axis.pre)
+    if (last && last->reduction == p.reduction &&
+        last->axis.name == p.axis.name && !last->axis.isWhole() &&
+        last->axis.pre * last->axis.size == p.axis.pre)
       last->axis.size *= p.axis.size;
     else
       partial.push_back(p);

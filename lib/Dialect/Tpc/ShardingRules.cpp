@@ -43,14 +43,16 @@ static std::string names(StringRef prefix, int64_t count) {
 
 static ShardingRule elementwise(Operation *op,
                                 ArrayRef<LinearSet> linear = {}) {
-  ShardingRule rule = ShardingRule::elementwise(shape(op->getResult(0)),
-                                                op->getNumOperands());
+  ShardingRule rule =
+      ShardingRule::elementwise(shape(op->getResult(0)), op->getNumOperands());
   rule.linear.assign(linear.begin(), linear.end());
   return rule;
 }
 
 #define TPC_ELEMENTWISE(Op, ...)                                               \
-  ShardingRule Op::getShardingRule() { return elementwise(*this, {__VA_ARGS__}); }
+  ShardingRule Op::getShardingRule() {                                         \
+    return elementwise(*this, {__VA_ARGS__});                                  \
+  }
 TPC_ELEMENTWISE(NegOp, sums({0}))
 TPC_ELEMENTWISE(AbsOp)
 TPC_ELEMENTWISE(ExpOp)
@@ -122,8 +124,7 @@ ShardingRule ConstantOp::getShardingRule() {
 ShardingRule IotaOp::getShardingRule() {
   ShardingRule rule = ShardingRule::elementwise(shape(getResult()), 0);
   Factor &factor = rule.factors[getDim()];
-  bool exact =
-      holdsIndices(getElementTypeOrSelf(getResult()), factor.size);
+  bool exact = holdsIndices(getElementTypeOrSelf(getResult()), factor.size);
   factor.kind = exact ? FactorKind::Indexed : FactorKind::Whole;
   return rule;
 }
@@ -133,9 +134,8 @@ ShardingRule IotaOp::getShardingRule() {
 //===----------------------------------------------------------------------===//
 
 ShardingRule MatmulOp::getShardingRule() {
-  ShardingRule rule =
-      ShardingRule::parse(getEquation(), {shape(getLhs()), shape(getRhs())},
-                          {shape(getResult())});
+  ShardingRule rule = ShardingRule::parse(
+      getEquation(), {shape(getLhs()), shape(getRhs())}, {shape(getResult())});
   rule.linear = {sums({0}), sums({1})};
   return rule;
 }
@@ -218,8 +218,8 @@ ShardingRule ReshapeOp::getShardingRule() {
       } else {
         // Factors go from major to minor: the smaller rest is taken whole as
         // the major part of the larger.
-        unsigned factor = rule.addFactor(
-            "f" + std::to_string(rule.factors.size()), common);
+        unsigned factor =
+            rule.addFactor("f" + std::to_string(rule.factors.size()), common);
         operand[i].push_back(factor);
         result[j].push_back(factor);
         restFrom /= common;
@@ -263,9 +263,9 @@ static ShardingRule shiftedRule(Operation *op, unsigned numTensors) {
     int64_t size = shape(op->getResult(0))[dim];
     bool moves = llvm::any_of(
         tensors, [&](Value value) { return shape(value)[dim] != size; });
-    factors.push_back({rule.addFactor("d" + std::to_string(dim), size,
-                                      moves ? FactorKind::Shifted
-                                            : FactorKind::Parallel)});
+    factors.push_back(
+        {rule.addFactor("d" + std::to_string(dim), size,
+                        moves ? FactorKind::Shifted : FactorKind::Parallel)});
   }
   rule.operands.assign(numTensors, factors);
   rule.results.push_back(factors);

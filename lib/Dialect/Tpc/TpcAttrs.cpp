@@ -101,11 +101,10 @@ Attribute MeshAttr::parse(AsmParser &parser, Type) {
 
 void MeshAttr::print(AsmPrinter &printer) const {
   printer << '<';
-  llvm::interleaveComma(llvm::zip(getNames(), getSizes()), printer,
-                        [&](auto axis) {
-                          printer << std::get<0>(axis) << " = "
-                                  << std::get<1>(axis);
-                        });
+  llvm::interleaveComma(
+      llvm::zip(getNames(), getSizes()), printer, [&](auto axis) {
+        printer << std::get<0>(axis) << " = " << std::get<1>(axis);
+      });
   printer << '>';
 }
 
@@ -251,10 +250,11 @@ LogicalResult ShardingAttr::verifyEncoding(
 // ViewStepAttr: <reshape [2, 3]>, <slice [0, 1] [2, 2]>
 //===----------------------------------------------------------------------===//
 
-static ParseResult parseInts(AsmParser &parser, SmallVectorImpl<int64_t> &ints) {
-  return parser.parseCommaSeparatedList(
-      AsmParser::Delimiter::Square,
-      [&]() { return parser.parseInteger(ints.emplace_back()); });
+static ParseResult parseInts(AsmParser &parser,
+                             SmallVectorImpl<int64_t> &ints) {
+  return parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() {
+    return parser.parseInteger(ints.emplace_back());
+  });
 }
 
 ViewStepAttr tpc::parseViewStep(AsmParser &parser) {

@@ -1,7 +1,7 @@
 //===- TpcDialect.cpp - The tpc dialect -----------------------------------===//
 
-#include "tpc/Dialect/Tpc/Tpc.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "tpc/Dialect/Tpc/Tpc.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -83,7 +83,8 @@ std::string tpc::argumentName(FunctionOpInterface function, unsigned index) {
 }
 
 std::string tpc::resultName(FunctionOpInterface function, unsigned index) {
-  if (auto name = function.getResultAttrOfType<StringAttr>(index, kNameAttrName))
+  if (auto name =
+          function.getResultAttrOfType<StringAttr>(index, kNameAttrName))
     return name.str();
   return "result" + std::to_string(index);
 }

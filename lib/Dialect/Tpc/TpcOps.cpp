@@ -6,59 +6,17 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tpc/Dialect/Tpc/Einsum.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "tpc/Dialect/Tpc/Assembly.h"
+#include "tpc/Dialect/Tpc/Einsum.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
 
 using namespace mlir;
 using namespace tpc;
 
 //===----------------------------------------------------------------------===//
-// Assembly: enum keywords without quotes or brackets
+// Assembly
 //===----------------------------------------------------------------------===//
-
-template <typename AttrT, typename SymbolizeFn>
-static ParseResult parseKeywordAs(OpAsmParser &parser, AttrT &attribute,
-                                  SymbolizeFn symbolize, StringRef expected) {
-  SMLoc loc = parser.getCurrentLocation();
-  StringRef keyword;
-  if (parser.parseKeyword(&keyword))
-    return failure();
-  auto value = symbolize(keyword);
-  if (!value)
-    return parser.emitError(loc, "expected ") << expected << ", found "
-                                              << keyword;
-  attribute = AttrT::get(parser.getContext(), *value);
-  return success();
-}
-
-static ParseResult parseKeyword(OpAsmParser &parser, ReductionAttr &attribute) {
-  return parseKeywordAs(parser, attribute,
-                        [](StringRef s) { return symbolizeReduction(s); },
-                        "sum, max or min");
-}
-static ParseResult parseKeyword(OpAsmParser &parser, PredicateAttr &attribute) {
-  return parseKeywordAs(parser, attribute,
-                        [](StringRef s) { return symbolizePredicate(s); },
-                        "eq, ne, lt, le, gt or ge");
-}
-static ParseResult parseKeyword(OpAsmParser &parser, GeluFormAttr &attribute) {
-  return parseKeywordAs(parser, attribute,
-                        [](StringRef s) { return symbolizeGeluForm(s); },
-                        "erf or tanh");
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         ReductionAttr attribute) {
-  printer << stringifyReduction(attribute.getValue());
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         PredicateAttr attribute) {
-  printer << stringifyPredicate(attribute.getValue());
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         GeluFormAttr attribute) {
-  printer << stringifyGeluForm(attribute.getValue());
-}
 
 /// `"name"` or `["a", "b"]`.
 static ParseResult parseSources(OpAsmParser &parser, ArrayAttr &sources) {
@@ -102,10 +60,9 @@ static ParseResult parseView(OpAsmParser &parser, ArrayAttr &view) {
 }
 static void printView(OpAsmPrinter &printer, Operation *, ArrayAttr view) {
   printer << '[';
-  llvm::interleaveComma(view.getAsRange<ViewStepAttr>(), printer,
-                        [&](ViewStepAttr step) {
-                          printViewStep(printer.getStream(), step);
-                        });
+  llvm::interleaveComma(
+      view.getAsRange<ViewStepAttr>(), printer,
+      [&](ViewStepAttr step) { printViewStep(printer.getStream(), step); });
   printer << ']';
 }
 
@@ -213,8 +170,8 @@ static LogicalResult verifySymbolType(Operation *op, Operation *symbol,
   // A whole function beside its program is without shardings.
   bool whole = !inProgram && found == withSharding(declared, ShardingAttr());
   if (found != expected && !whole) {
-    auto error = op->emitOpError("C2: expected type ") << expected << ", found "
-                                                       << found;
+    auto error = op->emitOpError("C2: expected type ")
+                 << expected << ", found " << found;
     error.attachNote(symbol->getLoc()) << "declared here";
     return error;
   }
@@ -448,11 +405,11 @@ LogicalResult SliceOp::verify() {
   if (failed(require(*this, from.size() == to.size(), "C3",
                      "expected equal ranks")) ||
       failed(requireElement(*this, "C3", getOperand(), getResult())) ||
-      failed(require(*this,
-                     getOffsets().size() == from.size() &&
-                         llvm::all_of(getOffsets(),
-                                      [](int64_t o) { return o >= 0; }),
-                     "C1", "expected one offset per dimension, not negative")))
+      failed(require(
+          *this,
+          getOffsets().size() == from.size() &&
+              llvm::all_of(getOffsets(), [](int64_t o) { return o >= 0; }),
+          "C1", "expected one offset per dimension, not negative")))
     return failure();
   for (auto [i, offset] : llvm::enumerate(getOffsets()))
     if (failed(require(*this, offset <= from[i] - to[i], "C2",
@@ -499,11 +456,11 @@ LogicalResult PadOp::verify() {
   if (failed(require(*this, from.size() == to.size(), "C3",
                      "expected equal ranks")) ||
       failed(requireElement(*this, "C3", getOperand(), getResult())) ||
-      failed(require(
-          *this,
-          getLow().size() == from.size() &&
-              llvm::all_of(getLow(), [](int64_t n) { return n >= 0; }),
-          "C1", "expected one entry per dimension, not negative")))
+      failed(
+          require(*this,
+                  getLow().size() == from.size() &&
+                      llvm::all_of(getLow(), [](int64_t n) { return n >= 0; }),
+                  "C1", "expected one entry per dimension, not negative")))
     return failure();
   for (auto [i, low] : llvm::enumerate(getLow()))
     if (failed(require(*this, low <= to[i] - from[i], "C2",
@@ -526,7 +483,8 @@ LogicalResult ConcatOp::verify() {
       return failure();
     for (auto [i, size] : llvm::enumerate(from))
       if (failed(require(*this,
-                         static_cast<int64_t>(i) == static_cast<int64_t>(getDim()) ||
+                         static_cast<int64_t>(i) ==
+                                 static_cast<int64_t>(getDim()) ||
                              size == to[i],
                          "C3",
                          "dimension " + Twine(i) + ": expected " +
@@ -586,8 +544,8 @@ LogicalResult TopKOp::verify() {
                      !from.empty() && from.size() == to.size() &&
                          to.back() >= 1 && to.back() <= from.back(),
                      "C1", "expected 1 <= k <= the last dimension")) ||
-      failed(requireShape(*this, "C1", "positions", shape(getPositions()),
-                          to)) ||
+      failed(
+          requireShape(*this, "C1", "positions", shape(getPositions()), to)) ||
       failed(requireShape(*this, "C2", "values' other dimensions",
                           to.drop_back(), from.drop_back())))
     return failure();
@@ -687,8 +645,8 @@ LogicalResult AttentionOp::verify() {
   if (failed(require(*this, !getWindow() || *getWindow() > 0, "C5",
                      "expected a positive window")) ||
       failed(require(*this,
-                     !getSoftcap() || getSoftcap()->convertToDouble() > 0,
-                     "C5", "expected a positive softcap")))
+                     !getSoftcap() || getSoftcap()->convertToDouble() > 0, "C5",
+                     "expected a positive softcap")))
     return failure();
   return require(*this, !getOffset() || getCausal() || getWindow(), "C6",
                  "offset needs causal or window");

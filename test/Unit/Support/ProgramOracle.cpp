@@ -30,8 +30,8 @@ test::ProgramOracle::ProgramOracle(FunctionOpInterface function, unsigned seed,
   for (Operation &op : *function->getParentOfType<ModuleOp>().getBody()) {
     if (!isa<ParameterOp, StateOp>(op))
       continue;
-    auto type = cast<RankedTensorType>(
-        cast<TypeAttr>(op.getAttr("type")).getValue());
+    auto type =
+        cast<RankedTensorType>(cast<TypeAttr>(op.getAttr("type")).getValue());
     std::string name = SymbolTable::getSymbolName(&op).str();
     symbols.push_back({name, randomTensor(type, random)});
     store.set(name, symbols.back().second);

@@ -13,8 +13,7 @@ MLIRContext &test::context() {
   static MLIRContext *context = [] {
     DialectRegistry registry;
     registerDialects(registry);
-    auto *context =
-        new MLIRContext(registry, MLIRContext::Threading::DISABLED);
+    auto *context = new MLIRContext(registry, MLIRContext::Threading::DISABLED);
     context->loadAllAvailableDialects();
     return context;
   }();
@@ -29,8 +28,7 @@ OwningOpRef<ModuleOp> test::parse(const std::string &text) {
 }
 
 OwningOpRef<ModuleOp> test::emptyModule(const std::string &mesh) {
-  OwningOpRef<ModuleOp> module =
-      ModuleOp::create(UnknownLoc::get(&context()));
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context()));
   std::string error;
   if (failed(setMesh(*module, mesh, error)))
     ADD_FAILURE() << error;
@@ -43,9 +41,7 @@ LogicalResult test::runPass(ModuleOp module, std::unique_ptr<Pass> pass) {
   return pm.run(module);
 }
 
-static bool isKnown(Location location) {
-  return !isa<UnknownLoc>(location);
-}
+static bool isKnown(Location location) { return !isa<UnknownLoc>(location); }
 
 test::Diagnostics::Diagnostics()
     : handler(&context(), [this](Diagnostic &diagnostic) {

@@ -147,7 +147,7 @@ inline int64_t ceilDiv(int64_t n, int64_t k) { return (n + k - 1) / k; }
 int64_t blockSize(int64_t n, llvm::ArrayRef<AxisRef> axes, const Mesh &mesh);
 /// The block of `device`.
 DimBlock blockOf(int64_t n, llvm::ArrayRef<AxisRef> axes, const Mesh &mesh,
-              int64_t device);
+                 int64_t device);
 /// Whether some device's block has padding.
 bool hasPadding(int64_t n, llvm::ArrayRef<AxisRef> axes, const Mesh &mesh);
 

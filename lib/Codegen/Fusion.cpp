@@ -58,18 +58,17 @@ private:
   bool readsAllow(Value edge, ArrayRef<Operation *> producer,
                   ArrayRef<Operation *> merged);
   bool updatesAllow(ArrayRef<Operation *> merged);
+  int horizonOf(int last);
   bool hasOtherPath(int producer, int consumer);
   bool hasOneUse(Value value);
 
-  ArrayRef<Operation *> usersOf(Value value) {
-    auto found = users.find(value);
-    return found == users.end() ? ArrayRef<Operation *>()
-                                : ArrayRef<Operation *>(found->second);
-  }
+  ArrayRef<Operation *> readersOf(Value value);
+  void collectSources(Operation *op, llvm::SetVector<Value> &sources);
 
   SmallVector<Operation *> needed;
   DenseMap<Operation *, int> position;
   DenseMap<Value, SmallVector<Operation *, 2>> users;
+  DenseMap<Value, SmallVector<Operation *, 0>> readers;
   DenseMap<Operation *, bool> freeOps;
   DenseMap<Operation *, int> groupOf;
   std::vector<Group> groups;
@@ -90,23 +89,50 @@ bool Grouping::isFree(Operation *op) {
   auto found = freeOps.find(op);
   if (found != freeOps.end())
     return found->second;
-  auto fromMemory = [&](Value value) {
-    Operation *producer = value.getDefiningOp();
-    return !producer || !isKernelOp(producer);
-  };
-  bool result = false;
-  if (classify(op) == OpClass::Free)
-    result = true;
-  else if (auto broadcast = dyn_cast<BroadcastOp>(op))
-    result = (fromMemory(broadcast.getOperand()) ||
-              isFree(broadcast.getOperand().getDefiningOp())) &&
-             2 * tensorType(broadcast.getOperand()).getNumElements() <=
-                 tensorType(broadcast.getResult()).getNumElements();
-  else if (op->hasTrait<Elementwise>() && !isCostly(op))
+  bool result = classify(op) == OpClass::Free;
+  if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
+    result = 2 * tensorType(broadcast.getOperand()).getNumElements() <=
+             tensorType(broadcast.getResult()).getNumElements();
+  } else if (op->hasTrait<Elementwise>() && !isCostly(op)) {
     result = llvm::all_of(op->getOperands(), [&](Value operand) {
-      return !fromMemory(operand) && isFree(operand.getDefiningOp());
+      Operation *producer = operand.getDefiningOp();
+      return producer && isKernelOp(producer)
+                 ? isFree(producer)
+                 : tensorType(operand).getNumElements() == 1;
     });
+  }
   return freeOps[op] = result;
+}
+
+/// The steps that read a value, or what free operations make of it.
+ArrayRef<Operation *> Grouping::readersOf(Value value) {
+  auto found = readers.find(value);
+  if (found != readers.end())
+    return found->second;
+  llvm::SetVector<Operation *> all;
+  for (Operation *user : users.lookup(value)) {
+    bool isCopied = isKernelOp(user) && isFree(user);
+    if (!isCopied || groupOf.count(user))
+      all.insert(user);
+    if (isCopied)
+      for (Operation *reader : readersOf(user->getResult(0)))
+        if (isKernelOp(reader))
+          all.insert(reader);
+  }
+  return readers[value] = all.takeVector();
+}
+
+/// The values of other operations that `op` reads, also through free ones.
+void Grouping::collectSources(Operation *op, llvm::SetVector<Value> &sources) {
+  for (Value operand : op->getOperands()) {
+    Operation *producer = operand.getDefiningOp();
+    if (!producer || !isKernelOp(producer))
+      continue;
+    if (isFree(producer))
+      collectSources(producer, sources);
+    else
+      sources.insert(operand);
+  }
 }
 
 /// Inside a group, free operations stand before their first use.
@@ -134,53 +160,61 @@ KernelBody Grouping::bodyOf(ArrayRef<Operation *> members) {
       for (Value result : op->getResults())
         if (isa<UpdateSliceOp, ScatterAddOp>(op) == updates &&
             (classify(op) == OpClass::Special ||
-             llvm::any_of(usersOf(result), [&](Operation *user) {
-               return !body.inside.contains(user);
+             llvm::any_of(readersOf(result), [&](Operation *reader) {
+               return !llvm::is_contained(members, reader);
              })))
           body.outputs.push_back(result);
   return body;
 }
 
 bool Grouping::hasOneUse(Value value) {
-  return usersOf(value).size() == 1;
+  return readersOf(value).size() == 1;
+}
+
+/// The position behind which nothing leads back to an operation at `last` or
+/// before: no group has operations on both sides.
+int Grouping::horizonOf(int last) {
+  for (int i = 0; i <= last; ++i)
+    if (auto group = groupOf.find(needed[i]); group != groupOf.end())
+      last = std::max(last, position[groups[group->second].back()]);
+  return last;
 }
 
 /// Whether a path leads from the producer's group to the consumer's through
 /// anything else.
 bool Grouping::hasOtherPath(int producer, int consumer) {
-  int last = 0;
-  for (Operation *op : groups[consumer])
-    last = std::max(last, position[op]);
+  int horizon = horizonOf(position[groups[consumer].back()]);
   DenseSet<Operation *> seen;
   SmallVector<Operation *> worklist;
   auto visitUsers = [&](Operation *op) {
     for (Value result : op->getResults())
-      for (Operation *user : usersOf(result))
-        if (position[user] <= last && seen.insert(user).second)
+      for (Operation *user : readersOf(result))
+        if (position[user] <= horizon && seen.insert(user).second)
           worklist.push_back(user);
+  };
+  auto isIn = [&](Operation *op, int which) {
+    auto group = groupOf.find(op);
+    return group != groupOf.end() && group->second == which;
   };
   for (Operation *op : groups[producer])
     visitUsers(op);
   llvm::erase_if(worklist, [&](Operation *op) {
-    auto group = groupOf.find(op);
-    bool direct = group != groupOf.end() &&
-                  (group->second == consumer || group->second == producer);
-    // Reached directly, it may still be reached through something else.
-    if (direct)
-      seen.erase(op);
-    return direct;
+    return isIn(op, consumer) || isIn(op, producer);
   });
+  // Edges within the merged group are no paths, but their ends may be reached
+  // by one.
+  seen.clear();
+  seen.insert(worklist.begin(), worklist.end());
   while (!worklist.empty()) {
     Operation *op = worklist.pop_back_val();
-    auto group = groupOf.find(op);
-    if (group == groupOf.end()) {
-      visitUsers(op);
-      continue;
-    }
-    if (group->second == consumer)
+    if (isIn(op, consumer))
       return true;
-    for (Operation *member : groups[group->second])
-      visitUsers(member);
+    auto group = groupOf.find(op);
+    if (group == groupOf.end())
+      visitUsers(op);
+    else
+      for (Operation *member : groups[group->second])
+        visitUsers(member);
   }
   return false;
 }
@@ -193,7 +227,7 @@ bool Grouping::readsAllow(Value edge, ArrayRef<Operation *> producer,
     OpClass kind = classify(op);
     if (kind != OpClass::Pull)
       continue;
-    for (Operation *user : usersOf(op->getResult(0)))
+    for (Operation *user : readersOf(op->getResult(0)))
       if (llvm::is_contained(merged, user) && !hasOneUse(op->getResult(0)))
         return false;
     for (Value operand : op->getOperands()) {
@@ -205,14 +239,14 @@ bool Grouping::readsAllow(Value edge, ArrayRef<Operation *> producer,
   }
   // A value that is read elsewhere than at its own point cannot also be the
   // group's output.
-  Operation *consumer = *llvm::find_if(usersOf(edge), [&](Operation *user) {
+  Operation *consumer = *llvm::find_if(readersOf(edge), [&](Operation *user) {
     return llvm::is_contained(merged, user);
   });
   if (classify(consumer) == OpClass::Pull)
     for (Operation *op : producer)
       for (Value result : op->getResults())
         if (result != edge &&
-            llvm::any_of(usersOf(result), [&](Operation *user) {
+            llvm::any_of(readersOf(result), [&](Operation *user) {
               return !llvm::is_contained(merged, user);
             }))
           return false;
@@ -302,9 +336,9 @@ std::vector<KernelBody> Grouping::run() {
   for (Operation *op : needed) {
     if (!isKernelOp(op))
       continue;
-    if (isFree(op) && llvm::all_of(usersOf(op->getResult(0)), [&](Operation *user) {
-          return isKernelOp(user);
-        }))
+    if (isFree(op) &&
+        llvm::all_of(users.lookup(op->getResult(0)),
+                     [&](Operation *user) { return isKernelOp(user); }))
       continue;
     groupOf[op] = groups.size();
     groups.push_back({op});
@@ -312,12 +346,12 @@ std::vector<KernelBody> Grouping::run() {
   for (Operation *op : needed) {
     if (!groupOf.count(op) || isFree(op))
       continue;
-    for (Value operand : op->getOperands()) {
-      Operation *producer = operand.getDefiningOp();
-      if (!producer || !groupOf.count(producer) || isFree(producer))
-        continue;
-      if (groupOf[producer] != groupOf[op])
-        tryMerge(groupOf[producer], groupOf[op], operand);
+    llvm::SetVector<Value> sources;
+    collectSources(op, sources);
+    for (Value source : sources) {
+      int producer = groupOf.lookup(source.getDefiningOp());
+      if (producer != groupOf[op])
+        tryMerge(producer, groupOf[op], source);
     }
   }
   std::vector<KernelBody> bodies;

@@ -180,27 +180,41 @@ static std::string bytesText(int64_t bytes) {
   return llvm::formatv("{0} B", bytes);
 }
 
+/// Words separated by commas, broken into lines of at most 100 characters.
+static void printWrapped(llvm::raw_ostream &os, ArrayRef<std::string> words,
+                         StringRef indent) {
+  constexpr size_t width = 100;
+  size_t column = 0;
+  for (auto [i, word] : llvm::enumerate(words)) {
+    std::string text = word + (i + 1 < words.size() ? "," : "");
+    if (column == 0 || column + 1 + text.size() > width) {
+      os << (column ? "\n" : "") << indent << text;
+      column = indent.size() + text.size();
+    } else {
+      os << ' ' << text;
+      column += 1 + text.size();
+    }
+  }
+  os << '\n';
+}
+
 static void printParameters(llvm::raw_ostream &os, const Report &report) {
-  os << "Parameters: how each is held\n";
+  os << "Parameters: whole shape -> what one device holds\n";
+  int64_t replicated = 0;
+  std::vector<std::string> names;
   for (const ParameterSummary &p : report.parameters) {
-    if (p.sharding == "replicated")
+    if (p.sharding == "replicated") {
+      replicated += p.count;
+      names.push_back(p.pattern);
       continue;
+    }
     os << llvm::formatv("  {0,3}x {1,-52} {2,14} -> {3,-14} {4}\n", p.count,
                         p.pattern, p.shape, p.local, p.sharding);
   }
-  int64_t replicated = 0;
-  for (const ParameterSummary &p : report.parameters)
-    replicated += p.sharding == "replicated" ? p.count : 0;
-  if (replicated)
-    os << llvm::formatv("  {0,3}x replicated on every device: ", replicated);
-  bool first = true;
-  for (const ParameterSummary &p : report.parameters)
-    if (p.sharding == "replicated") {
-      os << (first ? "" : ", ") << p.pattern;
-      first = false;
-    }
-  if (replicated)
-    os << "\n";
+  if (names.empty())
+    return;
+  os << llvm::formatv("  {0,3}x whole on every device:\n", replicated);
+  printWrapped(os, names, "       ");
 }
 
 static void printCollectives(llvm::raw_ostream &os, const Report &report) {
@@ -245,6 +259,6 @@ std::string tpc::planText(const Report &report) {
   if (report.memory.peak)
     printMemory(os, report);
   if (report.kernels)
-    os << "Kernels: " << report.kernels << " generated\n";
+    os << "Kernels: " << report.kernels << " generated; layers share them\n";
   return text;
 }

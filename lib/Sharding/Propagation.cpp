@@ -60,9 +60,26 @@ class PropagationAssigner : public StrategyChooser {
       if (resultState(query.ruled.rule, query.use, i) != wanted)
         bytes += 0.5;
     }
-    if (query.use.kind == AxisUse::Split)
+    switch (query.use.kind) {
+    case AxisUse::Split:
       return followsAnOperand(query) ? bytes : bytes + 0.25;
-    return query.use.kind == AxisUse::PassThrough ? bytes + 0.75 : bytes;
+    case AxisUse::PassThrough:
+      return bytes + resultBytes(query, mesh) + 0.75;
+    case AxisUse::Replicate:
+      return bytes;
+    }
+    llvm_unreachable("unknown use");
+  }
+
+  /// Passing partial values through puts their reduction off; it pays where
+  /// several become one, or large ones small.
+  static double resultBytes(const UseQuery &query, const Mesh &mesh) {
+    double sum = 0;
+    for (Value value : query.op->getResults())
+      sum += stateChangeBytes({AxisState::Partial}, {AxisState::Replicated},
+                              tensorBytes(cast<RankedTensorType>(value.getType())),
+                              mesh.size(query.axis));
+    return sum;
   }
 
   static bool followsAnOperand(const UseQuery &query) {

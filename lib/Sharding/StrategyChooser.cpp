@@ -53,6 +53,9 @@ FailureOr<Assignment> StrategyChooser::assign(ModuleOp moduleOp,
       if (auto problem = mesh->check(pin.getValue()))
         return op.emitError("pinned sharding: ") << *problem;
       Sharding sharding = pin.getValue();
+      if (sharding.isPartial())
+        return op.emitError("is pinned to a partial sharding, but what is "
+                            "stored has no contributions");
       sharding.open.clear();
       result.symbols[name] = sharding;
     } else if (auto sharding = symbolSharding(name)) {
@@ -236,6 +239,9 @@ LogicalResult StrategyChooser::assignReturn(func::ReturnOp op) {
     if (auto problem = mesh->check(sharding))
       return op.emitOpError("result ") << i << ": pinned sharding: " << *problem;
     // A result leaves the program whole or in blocks, never partial.
+    if (pin && sharding.isPartial())
+      return op.emitOpError("result ") << i
+                                       << " is pinned to a partial sharding";
     sharding.partial.clear();
     sharding.open.clear();
     wanted.push_back(std::move(sharding));

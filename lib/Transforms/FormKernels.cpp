@@ -507,7 +507,10 @@ LogicalResult PlanBuilder::run() {
                               builder, argument.getLoc(), argument.getType(),
                               builder.getI64IntegerAttr(argument.getArgNumber()),
                               plan::PlaceAttr()));
-  for (unsigned i : order())
+  SmallVector<unsigned> steps = order();
+  if (steps.size() != units.size())
+    return program.emitError("kernels depend on each other in a circle");
+  for (unsigned i : steps)
     if (failed(units[i].body.ops.empty() ? emit(units[i].ops.front())
                                          : emitKernel(units[i])))
       return failure();

@@ -51,9 +51,13 @@ public:
       if (failed(step(&op)))
         return failure();
     for (StringAttr symbol : whole.writtenSymbols())
-      if (writes.lookup(symbol) != whole.numWrites(symbol))
-        return program.emitOpError("does not write state @")
-               << symbol.getValue() << " as often as " << function.getName();
+      if (writes.lookup(symbol) != whole.numWrites(symbol)) {
+        auto error = program.emitOpError("does not write state @")
+                     << symbol.getValue() << " as often as "
+                     << function.getName();
+        error.attachNote(function.getLoc()) << "the whole function";
+        return error;
+      }
     return success();
   }
 

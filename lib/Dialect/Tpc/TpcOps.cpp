@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "tpc/Dialect/Tpc/Assembly.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
 
@@ -14,51 +15,8 @@ using namespace mlir;
 using namespace tpc;
 
 //===----------------------------------------------------------------------===//
-// Assembly: enum keywords without quotes or brackets
+// Assembly
 //===----------------------------------------------------------------------===//
-
-template <typename AttrT, typename SymbolizeFn>
-static ParseResult parseKeywordAs(OpAsmParser &parser, AttrT &attribute,
-                                  SymbolizeFn symbolize, StringRef expected) {
-  SMLoc loc = parser.getCurrentLocation();
-  StringRef keyword;
-  if (parser.parseKeyword(&keyword))
-    return failure();
-  auto value = symbolize(keyword);
-  if (!value)
-    return parser.emitError(loc, "expected ")
-           << expected << ", found " << keyword;
-  attribute = AttrT::get(parser.getContext(), *value);
-  return success();
-}
-
-static ParseResult parseKeyword(OpAsmParser &parser, ReductionAttr &attribute) {
-  return parseKeywordAs(
-      parser, attribute, [](StringRef s) { return symbolizeReduction(s); },
-      "sum, max or min");
-}
-static ParseResult parseKeyword(OpAsmParser &parser, PredicateAttr &attribute) {
-  return parseKeywordAs(
-      parser, attribute, [](StringRef s) { return symbolizePredicate(s); },
-      "eq, ne, lt, le, gt or ge");
-}
-static ParseResult parseKeyword(OpAsmParser &parser, GeluFormAttr &attribute) {
-  return parseKeywordAs(
-      parser, attribute, [](StringRef s) { return symbolizeGeluForm(s); },
-      "erf or tanh");
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         ReductionAttr attribute) {
-  printer << stringifyReduction(attribute.getValue());
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         PredicateAttr attribute) {
-  printer << stringifyPredicate(attribute.getValue());
-}
-static void printKeyword(OpAsmPrinter &printer, Operation *,
-                         GeluFormAttr attribute) {
-  printer << stringifyGeluForm(attribute.getValue());
-}
 
 /// `"name"` or `["a", "b"]`.
 static ParseResult parseSources(OpAsmParser &parser, ArrayAttr &sources) {

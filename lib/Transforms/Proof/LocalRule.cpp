@@ -72,6 +72,9 @@ private:
     for (unsigned f : factors) {
       int64_t left = rule.factors[f].size;
       minor /= std::max<int64_t>(left, 1);
+      // The block that the others leave is the last factor's, all cuts its own.
+      if (f == factors.back())
+        return assign(f, AxisList(ArrayRef<AxisRef>(rest)));
       AxisList own;
       while (!rest.empty() && left > 1) {
         AxisRef axis = rest.front();
@@ -81,7 +84,8 @@ private:
           own.push_back(axis);
           left /= members;
           rest.erase(rest.begin());
-        } else if (common == left) { // a major part of it does
+        } else if (common == left && left * minor % members == 0) {
+          // A major part of it does; an uneven cut cannot be taken apart.
           int64_t pre = axis.isWhole() ? 1 : axis.pre;
           own.push_back({axis.name, pre, left});
           rest.front() = {axis.name, pre * left, members / left};
@@ -99,7 +103,7 @@ private:
       if (left != 1 && !rest.empty())
         return false;
     }
-    return rest.empty();
+    llvm_unreachable("the last factor returns");
   }
 
   bool assign(unsigned factor, AxisList cut) {
@@ -411,12 +415,13 @@ private:
     }
     if (!open)
       return {fixed};
-    // Combine with every sharding of the dimensions that nothing fixes.
+    // Combine with every sharding of the dimensions that nothing fixes; those
+    // that are fixed take part with a size that is not cut.
     SmallVector<int64_t> openLocal(op.localResults[index].getShape());
     SmallVector<int64_t> openWhole(whole.getShape());
     for (auto [dim, names] : llvm::enumerate(factors))
       if (!names.empty() && axes[names[0]])
-        openLocal[dim] = openWhole[dim] = 1;
+        openLocal[dim] = openWhole[dim] = 2;
     std::vector<Sharding> results;
     auto element = whole.getElementType();
     for (Sharding &choice : shardingsOfSize(

@@ -82,7 +82,7 @@ func.func @f(%x: tensor<2xf32>) {
 // -----
 
 func.func @f(%x: tensor<2xf32>) {
-  // expected-error @+1 {{expected erf or tanh, found quick}}
+  // expected-error @+1 {{expected one of [erf, tanh] for exact or approximated Gaussian error, got: quick}}
   %0 = tpc.gelu quick %x : (tensor<2xf32>) -> tensor<2xf32>
   return
 }

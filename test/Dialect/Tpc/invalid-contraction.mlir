@@ -146,7 +146,7 @@ func.func @f(%x: tensor<2x3xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x3xf32>) {
-  // expected-error @+1 {{expected sum, max or min, found mean}}
+  // expected-error @+1 {{expected one of [sum, max, min] for how several contributions combine, got: mean}}
   %0 = tpc.reduce mean %x dims [1] : (tensor<2x3xf32>) -> tensor<2xf32>
   return
 }

@@ -258,7 +258,7 @@ func.func @f(%x: tensor<2xf32>, %y: tensor<2xi32>) {
 // -----
 
 func.func @f(%x: tensor<2xf32>) {
-  // expected-error @+1 {{expected eq, ne, lt, le, gt or ge, found below}}
+  // expected-error @+1 {{expected one of [eq, ne, lt, le, gt, ge] for comparison, got: below}}
   %0 = tpc.compare below %x, %x : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xi1>
   return
 }

@@ -54,8 +54,10 @@ protected:
   mlir::OwningOpRef<mlir::ModuleOp> planned; // after it
   std::unique_ptr<tpcrt::Executable> executable;
 
-private:
+  /// Loads an artifact with the weights of the module compiled last.
   void load(const std::vector<uint8_t> &payload);
+
+private:
   uint64_t nextRandom();
 
   llvm::StringMap<reference::Tensor> weights;

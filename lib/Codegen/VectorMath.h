@@ -5,7 +5,7 @@
 // kernel image has no undefined symbols.
 //
 // Accuracy in f32, in units in the last place: exp 1.2 (denormal results
-// included), tanh 1.5, erf 1.0, log 1, sin and cos 1.5 up to |x| = 1e9,
+// included), tanh 1.5, erf 1.0, log 1, sin and cos 1.6 up to |x| = 1e9,
 // pow 1 (computed in f64). Infinities and NaN as in C.
 //
 //===----------------------------------------------------------------------===//

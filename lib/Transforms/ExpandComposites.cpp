@@ -4,6 +4,9 @@
 // becomes, on the same local block and with gelu's location,
 //   %0 = tpc.mul %x, %c   %1 = tpc.erf %0   ...
 //
+// An operation without a name lends its own to what it becomes, so that traces
+// and errors speak of softmax, not of exp.
+//
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Codegen/Passes.h"
@@ -27,6 +30,9 @@ struct ExpandComposites : tpc::impl::ExpandCompositesBase<ExpandComposites> {
         composites.clear();
         program.walk([&](DecomposableOpInterface op) { composites.push_back(op); });
         for (DecomposableOpInterface op : composites) {
+          if (!op->getLoc()->findInstanceOf<NameLoc>())
+            op->setLoc(NameLoc::get(
+                StringAttr::get(&getContext(), describe(op)), op->getLoc()));
           OpBuilder builder(op);
           op->replaceAllUsesWith(op.decompose(builder, op->getOperands()));
           op->erase();

@@ -120,10 +120,8 @@ private:
   //===--------------------------------------------------------------------===//
 
   LogicalResult partition(Operation *op) {
-    if (auto reshard = dyn_cast<ReshardOp>(op)) {
-      partitionReshard(reshard);
-      return success();
-    }
+    if (auto reshard = dyn_cast<ReshardOp>(op))
+      return partitionReshard(reshard);
     if (auto ret = dyn_cast<func::ReturnOp>(op)) {
       SmallVector<Value> results;
       for (Value operand : ret.getOperands())
@@ -276,17 +274,28 @@ private:
   // Reshards
   //===--------------------------------------------------------------------===//
 
-  void partitionReshard(ReshardOp op) {
+  static bool mixesReductions(const Sharding &sharding) {
+    return llvm::any_of(sharding.partial, [&](const PartialAxis &p) {
+      return p.reduction != sharding.partial[0].reduction;
+    });
+  }
+
+  LogicalResult partitionReshard(ReshardOp op) {
     RankedTensorType whole = tensorType(op.getOperand());
-    const ReshardPlan &plan = planner.plan(
-        getSharding(whole).getValue(),
-        getSharding(op.getResult().getType()).getValue(), whole.getShape(),
-        elementBytes(whole.getElementType()));
+    const Sharding &from = getSharding(whole).getValue();
+    const Sharding &to = getSharding(op.getResult().getType()).getValue();
+    if (mixesReductions(from) || mixesReductions(to))
+      return op.emitOpError("of a value that is partial by two reductions, "
+                            "which do not commute");
+    const ReshardPlan &plan =
+        planner.plan(from, to, whole.getShape(),
+                     elementBytes(whole.getElementType()));
     Value value = locals.lookup(op.getOperand());
     for (const ReshardStep &step : plan.steps)
       value = emitStep(op, step, value,
                        local_(withSharding(whole, step.result)));
     map(op.getResult(), value);
+    return success();
   }
 
   Value emitStep(ReshardOp op, const ReshardStep &step, Value value,

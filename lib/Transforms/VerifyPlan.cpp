@@ -97,7 +97,7 @@ FailureOr<Range> Replay::rangeOf(Value value, Operation *at) {
   Operation *op = content.value.getDefiningOp();
   PlaceAttr location = placeOf(content.value);
   if (!location)
-    return op->emitError("result has no location; run tpc-allocate-buffers");
+    return op->emitError("result has no place; run tpc-allocate-buffers");
   Range range;
   range.begin = location.getOffset() + content.offset;
   range.end = range.begin + sizeOf(value);

@@ -3,6 +3,15 @@
 // A column/row pair on two devices: two matmuls, one kernel between them, one
 // for the bias that only the first device adds, and an all_reduce in place.
 
+// CHECK-LABEL: plan.program @main.plan of @main.spmd
+// CHECK: %[[H:.*]] = plan.matmul {{.*}} pack_b at <arena + [[A:.*]]> :
+// CHECK: plan.kernel {{.*}} at [<arena + [[A]]>]
+// CHECK: plan.device_scalar [0, 1]
+// CHECK: plan.matmul {{.*}} pack_b at <arena + [[B:.*]]> :
+// CHECK: plan.kernel {{.*}} at [<arena + [[B]]>]
+// CHECK-NEXT: %[[Y:.*]] = plan.collective all_reduce sum {{.*}} at <arena + [[B]]>
+// CHECK-NEXT: plan.return %[[Y]]
+
 tpc.mesh @mesh <"tp" = 2>
 tpc.parameter @up : tensor<16x32xf32, #tpc.sharding<@mesh, [{}, {"tp"}]>>
 tpc.parameter @up_bias : tensor<32xf32, #tpc.sharding<@mesh, [{"tp"}]>>

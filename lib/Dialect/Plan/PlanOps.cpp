@@ -166,7 +166,7 @@ LogicalResult KernelOp::verifySymbolUses(SymbolTableCollection &symbols) {
                                << function.getUpdates() << " updates";
   if (getAt() && getAt()->size() != getNumResults())
     return emitOpError("C2: expected ")
-           << getNumResults() << " locations, found " << getAt()->size();
+           << getNumResults() << " places, found " << getAt()->size();
   return success();
 }
 

@@ -74,23 +74,27 @@ private:
     return {claim};
   }
 
-  /// The axes in the finest parts that the operand's sharding mentions, so
-  /// that an axis and its parts can be compared.
+  /// `axis` in the parts that the operand's sharding mentions, so that an axis
+  /// and its parts can be compared.
   AxisList parts(const AxisRef &axis) const {
+    SmallVector<AxisRef> mentioned;
+    for (const AxisList &axes : claim.sharding.dims)
+      llvm::append_range(mentioned, axes);
+    for (const PartialAxis &p : claim.sharding.partial)
+      mentioned.push_back(p.axis);
+    return refine(axis, mentioned);
+  }
+
+  /// `axis` cut where one of `others` begins or ends.
+  AxisList refine(const AxisRef &axis, ArrayRef<AxisRef> others) const {
     int64_t begin = axis.pre;
     int64_t end = axis.isWhole() ? mesh.size(axis) : axis.pre * axis.size;
     SmallVector<int64_t> points{begin, end};
-    auto add = [&](const AxisRef &other) {
-      if (other.name != axis.name || other.isWhole())
-        return;
-      for (int64_t point : {other.pre, other.pre * other.size})
-        if (point > begin && point < end)
-          points.push_back(point);
-    };
-    for (const AxisList &axes : claim.sharding.dims)
-      llvm::for_each(axes, add);
-    for (const PartialAxis &p : claim.sharding.partial)
-      add(p.axis);
+    for (const AxisRef &other : others)
+      if (other.name == axis.name && !other.isWhole())
+        for (int64_t point : {other.pre, other.pre * other.size})
+          if (point > begin && point < end)
+            points.push_back(point);
     llvm::sort(points);
     points.erase(llvm::unique(points), points.end());
     AxisList result;
@@ -120,23 +124,9 @@ private:
   /// Cuts partial axes where `axis` begins and ends.
   void splitPartial(const AxisRef &axis) {
     SmallVector<PartialAxis, 1> cut;
-    for (const PartialAxis &p : claim.sharding.partial) {
-      if (!p.axis.overlaps(axis) || axis.isWhole()) {
-        cut.push_back(p);
-        continue;
-      }
-      int64_t begin = p.axis.pre;
-      int64_t end =
-          p.axis.isWhole() ? mesh.size(p.axis) : p.axis.pre * p.axis.size;
-      SmallVector<int64_t> points{begin, end};
-      for (int64_t point : {axis.pre, axis.pre * axis.size})
-        if (point > begin && point < end)
-          points.push_back(point);
-      llvm::sort(points);
-      for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front()))
-        cut.push_back(
-            {mesh.canonical({p.axis.name, from, to / from}), p.reduction});
-    }
+    for (const PartialAxis &p : claim.sharding.partial)
+      for (const AxisRef &part : refine(p.axis, axis))
+        cut.push_back({part, p.reduction});
     llvm::sort(cut);
     claim.sharding.partial = std::move(cut);
   }
@@ -198,24 +188,6 @@ private:
     }
     claim.sharding.dims[dim] = std::move(kept);
     return true;
-  }
-
-  /// `axis` cut where one of `others` begins or ends.
-  AxisList refine(const AxisRef &axis, ArrayRef<AxisRef> others) {
-    int64_t begin = axis.pre;
-    int64_t end = axis.isWhole() ? mesh.size(axis) : axis.pre * axis.size;
-    SmallVector<int64_t> points{begin, end};
-    for (const AxisRef &other : others)
-      if (other.name == axis.name && !other.isWhole())
-        for (int64_t point : {other.pre, other.pre * other.size})
-          if (point > begin && point < end)
-            points.push_back(point);
-    llvm::sort(points);
-    points.erase(llvm::unique(points), points.end());
-    AxisList result;
-    for (auto [from, to] : llvm::zip(points, ArrayRef(points).drop_front()))
-      result.push_back(mesh.canonical({axis.name, from, to / from}));
-    return result;
   }
 
   Claims toPartial(spmd::ToPartialOp op) {

@@ -15,6 +15,8 @@ struct Case {
   double tolerance = 2e-6;
 };
 
+void PrintTo(const Case &c, std::ostream *os) { *os << c.body; }
+
 std::string program(const Case &c) {
   auto [body, values] = llvm::StringRef(c.body).rsplit("=>");
   return "tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(" + c.inputs + ") -> (" +
@@ -23,10 +25,7 @@ std::string program(const Case &c) {
 }
 
 class Operations : public CompileAndRun,
-                   public ::testing::WithParamInterface<Case> {
-protected:
-  Operations() { SCOPED_TRACE(GetParam().name); }
-};
+                   public ::testing::WithParamInterface<Case> {};
 
 TEST_P(Operations, AgreesWithReference) {
   compileAndCheck(program(GetParam()), GetParam().tolerance);

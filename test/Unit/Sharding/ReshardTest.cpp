@@ -28,6 +28,7 @@ struct Case {
   SmallVector<Reduction, 2> reductions;
   std::vector<SmallVector<int64_t>> shapes;
 };
+void PrintTo(const Case &c, std::ostream *os) { *os << c.name; }
 
 /// Functions that reshard between pairs of shardings of one shape.
 class ReshardModule {

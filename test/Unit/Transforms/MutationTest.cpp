@@ -85,6 +85,7 @@ struct Case {
   const char *mode;
   const char *text;
 };
+void PrintTo(const Case &c, std::ostream *os) { *os << c.name; }
 
 const Case kCases[] = {
     {"MlpUneven", "megatron", R"(

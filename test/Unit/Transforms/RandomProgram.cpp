@@ -177,7 +177,7 @@ private:
 
   void addOperation() {
     Value x = recent();
-    switch (pick(0, 19)) {
+    switch (pick(0, 20)) {
     case 0: case 1: case 2:
       return product(x);
     case 3:
@@ -212,6 +212,8 @@ private:
       return creation();
     case 17:
       return normalization(x);
+    case 18:
+      return state(x);
     default:
       return attention(x);
     }
@@ -366,6 +368,21 @@ private:
     Shape last{x.shape.back()};
     keep(make("layer_norm", {x, parameter(last), parameter(last)},
               "epsilon 0.01", x.shape));
+  }
+
+  /// Reads a state before and after it is overwritten by x.
+  void state(const Value &x) {
+    std::string name = "s" + std::to_string(numParameters++), t = type(x.shape);
+    parameters += "tpc.state @" + name + " : " + t + maybePinned(x.shape, 25) +
+                  "\n";
+    Value old{"%" + name + "old", x.shape}, now{"%" + name + "new", x.shape};
+    if (chance(50)) {
+      body += "  " + old.name + " = tpc.read @" + name + " : " + t + "\n";
+      keep(make("add", {x, old}, "", x.shape));
+    }
+    body += "  tpc.write @" + name + ", " + x.name + " : " + t + "\n";
+    body += "  " + now.name + " = tpc.read @" + name + " : " + t + "\n";
+    keep(now);
   }
 
   /// Projections, attention and output projection of x [b, s, e].

@@ -46,7 +46,7 @@ std::optional<std::string> problemOf(ModuleOp whole, StringRef mode,
 }
 
 TEST(RandomPrograms, AssignedPartitionedProvedSimulated) {
-  unsigned first = 0, count = 400;
+  unsigned first = 0, count = 1200;
   if (const char *range = std::getenv("TPC_RANDOM_PROGRAMS"))
     std::sscanf(range, "%u,%u", &first, &count);
   unsigned cases = 0, wrong = 0;

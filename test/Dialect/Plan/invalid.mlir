@@ -1,0 +1,444 @@
+// RUN: tpc-opt %s -split-input-file -verify-diagnostics
+
+// Every labelled constraint of the dialect.
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+// expected-error@+1 {{C1: no spmd.program @other}}
+plan.program @p of @other {
+  plan.return
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+// expected-error@+1 {{C2: results are not those of @main.spmd}}
+plan.program @p of @main.spmd {
+  plan.return
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  // expected-error@+1 {{C3: not an argument of @main.spmd}}
+  %x = plan.input 1 : tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.kernel_func @f(%a: tensor<4xf32>) -> tensor<4xf32> tiles 1 {
+  // expected-error@+1 {{C1: not a tpc operation}}
+  %c = plan.constant dense<1.0> : tensor<4xf32> : tensor<4xf32>
+  plan.yield %c : tensor<4xf32>
+}
+
+// -----
+
+plan.kernel_func @f(%a: tensor<4xf32>) -> tensor<2xf32> tiles 1 {
+  // expected-error@+1 {{C1: operand types are not the result types}}
+  plan.yield %a : tensor<4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+// expected-error@+1 {{C2: more updates than arguments or results}}
+plan.kernel_func @f(%a: tensor<4xf32>) -> tensor<4xf32> tiles 1 updates 2 {
+  plan.yield %a : tensor<4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+// expected-error@+1 {{C3: result 0 and argument 1 cannot share memory}}
+plan.kernel_func @f(%a: tensor<4xf32>) -> tensor<4xf32> tiles 1 in_place [0, 1] {
+  plan.yield %a : tensor<4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: no tpc.parameter @s}}
+  %w = plan.parameter @s : tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: expected the local type 'tensor<4x4xf32>', found 'tensor<4xf32>'}}
+  %w = plan.state @s : tensor<4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: no tpc.state @w}}
+  plan.write @w, %x : tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: the value has type 'tensor<1xf32>'}}
+  %c = plan.constant dense<1.0> : tensor<1xf32> : tensor<4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: expected the result tensor<i64>}}
+  %c = plan.device_scalar [0, 1] : tensor<i32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C2: expected 2 values, found 1}}
+  %c = plan.device_scalar [0] : tensor<i64>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C2: elements [8, 24) of 16}}
+  %v = plan.view %x from 8 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: element types differ}}
+  %v = plan.view %x from 0 : (tensor<4x4xf32>) -> tensor<4x4xi32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: no plan.kernel_func @none}}
+  %y = plan.kernel @none(%x) : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.kernel_func @k(%a: tensor<4x4xf32>) -> tensor<4x4xf32> tiles 1 {
+  plan.yield %a : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: @k has type}}
+  %y = plan.kernel @k(%x, %x) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.kernel_func @k(%a: tensor<4x4xf32>) -> tensor<4x4xf32> tiles 1 {
+  plan.yield %a : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C2: expected 1 places, found 2}}
+  %y = plan.kernel @k(%x) at [<arena + 0>, <arena + 64>] : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: wrong number of sizes or strides}}
+  %y = plan.matmul %x, %x sizes [4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C2: elements [0, 27] of a, which has 16}}
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 8, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: no product of 'f32' and 'f32' as 'f64'}}
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf64>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C4: b is not a parameter}}
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] pack_b : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: }}
+  %y = plan.collective all_reduce sum %x over @mesh{"dp"} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C2: all_gather over 2 members}}
+  %y = plan.collective all_gather sum %x over @mesh{"tp"} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: expected a permutation of the members}}
+  %y = plan.collective permute sum %x over @mesh{"tp"} sources [0, 0] : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  // expected-error@+1 {{C2: arena has no symbol}}
+  %x = plan.input 0 at <arena @s + 0> : tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  // expected-error@+1 {{C1: negative offset}}
+  %x = plan.input 0 at <arena + -4> : tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}

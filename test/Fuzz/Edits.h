@@ -47,5 +47,4 @@ inline std::vector<uint8_t> edited(std::vector<uint8_t> file,
   return file;
 }
 
-
 #endif // TPC_TEST_FUZZ_EDITS_H

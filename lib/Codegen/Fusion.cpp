@@ -11,7 +11,8 @@ using namespace tpc;
 constexpr size_t kMaxOperands = 24;
 
 std::optional<int64_t> tpc::contiguousOffset(tpc::SliceOp op) {
-  ArrayRef<int64_t> from = shapeOf(op.getOperand()), to = shapeOf(op.getResult());
+  ArrayRef<int64_t> from = shapeOf(op.getOperand()),
+                    to = shapeOf(op.getResult());
   SmallVector<int64_t> strides = rowMajorStrides(from);
   int64_t offset = 0;
   bool cut = false;
@@ -47,8 +48,7 @@ private:
 
   bool isFree(Operation *op);
   bool isKernelOp(Operation *op) {
-    return position.count(op) && !isView(op) &&
-           classify(op) != OpClass::Other;
+    return position.count(op) && !isView(op) && classify(op) != OpClass::Other;
   }
   KernelBody bodyOf(ArrayRef<Operation *> members);
   void addFreeOperands(Operation *op, KernelBody &body);
@@ -167,9 +167,7 @@ KernelBody Grouping::bodyOf(ArrayRef<Operation *> members) {
   return body;
 }
 
-bool Grouping::hasOneUse(Value value) {
-  return readersOf(value).size() == 1;
-}
+bool Grouping::hasOneUse(Value value) { return readersOf(value).size() == 1; }
 
 /// The position behind which nothing leads back to an operation at `last` or
 /// before: no group has operations on both sides.
@@ -291,8 +289,8 @@ bool Grouping::shapesAllow(ArrayRef<Operation *> producer,
   for (Operation *op : merged.ops) {
     if (!isCostly(op) || shapeOf(op->getResult(0)) == domain)
       continue;
-    bool isRowValue = !domain.empty() &&
-                      shapeOf(op->getResult(0)) == domain.drop_back();
+    bool isRowValue =
+        !domain.empty() && shapeOf(op->getResult(0)) == domain.drop_back();
     if (!isRowValue && tensorType(op->getResult(0)).getNumElements() <
                            ShapedType::getNumElements(domain))
       return false;

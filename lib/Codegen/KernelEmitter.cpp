@@ -48,8 +48,8 @@ LogicalResult KernelEmitter::run() {
   auto tiles = scf::ForOp::create(builder, loc, begin, end, ops.i64(1));
   builder.setInsertionPointToStart(tiles.getBody());
   indexRows(tiles.getInductionVar());
-  bool isSpecial = body.ops.size() == 1 &&
-                   classify(body.ops.front()) == OpClass::Special;
+  bool isSpecial =
+      body.ops.size() == 1 && classify(body.ops.front()) == OpClass::Special;
   if (failed(isSpecial ? emitSpecial() : emitTile()))
     return failure();
   builder.setInsertionPointAfter(tiles);
@@ -70,10 +70,10 @@ void KernelEmitter::loadPointers() {
   for (BlockArgument argument : function.getBody().getArguments())
     pointers[argument] = loadPointer(count++);
   for (unsigned i = 0, e = function.getNumResults(); i < e; ++i)
-    outputs.push_back(
-        i < function.getUpdates()
-            ? pointers[function.getBody().getArgument(function.getNumInputs() + i)]
-            : loadPointer(count++));
+    outputs.push_back(i < function.getUpdates()
+                          ? pointers[function.getBody().getArgument(
+                                function.getNumInputs() + i)]
+                          : loadPointer(count++));
 }
 
 void KernelEmitter::makeScratch() {
@@ -151,7 +151,8 @@ LogicalResult KernelEmitter::emitPass(unsigned pass) {
 }
 
 /// A row of known length: unrolled vectors, vectors, one masked vector.
-LogicalResult KernelEmitter::emitStaticLanes(unsigned pass, Accumulators &sums) {
+LogicalResult KernelEmitter::emitStaticLanes(unsigned pass,
+                                             Accumulators &sums) {
   int64_t extent = shape.lanes.extent, lanes = ops.lanes;
   bool reduces = !shape.passes[pass].empty();
   int64_t unroll = reduces && extent >= kUnroll * lanes ? kUnroll : 1;
@@ -162,11 +163,11 @@ LogicalResult KernelEmitter::emitStaticLanes(unsigned pass, Accumulators &sums) 
     }
   int64_t step = unroll * lanes;
   int64_t unrolled = extent / step * step, whole = extent / lanes * lanes;
-  if (unrolled > 0 && failed(emitLoop(pass, ops.i64(0), ops.i64(unrolled),
-                                      unroll, 0, sums)))
+  if (unrolled > 0 &&
+      failed(emitLoop(pass, ops.i64(0), ops.i64(unrolled), unroll, 0, sums)))
     return failure();
-  if (whole > unrolled && failed(emitLoop(pass, ops.i64(unrolled),
-                                          ops.i64(whole), 1, 0, sums)))
+  if (whole > unrolled &&
+      failed(emitLoop(pass, ops.i64(unrolled), ops.i64(whole), 1, 0, sums)))
     return failure();
   if (extent > whole)
     return emitLanes(pass, ops.i64(whole), extent - whole, nullptr, sums);
@@ -201,8 +202,9 @@ LogicalResult KernelEmitter::emitLoop(unsigned pass, Value low, Value high,
   size_t perVector = shape.passes[pass].size();
   for (int64_t v = 0; v < vectors; ++v) {
     Value column = ops.add(loop.getInductionVar(), ops.i64(v * ops.lanes));
-    if (failed(emitLanes(pass, column, maskedLanes, loop,
-                         MutableArrayRef(inside).slice(v * perVector, perVector))))
+    if (failed(
+            emitLanes(pass, column, maskedLanes, loop,
+                      MutableArrayRef(inside).slice(v * perVector, perVector))))
       return failure();
   }
   if (!sums.empty())
@@ -266,9 +268,8 @@ LogicalResult KernelEmitter::storeFull(const PointIndices &indices,
     PointIndices where = indices;
     if (auto update = output.getDefiningOp<UpdateSliceOp>()) {
       stored = update.getUpdate();
-      FailureOr<PointIndices> start =
-          evaluator.clampedStart(update.getStart(), shapeOf(output),
-                                 shapeOf(stored), {});
+      FailureOr<PointIndices> start = evaluator.clampedStart(
+          update.getStart(), shapeOf(output), shapeOf(stored), {});
       if (failed(start))
         return failure();
       for (auto [index, offset] : llvm::zip_equal(where, *start))
@@ -295,7 +296,8 @@ LogicalResult KernelEmitter::storeRows() {
     FailureOr<Value> value = evaluator.at(output, indices);
     if (failed(value))
       return failure();
-    Value offset = evaluator.offsetOf(indices, rowMajorStrides(shapeOf(output)));
+    Value offset =
+        evaluator.offsetOf(indices, rowMajorStrides(shapeOf(output)));
     ops.store(*value, outputs[i], offset, elementOf(output), {});
   }
   return success();

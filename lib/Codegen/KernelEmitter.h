@@ -44,9 +44,10 @@ private:
   // Passes over a row.
   using Accumulators = llvm::SmallVector<mlir::Value>;
   mlir::LogicalResult emitPass(unsigned pass);
-  mlir::LogicalResult emitLanes(unsigned pass, mlir::Value column,
-                                int64_t maskedLanes, mlir::Operation *loop,
-                                llvm::MutableArrayRef<mlir::Value> accumulators);
+  mlir::LogicalResult
+  emitLanes(unsigned pass, mlir::Value column, int64_t maskedLanes,
+            mlir::Operation *loop,
+            llvm::MutableArrayRef<mlir::Value> accumulators);
   mlir::LogicalResult emitLoop(unsigned pass, mlir::Value low, mlir::Value high,
                                int64_t vectors, int64_t maskedLanes,
                                Accumulators &accumulators);

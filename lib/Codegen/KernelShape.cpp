@@ -44,8 +44,7 @@ int64_t KernelShape::numRows() const {
 }
 
 int64_t KernelShape::tiles() const {
-  return numRows() *
-         (chunk == lanes.extent ? 1 : ceilDiv(lanes.extent, chunk));
+  return numRows() * (chunk == lanes.extent ? 1 : ceilDiv(lanes.extent, chunk));
 }
 
 bool tpc::isRowReduction(Operation *op) {
@@ -134,7 +133,8 @@ private:
   KernelShape shape;
   bool hasRowValues = false;
   bool mayMerge = true;
-  SmallVector<bool> boundary; // loops of dims i and i+1 (not of size 1) stay apart
+  SmallVector<bool>
+      boundary; // loops of dims i and i+1 (not of size 1) stay apart
   DenseMap<Value, unsigned> levels;
   unsigned pass = 0;
   DenseMap<Value, unsigned> firstPass;
@@ -158,8 +158,8 @@ bool ShapeAnalysis::isIdentity(const SymbolicIndices &indices,
   if (indices.size() != rank)
     return false;
   for (size_t i = 0; i < rank; ++i)
-    if (!indices[i].exact || (indices[i].dim != static_cast<int64_t>(i) &&
-                              shape.domain[i] != 1))
+    if (!indices[i].exact ||
+        (indices[i].dim != static_cast<int64_t>(i) && shape.domain[i] != 1))
       return false;
   return true;
 }
@@ -330,8 +330,8 @@ bool ShapeAnalysis::visitOp(Operation *op, Value value,
                         [&](Value operand) { return visit(operand, indices); });
   if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
     SymbolicIndices inner;
-    for (auto [size, dim] : llvm::zip_equal(shapeOf(broadcast.getOperand()),
-                                            broadcast.getDims()))
+    for (auto [size, dim] :
+         llvm::zip_equal(shapeOf(broadcast.getOperand()), broadcast.getDims()))
       inner.push_back(size == 1 && shapeOf(value)[dim] != 1 ? SymbolicIndex()
                                                             : indices[dim]);
     return visit(broadcast.getOperand(), inner);
@@ -361,8 +361,8 @@ bool ShapeAnalysis::visitPull(Operation *op, const SymbolicIndices &indices) {
   }
   if (auto slice = dyn_cast<tpc::SliceOp>(op)) {
     for (auto [i, offset] : llvm::enumerate(slice.getOffsets()))
-      if (offset != 0 || shapeOf(slice.getOperand())[i] !=
-                             shapeOf(slice.getResult())[i])
+      if (offset != 0 ||
+          shapeOf(slice.getOperand())[i] != shapeOf(slice.getResult())[i])
         inner[i] = indices[i].shifted();
     return visit(slice.getOperand(), inner);
   }
@@ -450,8 +450,7 @@ void ShapeAnalysis::buildLoops() {
   }
   size_t begin = 0;
   for (int64_t i = 0; i < rank; ++i)
-    if (i + 1 == rank ||
-        (shape.domain[i] != 1 && (!mayMerge || boundary[i]))) {
+    if (i + 1 == rank || (shape.domain[i] != 1 && (!mayMerge || boundary[i]))) {
       mergeRun(begin, i + 1);
       begin = i + 1;
     }
@@ -463,8 +462,7 @@ void ShapeAnalysis::buildLoops() {
 }
 
 std::optional<KernelShape> ShapeAnalysis::run() {
-  if (body.ops.size() == 1 &&
-      classify(body.ops.front()) == OpClass::Special) {
+  if (body.ops.size() == 1 && classify(body.ops.front()) == OpClass::Special) {
     if (!chooseSpecialDomain())
       return std::nullopt;
     buildLoops();

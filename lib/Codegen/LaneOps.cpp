@@ -104,8 +104,8 @@ Value LaneOps::firstLanes(int64_t count) {
   for (int64_t i = 0; i < lanes; ++i)
     mask.push_back(i < count);
   auto type = VectorType::get({lanes}, builder.getI1Type());
-  return arith::ConstantOp::create(builder, loc,
-                                   DenseElementsAttr::get(type, ArrayRef(mask)));
+  return arith::ConstantOp::create(
+      builder, loc, DenseElementsAttr::get(type, ArrayRef(mask)));
 }
 
 Value LaneOps::zero(Type type) {
@@ -187,8 +187,8 @@ Value LaneOps::toRegister(Value stored, Type element) {
   if (element.isF16()) {
     Value half = arith::BitcastOp::create(
         builder, loc, withElement(type, builder.getF16Type()), stored);
-    return arith::ExtFOp::create(
-        builder, loc, withElement(type, builder.getF32Type()), half);
+    return arith::ExtFOp::create(builder, loc,
+                                 withElement(type, builder.getF32Type()), half);
   }
   if (element.isInteger(1))
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, stored,
@@ -202,13 +202,12 @@ Value LaneOps::bf16Bits(Value f32) {
   Type type = withElement(f32.getType(), builder.getI32Type());
   Value bits = arith::BitcastOp::create(builder, loc, type, f32);
   Value odd = arith::AndIOp::create(
-      builder, loc,
-      arith::ShRUIOp::create(builder, loc, bits, like(bits, 16)),
+      builder, loc, arith::ShRUIOp::create(builder, loc, bits, like(bits, 16)),
       like(bits, 1));
   Value bias = arith::AddIOp::create(builder, loc, odd, like(bits, 0x7fff));
   Value up = arith::AddIOp::create(builder, loc, bits, bias);
-  Value isNaN = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNO,
-                                      f32, f32);
+  Value isNaN =
+      arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNO, f32, f32);
   Value quiet = arith::OrIOp::create(builder, loc, bits, like(bits, 0x400000));
   return arith::SelectOp::create(builder, loc, isNaN, quiet, up);
 }
@@ -222,7 +221,8 @@ Value LaneOps::rounded(Value value, Type element) {
   }
   if (element.isF16()) {
     Value half = arith::TruncFOp::create(
-        builder, loc, withElement(value.getType(), builder.getF16Type()), value);
+        builder, loc, withElement(value.getType(), builder.getF16Type()),
+        value);
     return arith::ExtFOp::create(builder, loc, value.getType(), half);
   }
   return value;
@@ -233,13 +233,15 @@ Value LaneOps::toStorage(Value value, Type element) {
   if (element.isBF16()) {
     // Already rounded: the lower half is zero.
     Value bits = arith::BitcastOp::create(
-        builder, loc, withElement(value.getType(), builder.getI32Type()), value);
+        builder, loc, withElement(value.getType(), builder.getI32Type()),
+        value);
     bits = arith::ShRUIOp::create(builder, loc, bits, like(bits, 16));
     return arith::TruncIOp::create(builder, loc, i16, bits);
   }
   if (element.isF16()) {
     Value half = arith::TruncFOp::create(
-        builder, loc, withElement(value.getType(), builder.getF16Type()), value);
+        builder, loc, withElement(value.getType(), builder.getF16Type()),
+        value);
     return arith::BitcastOp::create(builder, loc, i16, half);
   }
   if (element.isInteger(1))
@@ -290,8 +292,9 @@ Value LaneOps::convert(Value value, Type from, Type to) {
   if (source == target) {
     result = value;
   } else if (isa<FloatType>(source) && isa<FloatType>(target)) {
-    result = source.isF32() ? Value(arith::ExtFOp::create(builder, loc, type, value))
-                            : Value(arith::TruncFOp::create(builder, loc, type, value));
+    result = source.isF32()
+                 ? Value(arith::ExtFOp::create(builder, loc, type, value))
+                 : Value(arith::TruncFOp::create(builder, loc, type, value));
   } else if (isa<FloatType>(source)) {
     result = arith::FPToSIOp::create(builder, loc, type, value);
   } else if (source.isInteger(1)) {

@@ -77,8 +77,8 @@ public:
 
   /// Result of an elementwise operation; failure with an error when it has no
   /// code for this element type.
-  mlir::FailureOr<mlir::Value> elementwise(mlir::Operation *op,
-                                           llvm::ArrayRef<mlir::Value> operands);
+  mlir::FailureOr<mlir::Value>
+  elementwise(mlir::Operation *op, llvm::ArrayRef<mlir::Value> operands);
 
   /// One step of a reduction, before any rounding.
   mlir::Value combine(Reduction reduction, mlir::Value a, mlir::Value b);
@@ -95,8 +95,8 @@ private:
   mlir::Value convert(mlir::Value value, mlir::Type from, mlir::Type to);
   mlir::Value compare(Predicate predicate, mlir::Value a, mlir::Value b);
   mlir::Value divideIntegers(mlir::Value a, mlir::Value b);
-  mlir::FailureOr<mlir::Value> floatFunction(mlir::Operation *op,
-                                             llvm::ArrayRef<mlir::Value> operands);
+  mlir::FailureOr<mlir::Value>
+  floatFunction(mlir::Operation *op, llvm::ArrayRef<mlir::Value> operands);
   mlir::Value like(mlir::Value value, int64_t constant);
 
   mlir::Block *entry;

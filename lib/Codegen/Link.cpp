@@ -12,14 +12,15 @@ LLD_HAS_DRIVER(elf)
 using namespace mlir;
 using namespace tpc;
 
-FailureOr<std::vector<uint8_t>>
-tpc::linkSharedObject(ArrayRef<char> object, Location loc) {
+FailureOr<std::vector<uint8_t>> tpc::linkSharedObject(ArrayRef<char> object,
+                                                      Location loc) {
   // lld reads and writes files only.
   SmallString<64> input, output;
   int descriptor = -1;
   if (std::error_code error = llvm::sys::fs::createTemporaryFile(
           "tpc-kernels", "o", descriptor, input))
-    return emitError(loc, "cannot create a temporary file: ") << error.message();
+    return emitError(loc, "cannot create a temporary file: ")
+           << error.message();
   llvm::FileRemover removeInput(input);
   {
     llvm::raw_fd_ostream file(descriptor, /*shouldClose=*/true);
@@ -28,19 +29,21 @@ tpc::linkSharedObject(ArrayRef<char> object, Location loc) {
     if (file.has_error()) {
       std::error_code error = file.error();
       file.clear_error();
-      return emitError(loc, "cannot write ") << input << ": " << error.message();
+      return emitError(loc, "cannot write ")
+             << input << ": " << error.message();
     }
   }
   if (std::error_code error =
           llvm::sys::fs::createTemporaryFile("tpc-kernels", "so", output))
-    return emitError(loc, "cannot create a temporary file: ") << error.message();
+    return emitError(loc, "cannot create a temporary file: ")
+           << error.message();
   llvm::FileRemover removeOutput(output);
 
   std::string messages;
   llvm::raw_string_ostream os(messages);
-  const char *arguments[] = {"ld.lld",     "-shared",  "-z",
-                             "defs",       "-z",       "noexecstack",
-                             "--strip-all", "--threads=1", "-o",
+  const char *arguments[] = {"ld.lld",       "-shared",     "-z",
+                             "defs",         "-z",          "noexecstack",
+                             "--strip-all",  "--threads=1", "-o",
                              output.c_str(), input.c_str()};
   {
     // lld has one global state.

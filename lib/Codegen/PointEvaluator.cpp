@@ -86,9 +86,8 @@ bool PointEvaluator::isKeptHere(Value value, const PointIndices &indices) {
          laneColumn;
 }
 
-FailureOr<Value> PointEvaluator::compute(Value value,
-                                         const PointIndices &indices,
-                                         Guard guard) {
+FailureOr<Value>
+PointEvaluator::compute(Value value, const PointIndices &indices, Guard guard) {
   if (!body.contains(value))
     return load(value, indices, guard);
   Operation *op = value.getDefiningOp();
@@ -186,29 +185,28 @@ FailureOr<Value> PointEvaluator::load(Value value, const PointIndices &indices,
   if (ops.isVector(guard.condition)) {
     // The lanes share the element; it exists if any lane needs it, and the
     // first element exists anyway.
-    Value any = ops.acrossLanes(Reduction::Max,
-                                arith::ExtUIOp::create(
-                                    ops.builder, ops.loc,
-                                    ops.vectorOf(ops.builder.getI32Type()),
-                                    guard.condition));
-    guard.condition = arith::CmpIOp::create(
-        ops.builder, ops.loc, arith::CmpIPredicate::ne, any,
-        ops.zero(ops.builder.getI32Type()));
+    Value any = ops.acrossLanes(
+        Reduction::Max,
+        arith::ExtUIOp::create(ops.builder, ops.loc,
+                               ops.vectorOf(ops.builder.getI32Type()),
+                               guard.condition));
+    guard.condition =
+        arith::CmpIOp::create(ops.builder, ops.loc, arith::CmpIPredicate::ne,
+                              any, ops.zero(ops.builder.getI32Type()));
   }
   offset = ops.select(guard.condition, offset, ops.i64(0));
   return ops.load(pointers.lookup(value), offset, element, false, {});
 }
 
 /// A reduction over dimensions other than the last: loops inside the point.
-FailureOr<Value> PointEvaluator::reduce(ReduceOp op,
-                                        const PointIndices &indices,
-                                        Guard guard) {
+FailureOr<Value>
+PointEvaluator::reduce(ReduceOp op, const PointIndices &indices, Guard guard) {
   OpBuilder &builder = ops.builder;
   Type element = elementOf(op.getResult());
   PointIndices inner(indices);
-  bool vector = ops.lanes > 1 && (llvm::any_of(indices, [](const PointIndex &i) {
-                  return i.lane;
-                }));
+  bool vector =
+      ops.lanes > 1 &&
+      (llvm::any_of(indices, [](const PointIndex &i) { return i.lane; }));
   Value initial = ops.identity(op.getReduction(), ops.registerType(element));
   if (vector)
     initial = ops.spread(initial);
@@ -238,9 +236,8 @@ FailureOr<Value> PointEvaluator::reduce(ReduceOp op,
   return ops.rounded(loops.front().getResult(0), element);
 }
 
-FailureOr<Value> PointEvaluator::gather(GatherOp op,
-                                        const PointIndices &indices,
-                                        Guard guard) {
+FailureOr<Value>
+PointEvaluator::gather(GatherOp op, const PointIndices &indices, Guard guard) {
   int64_t dim = op.getDim(), rank = shapeOf(op.getIndices()).size();
   PointIndices which(indices.begin() + dim, indices.begin() + dim + rank);
   FailureOr<Value> index = at(op.getIndices(), which, guard);
@@ -261,8 +258,7 @@ FailureOr<Value> PointEvaluator::gather(GatherOp op,
   FailureOr<Value> element = at(op.getTable(), inner, inside);
   if (failed(element))
     return failure();
-  return ops.select(inside.condition, *element,
-                    ops.zero(element->getType()));
+  return ops.select(inside.condition, *element, ops.zero(element->getType()));
 }
 
 FailureOr<Value> PointEvaluator::pad(PadOp op, const PointIndices &indices,
@@ -285,16 +281,16 @@ FailureOr<Value> PointEvaluator::pad(PadOp op, const PointIndices &indices,
   Type type = elementOf(op.getResult());
   double number = op.getValue().convertToDouble();
   auto scalar = RankedTensorType::get({}, type);
-  Attribute attr = isa<FloatType>(type)
-                       ? Attribute(FloatAttr::get(cast<FloatType>(type), number))
-                       : Attribute(IntegerAttr::get(type, int64_t(number)));
+  Attribute attr =
+      isa<FloatType>(type)
+          ? Attribute(FloatAttr::get(cast<FloatType>(type), number))
+          : Attribute(IntegerAttr::get(type, int64_t(number)));
   Value outside = ops.splat(DenseElementsAttr::get(scalar, attr));
   return ops.select(own.condition, *element, outside);
 }
 
-FailureOr<Value> PointEvaluator::concat(ConcatOp op,
-                                        const PointIndices &indices,
-                                        Guard guard) {
+FailureOr<Value>
+PointEvaluator::concat(ConcatOp op, const PointIndices &indices, Guard guard) {
   int64_t dim = op.getDim(), begin = 0;
   Value result;
   for (Value operand : op.getOperands()) {
@@ -341,9 +337,8 @@ FailureOr<PointIndices> PointEvaluator::clampedStart(Value start,
 FailureOr<Value> PointEvaluator::dynamicSlice(DynamicSliceOp op,
                                               const PointIndices &indices,
                                               Guard guard) {
-  FailureOr<PointIndices> start =
-      clampedStart(op.getStart(), shapeOf(op.getOperand()),
-                   shapeOf(op.getResult()), guard);
+  FailureOr<PointIndices> start = clampedStart(
+      op.getStart(), shapeOf(op.getOperand()), shapeOf(op.getResult()), guard);
   if (failed(start))
     return failure();
   PointIndices inner;

@@ -50,9 +50,8 @@ public:
       : ops(ops), body(body), shape(shape), pointers(pointers) {}
 
   /// The value at `indices`; failure after an error.
-  mlir::FailureOr<mlir::Value> at(mlir::Value value,
-                                  const PointIndices &indices,
-                                  Guard guard = {});
+  mlir::FailureOr<mlir::Value>
+  at(mlir::Value value, const PointIndices &indices, Guard guard = {});
 
   PointIndex constant(int64_t index) { return {ops.i64(index)}; }
   PointIndex shifted(PointIndex index, PointIndex by);
@@ -74,13 +73,14 @@ public:
   void beginPass() { readable = written; }
 
 private:
-  using Key = std::pair<const void *, std::pair<std::vector<PointIndex>, const void *>>;
+  using Key =
+      std::pair<const void *, std::pair<std::vector<PointIndex>, const void *>>;
   using Memo = std::map<Key, mlir::Value>;
 
-  mlir::FailureOr<mlir::Value> compute(mlir::Value value,
-                                       const PointIndices &indices, Guard guard);
-  mlir::FailureOr<mlir::Value> computeOp(mlir::Operation *op,
-                                         const PointIndices &indices, Guard guard);
+  mlir::FailureOr<mlir::Value>
+  compute(mlir::Value value, const PointIndices &indices, Guard guard);
+  mlir::FailureOr<mlir::Value>
+  computeOp(mlir::Operation *op, const PointIndices &indices, Guard guard);
   mlir::FailureOr<mlir::Value> load(mlir::Value value,
                                     const PointIndices &indices, Guard guard);
   mlir::FailureOr<mlir::Value> reduce(ReduceOp op, const PointIndices &indices,
@@ -91,9 +91,8 @@ private:
                                    Guard guard);
   mlir::FailureOr<mlir::Value> concat(ConcatOp op, const PointIndices &indices,
                                       Guard guard);
-  mlir::FailureOr<mlir::Value> dynamicSlice(DynamicSliceOp op,
-                                            const PointIndices &indices,
-                                            Guard guard);
+  mlir::FailureOr<mlir::Value>
+  dynamicSlice(DynamicSliceOp op, const PointIndices &indices, Guard guard);
   /// low <= index < high.
   Guard within(PointIndex index, int64_t low, int64_t high);
   Guard both(Guard a, Guard b);

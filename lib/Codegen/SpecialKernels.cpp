@@ -49,8 +49,8 @@ LogicalResult KernelEmitter::emitScatterLanes(ScatterAddOp op, Value column,
   int64_t dim = op.getDim();
   int64_t count = tensorType(op.getIndices()).getNumElements();
   bool vector = ops.lanes > 1;
-  auto loop = scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(count),
-                                 ops.i64(1));
+  auto loop =
+      scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(count), ops.i64(1));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value i = loop.getInductionVar();
@@ -125,17 +125,18 @@ public:
       Value aIsNumber = arith::XOrIOp::create(
           builder, loc, aNaN,
           arith::ConstantOp::create(builder, loc, builder.getBoolAttr(true)));
-      less = arith::OrIOp::create(builder, loc, less, ops.both(aIsNumber, bNaN));
-      equal = arith::OrIOp::create(builder, loc,
-                                   compare(F::OEQ, a.value, b.value),
-                                   ops.both(aNaN, bNaN));
+      less =
+          arith::OrIOp::create(builder, loc, less, ops.both(aIsNumber, bNaN));
+      equal =
+          arith::OrIOp::create(builder, loc, compare(F::OEQ, a.value, b.value),
+                               ops.both(aNaN, bNaN));
     } else {
       less = arith::CmpIOp::create(builder, loc, descending ? P::sgt : P::slt,
                                    a.value, b.value);
       equal = arith::CmpIOp::create(builder, loc, P::eq, a.value, b.value);
     }
-    Value earlier = arith::CmpIOp::create(builder, loc, P::slt, a.position,
-                                          b.position);
+    Value earlier =
+        arith::CmpIOp::create(builder, loc, P::slt, a.position, b.position);
     return arith::OrIOp::create(builder, loc, less, ops.both(equal, earlier));
   }
 
@@ -202,8 +203,8 @@ void KernelEmitter::emitSort(SortOp op) {
                  op.getDescending());
   auto loopDown = [&](int64_t from, llvm::function_ref<void(Value)> emitStep) {
     // i = from - 1, ..., 0
-    auto loop = scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(from),
-                                   ops.i64(1));
+    auto loop =
+        scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(from), ops.i64(1));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     emitStep(arith::SubIOp::create(builder, loc, ops.i64(from - 1),
@@ -243,9 +244,8 @@ void KernelEmitter::emitTopK(TopKOp op) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value i = loop.getInductionVar();
-  RowOfPairs::Pair pair{
-      ops.load(source, ops.add(from, i), element, false, {}),
-      ops.fromIndex(i, positionElement)};
+  RowOfPairs::Pair pair{ops.load(source, ops.add(from, i), element, false, {}),
+                        ops.fromIndex(i, positionElement)};
   // The list has min(i, k) entries. With k entries, the last must give way.
   Value isFull = ops.compareIndex(P::sge, i, ops.i64(k));
   Value last = ops.i64(k - 1);
@@ -254,10 +254,9 @@ void KernelEmitter::emitTopK(TopKOp op) {
   builder.setInsertionPointToStart(enters.thenBlock());
   scf::YieldOp::create(builder, loc, row.before(pair, row.load(last)));
   builder.setInsertionPointToStart(enters.elseBlock());
-  scf::YieldOp::create(
-      builder, loc,
-      ValueRange{arith::ConstantOp::create(builder, loc,
-                                           builder.getBoolAttr(true))});
+  scf::YieldOp::create(builder, loc,
+                       ValueRange{arith::ConstantOp::create(
+                           builder, loc, builder.getBoolAttr(true))});
   builder.setInsertionPointAfter(enters);
   auto insert = scf::IfOp::create(builder, loc, enters.getResult(0), false);
   builder.setInsertionPointToStart(insert.thenBlock());
@@ -266,8 +265,8 @@ void KernelEmitter::emitTopK(TopKOp op) {
   whileLoop(ops, hole, [&](Value at) -> std::pair<Value, Value> {
     Value hasPrevious = ops.compareIndex(P::sgt, at, ops.i64(0));
     Value previous = ops.select(
-        hasPrevious,
-        Value(arith::SubIOp::create(builder, loc, at, ops.i64(1))), at);
+        hasPrevious, Value(arith::SubIOp::create(builder, loc, at, ops.i64(1))),
+        at);
     RowOfPairs::Pair p = row.load(previous);
     Value moves = row.before(pair, p);
     auto branch = scf::IfOp::create(builder, loc, moves, false);

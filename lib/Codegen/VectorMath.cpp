@@ -75,14 +75,14 @@ Value VectorMath::floor(Value x) {
   return math::FloorOp::create(builder, loc, x);
 }
 Value VectorMath::abs(Value x) { return math::AbsFOp::create(builder, loc, x); }
-Value VectorMath::sqrt(Value x) { return math::SqrtOp::create(builder, loc, x); }
+Value VectorMath::sqrt(Value x) {
+  return math::SqrtOp::create(builder, loc, x);
+}
 Value VectorMath::rsqrt(Value x) { return div(constant(1, x), sqrt(x)); }
 Value VectorMath::bitcast(Value x, Type type) {
   return arith::BitcastOp::create(builder, loc, type, x);
 }
-bool VectorMath::isDouble(Value x) {
-  return getElementTypeOrSelf(x).isF64();
-}
+bool VectorMath::isDouble(Value x) { return getElementTypeOrSelf(x).isF64(); }
 Type VectorMath::integerType(Value x) {
   unsigned bits = getElementTypeOrSelf(x).getIntOrFloatBitWidth();
   return withElement(x.getType(), builder.getIntegerType(bits));
@@ -122,8 +122,8 @@ VectorMath::Reduced VectorMath::reduceExp(Value x) {
           ? horner(r, {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800,
                        1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
                        1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5})
-          : horner(r, {1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6,
-                       0.5});
+          : horner(r,
+                   {1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5});
   return {fma(mul(r, r), tail, r), n};
 }
 
@@ -132,8 +132,7 @@ Value VectorMath::scaleByPowerOf2(Value x, Value n) {
   Type type = integerType(x);
   bool wide = isDouble(x);
   Value whole = arith::FPToSIOp::create(builder, loc, type, n);
-  Value half =
-      arith::ShRSIOp::create(builder, loc, whole, integer(1, type));
+  Value half = arith::ShRSIOp::create(builder, loc, whole, integer(1, type));
   Value rest = arith::SubIOp::create(builder, loc, whole, half);
   auto power = [&](Value exponent) {
     Value biased = arith::AddIOp::create(builder, loc, exponent,
@@ -175,15 +174,14 @@ Value VectorMath::log(Value x) {
   // x = 2^e * m with m in [sqrt(1/2), sqrt(2)).
   Value bits = bitcast(normal, type);
   int64_t rootBits = wide ? 0x3fe6a09e667f3bcdll : 0x3f3504f3;
-  Value shifted = arith::SubIOp::create(builder, loc, bits,
-                                        integer(rootBits, type));
+  Value shifted =
+      arith::SubIOp::create(builder, loc, bits, integer(rootBits, type));
   Value exponent = arith::ShRSIOp::create(builder, loc, shifted,
                                           integer(mantissaBits, type));
   Value m = bitcast(
-      arith::SubIOp::create(
-          builder, loc, bits,
-          arith::ShLIOp::create(builder, loc, exponent,
-                                integer(mantissaBits, type))),
+      arith::SubIOp::create(builder, loc, bits,
+                            arith::ShLIOp::create(builder, loc, exponent,
+                                                  integer(mantissaBits, type))),
       x.getType());
   Value e = arith::SIToFPOp::create(builder, loc, x.getType(), exponent);
   e = sub(e, select(isTiny, constant(std::log2(lift), x), constant(0, x)));
@@ -191,23 +189,21 @@ Value VectorMath::log(Value x) {
   Value f = sub(m, constant(1, x));
   Value s = div(f, add(f, constant(2, x)));
   Value z = mul(s, s);
-  Value series = wide ? horner(z, {2.0 / 23, 2.0 / 21, 2.0 / 19, 2.0 / 17,
-                                   2.0 / 15, 2.0 / 13, 2.0 / 11, 2.0 / 9,
-                                   2.0 / 7, 2.0 / 5, 2.0 / 3})
-                      : horner(z, {2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5,
-                                   2.0 / 3});
+  Value series =
+      wide ? horner(z, {2.0 / 23, 2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15,
+                        2.0 / 13, 2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5, 2.0 / 3})
+           : horner(z, {2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5, 2.0 / 3});
   Value halfSquare = mul(constant(0.5, x), mul(f, f));
   double high = wide ? 6.93147180369123816490e-01 : 6.9313812256e-01;
   double low = wide ? 1.90821492927058770002e-10 : 9.0580006145e-06;
-  Value tail = fma(s, add(halfSquare, mul(z, series)),
-                   mul(e, constant(low, x)));
-  Value result =
-      fma(e, constant(high, x), sub(f, sub(halfSquare, tail)));
+  Value tail =
+      fma(s, add(halfSquare, mul(z, series)), mul(e, constant(low, x)));
+  Value result = fma(e, constant(high, x), sub(f, sub(halfSquare, tail)));
   result = select(equal(x, constant(kInfinity, x)), x, result);
   result = select(equal(x, constant(0, x)), constant(-kInfinity, x), result);
   // Negative or NaN.
-  Value ordered = arith::CmpFOp::create(
-      builder, loc, arith::CmpFPredicate::OGE, x, constant(0, x));
+  Value ordered = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGE,
+                                        x, constant(0, x));
   return select(ordered, result, constant(kNaN, x));
 }
 
@@ -249,26 +245,24 @@ Value VectorMath::sinOrCos(Value x, int quadrant) {
   Value shifted = add(n, constant(quadrant, wide));
   Value q = sub(shifted, mul(constant(4, wide),
                              floor(mul(shifted, constant(0.25, wide)))));
-  Value isOdd = arith::OrIOp::create(builder, loc,
-                                     equal(q, constant(1, wide)),
+  Value isOdd = arith::OrIOp::create(builder, loc, equal(q, constant(1, wide)),
                                      equal(q, constant(3, wide)));
   Value isNegative = less(constant(1.5, wide), q);
   r = convert(r, element);
   Value z = mul(r, r);
   bool isF64 = isDouble(r);
-  Value sine = isF64 ? horner(z, {-1.0 / 1307674368000, 1.0 / 6227020800,
-                                  -1.0 / 39916800, 1.0 / 362880, -1.0 / 5040,
-                                  1.0 / 120, -1.0 / 6})
-                     : horner(z, {1.0 / 362880, -1.0 / 5040, 1.0 / 120,
-                                  -1.0 / 6});
+  Value sine =
+      isF64
+          ? horner(z, {-1.0 / 1307674368000, 1.0 / 6227020800, -1.0 / 39916800,
+                       1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6})
+          : horner(z, {1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6});
   sine = fma(mul(sine, z), r, r);
-  Value cosine = isF64 ? horner(z, {1.0 / 20922789888000, -1.0 / 87178291200,
-                                    1.0 / 479001600, -1.0 / 3628800,
-                                    1.0 / 40320, -1.0 / 720, 1.0 / 24})
-                       : horner(z, {-1.0 / 3628800, 1.0 / 40320, -1.0 / 720,
-                                    1.0 / 24});
-  cosine = fma(mul(z, z), cosine,
-               fma(z, constant(-0.5, r), constant(1, r)));
+  Value cosine =
+      isF64 ? horner(z,
+                     {1.0 / 20922789888000, -1.0 / 87178291200, 1.0 / 479001600,
+                      -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24})
+            : horner(z, {-1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24});
+  cosine = fma(mul(z, z), cosine, fma(z, constant(-0.5, r), constant(1, r)));
   Value result = select(isOdd, cosine, sine);
   return select(isNegative, sub(constant(-0.0, r), result), result);
 }
@@ -284,9 +278,9 @@ Value VectorMath::tanh(Value x) {
   Value e = exp(add(t, t));
   Value large = sub(one, div(constant(2, x), add(e, one)));
   Value z = mul(x, x);
-  Value small = horner(z, {-5.70498872745e-3, 2.06390887954e-2,
-                           -5.37397155531e-2, 1.33314422036e-1,
-                           -3.33332819422e-1});
+  Value small =
+      horner(z, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2,
+                 1.33314422036e-1, -3.33332819422e-1});
   small = fma(mul(small, z), x, x);
   return copysign(select(less(t, constant(0.625, x)), small, large), x);
 }

@@ -13,9 +13,9 @@
 #ifndef TPC_LIB_CODEGEN_VECTORMATH_H
 #define TPC_LIB_CODEGEN_VECTORMATH_H
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include <initializer_list>
 
 namespace tpc {

@@ -20,7 +20,7 @@ using namespace tpc;
 
 FailureOr<EncoderConfig> tpc::readEncoderConfig(const ModelConfig &config) {
   auto hidden = config.size("hidden_size");
-  auto layers = config.size("num_hidden_layers");
+  auto layers = config.size("num_hidden_layers", std::nullopt, 4096);
   auto heads = config.size("num_attention_heads");
   auto intermediate = config.size("intermediate_size");
   auto vocabulary = config.size("vocab_size");
@@ -67,13 +67,19 @@ public:
         batch(options.batch), length(options.length), options(options) {}
 
   LogicalResult run(Location location) {
+    if (family.positions == Positions::CountTokensPastPad &&
+        (config.padToken < 0 || config.padToken >= config.vocabulary))
+      return emitError(location)
+             << "key \"pad_token_id\": expected a token below vocab_size "
+             << config.vocabulary << ", found " << config.padToken;
     int64_t reserved = family.positions == Positions::CountTokensPastPad
                            ? config.padToken + 1
                            : 0;
     if (length > config.positions - reserved)
       return emitError(location)
              << "length " << length << " is above the model's "
-             << config.positions - reserved << " positions";
+             << config.positions - reserved
+             << " positions; pass a smaller --length or shorter inputs";
     beginEntry();
     Value x = embeddings();
     Value bias = maskBias();
@@ -306,5 +312,5 @@ LogicalResult tpc::buildEncoder(GraphBuilder &graph,
                                 const EncoderConfig &config,
                                 const ImportOptions &options) {
   return EncoderBuilder(graph, family, architecture, config, options)
-      .run(UnknownLoc::get(graph.raw().getContext()));
+      .run(graph.where());
 }

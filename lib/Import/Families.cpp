@@ -7,10 +7,10 @@ using namespace tpc;
 /// The layers of BERT, which its descendants kept; they differ in positions
 /// and in the names of the language-model head.
 static EncoderFamily bertLike(llvm::StringLiteral modelType,
-                                        Positions positions,
-                                        llvm::StringLiteral headDense,
-                                        llvm::StringLiteral headNorm,
-                                        llvm::StringLiteral headBias) {
+                              Positions positions,
+                              llvm::StringLiteral headDense,
+                              llvm::StringLiteral headNorm,
+                              llvm::StringLiteral headBias) {
   return {
       modelType,
       positions,

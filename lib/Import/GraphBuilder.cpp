@@ -79,7 +79,8 @@ static std::string text(Shape shape) {
 }
 
 bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
-  if (!weights)
+  // One message says enough: what is wrong with one is often wrong with all.
+  if (!weights || hasFailed)
     return true;
   const tpcrt::StoredTensor *found =
       weights->find(std::string_view(stored.data(), stored.size()));
@@ -106,8 +107,8 @@ Value GraphBuilder::declare(StringRef symbol, StringRef stored,
     const tpcrt::StoredTensor *found =
         weights ? weights->find(std::string_view(stored.data(), stored.size()))
                 : nullptr;
-    if (found && found->type) {
-      switch (*found->type) {
+    if (found && !hasFailed) {
+      switch (found->type.value_or(tpcrt::ElementType::Bool)) {
       case tpcrt::ElementType::F32:
         storedElement = builder.getF32Type();
         break;

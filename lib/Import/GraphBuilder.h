@@ -102,6 +102,7 @@ public:
 
   mlir::Type element() const { return elementType; }
   mlir::OpBuilder &raw() { return builder; }
+  mlir::Location where() const { return location; }
   static Shape shapeOf(mlir::Value value);
   static mlir::Type elementOf(mlir::Value value);
 

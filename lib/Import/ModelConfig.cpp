@@ -79,9 +79,9 @@ FailureOr<int64_t> ModelConfig::integer(StringRef key,
 }
 
 FailureOr<int64_t> ModelConfig::size(StringRef key,
-                                     std::optional<int64_t> fallback) const {
+                                     std::optional<int64_t> fallback,
+                                     int64_t limit) const {
   FailureOr<int64_t> value = integer(key, fallback);
-  constexpr int64_t limit = int64_t(1) << 31;
   if (succeeded(value) && (*value < 1 || *value > limit))
     return error() << "key \"" << key << "\": expected a size from 1 to "
                    << limit << ", found " << *value;

@@ -26,9 +26,10 @@ public:
   bool has(llvm::StringRef key) const;
   mlir::FailureOr<int64_t> integer(llvm::StringRef key,
                                    std::optional<int64_t> fallback = {}) const;
-  /// An integer of at least 1.
+  /// An integer from 1 to `limit`.
   mlir::FailureOr<int64_t> size(llvm::StringRef key,
-                                std::optional<int64_t> fallback = {}) const;
+                                std::optional<int64_t> fallback = {},
+                                int64_t limit = int64_t(1) << 31) const;
   mlir::FailureOr<double> number(llvm::StringRef key,
                                  std::optional<double> fallback = {}) const;
   mlir::FailureOr<bool> flag(llvm::StringRef key, bool fallback) const;

@@ -63,8 +63,7 @@ class MegatronAssigner : public StrategyChooser {
   static std::optional<unsigned> weightWith(const UseQuery &query) {
     for (auto [i, parameter] : llvm::enumerate(query.isParameter))
       if (parameter && query.ruled.operandShapes[i].size() >= 2 &&
-          operandState(query.ruled.rule, query.use, i).kind ==
-              AxisState::Split)
+          operandState(query.ruled.rule, query.use, i).kind == AxisState::Split)
         return i;
     return std::nullopt;
   }

@@ -76,9 +76,10 @@ class PropagationAssigner : public StrategyChooser {
   static double resultBytes(const UseQuery &query, const Mesh &mesh) {
     double sum = 0;
     for (Value value : query.op->getResults())
-      sum += stateChangeBytes({AxisState::Partial}, {AxisState::Replicated},
-                              tensorBytes(cast<RankedTensorType>(value.getType())),
-                              mesh.size(query.axis));
+      sum +=
+          stateChangeBytes({AxisState::Partial}, {AxisState::Replicated},
+                           tensorBytes(cast<RankedTensorType>(value.getType())),
+                           mesh.size(query.axis));
     return sum;
   }
 
@@ -129,13 +130,12 @@ class PropagationAssigner : public StrategyChooser {
     }
     if (auto function = dyn_cast<func::FuncOp>(op)) {
       for (BlockArgument argument : function.getArguments())
-        plant(keyOf(argument),
-              function.getArgAttrOfType<ShardingAttr>(argument.getArgNumber(),
-                                                      kShardingAttrName));
+        plant(keyOf(argument), function.getArgAttrOfType<ShardingAttr>(
+                                   argument.getArgNumber(), kShardingAttrName));
       Operation *ret = function.getBody().front().getTerminator();
       for (auto [i, value] : llvm::enumerate(ret->getOperands()))
-        plant(keyOf(value), function.getResultAttrOfType<ShardingAttr>(
-                                i, kShardingAttrName));
+        plant(keyOf(value),
+              function.getResultAttrOfType<ShardingAttr>(i, kShardingAttrName));
     }
   }
 

@@ -3,9 +3,10 @@
 // Dijkstra over shardings. The axes are taken in parts: the finest common
 // refinement of how the two shardings cut each axis, because a part may move
 // on its own. An axis that splits a dimension unevenly cannot be taken apart
-// (cutting by 4 is not cutting by 2 twice); it moves as a whole. An axis that both
-// use whole is never taken apart: under a ring's latency two collectives over 2
-// devices look cheaper than one over 4, but libraries do better than a ring.
+// (cutting by 4 is not cutting by 2 twice); it moves as a whole. An axis that
+// both use whole is never taken apart: under a ring's latency two collectives
+// over 2 devices look cheaper than one over 4, but libraries do better than a
+// ring.
 //
 //===----------------------------------------------------------------------===//
 
@@ -280,7 +281,8 @@ private:
           communicate(step, CollectiveKind::AllGather, localBytes(gathered));
         }
         // A step that moves blocks may cut the other dimension in other parts.
-        if (axes.size() - keep == 1 || block % mesh.size(axes.drop_front(keep)) == 0)
+        if (axes.size() - keep == 1 ||
+            block % mesh.size(axes.drop_front(keep)) == 0)
           moveSplit(s, gathered, dim, axes.drop_front(keep), bytes);
       }
     }
@@ -460,7 +462,8 @@ const ReshardPlan &ReshardPlanner::plan(const Sharding &from,
   auto it = cache->plans.find(key);
   if (it == cache->plans.end())
     it = cache->plans
-             .emplace(key, planReshard(from, to, shape, elementBytes, mesh, link))
+             .emplace(key,
+                      planReshard(from, to, shape, elementBytes, mesh, link))
              .first;
   return it->second;
 }

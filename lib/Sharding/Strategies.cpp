@@ -166,8 +166,7 @@ static bool hasOneMeaning(const RuledOp &op, const Strategy &strategy,
   bool expanded = splits(op.rule, strategy, FactorKind::Synchronized);
   auto fine = [&](const Sharding &sharding) {
     return llvm::all_of(sharding.partial, [&](const PartialAxis &partial) {
-      return !expanded &&
-             partial.reduction == sharding.partial[0].reduction;
+      return !expanded && partial.reduction == sharding.partial[0].reduction;
     });
   };
   return llvm::all_of(shardings.operands, fine) &&
@@ -286,7 +285,8 @@ std::optional<Strategy> tpc::matchStrategy(const RuledOp &op,
       strategy.push_back({axis, fitting[i][choice[i]]});
     orderAxes(strategy, refined);
     auto applied = applyStrategy(op, strategy, mesh);
-    if (applied && same(applied->operands, shardings.operands, op.operandShapes) &&
+    if (applied &&
+        same(applied->operands, shardings.operands, op.operandShapes) &&
         same(applied->results, shardings.results, op.resultShapes))
       return strategy;
     size_t i = 0;

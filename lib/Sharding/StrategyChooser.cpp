@@ -169,7 +169,9 @@ static bool splitsOneElement(const ShardingRule &rule, AxisUse use) {
 /// synchronized factor is expanded, which partial values do not survive.
 static bool canLower(const ShardingRule &rule, const Strategy &strategy,
                      const OpShardings &shardings) {
-  auto isPartial = [](const Sharding &sharding) { return sharding.isPartial(); };
+  auto isPartial = [](const Sharding &sharding) {
+    return sharding.isPartial();
+  };
   return !splits(rule, strategy, FactorKind::Synchronized) ||
          (llvm::none_of(shardings.operands, isPartial) &&
           llvm::none_of(shardings.results, isPartial));
@@ -196,8 +198,7 @@ Strategy StrategyChooser::choose(Operation *op, const RuledOp &ruled) {
     double best = std::numeric_limits<double>::infinity();
     std::optional<AxisUse> chosen;
     for (AxisUse use : uses) {
-      double c =
-          cost({op, ruled, axis, use, held, isParameter}, *mesh);
+      double c = cost({op, ruled, axis, use, held, isParameter}, *mesh);
       if (c >= best || splitsOneElement(ruled.rule, use))
         continue;
       Strategy extended = strategy;
@@ -233,15 +234,17 @@ LogicalResult StrategyChooser::assignReturn(func::ReturnOp op) {
   SmallVector<Sharding, 3> wanted;
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
     if (isFree(operand))
-      settle(operand, Sharding::replicated(mesh->symbol, type(operand).getRank()));
+      settle(operand,
+             Sharding::replicated(mesh->symbol, type(operand).getRank()));
     auto pin = function.getResultAttrOfType<ShardingAttr>(i, kShardingAttrName);
     Sharding sharding = pin ? pin.getValue() : result.held.lookup(operand);
     if (auto problem = mesh->check(sharding))
-      return op.emitOpError("result ") << i << ": pinned sharding: " << *problem;
+      return op.emitOpError("result ")
+             << i << ": pinned sharding: " << *problem;
     // A result leaves the program whole or in blocks, never partial.
     if (pin && sharding.isPartial())
-      return op.emitOpError("result ") << i
-                                       << " is pinned to a partial sharding";
+      return op.emitOpError("result ")
+             << i << " is pinned to a partial sharding";
     sharding.partial.clear();
     sharding.open.clear();
     wanted.push_back(std::move(sharding));

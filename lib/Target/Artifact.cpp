@@ -61,12 +61,14 @@ private:
   LogicalResult addStep(plan::KernelOp op);
   LogicalResult addStep(plan::MatmulOp op);
   LogicalResult addStep(plan::CollectiveOp op);
-  FailureOr<std::unique_ptr<artifact::PortT>>
-  makePort(Value value, RankedTensorType whole, ShardingAttr sharding,
-           std::string name);
+  FailureOr<std::unique_ptr<artifact::PortT>> makePort(Value value,
+                                                       RankedTensorType whole,
+                                                       ShardingAttr sharding,
+                                                       std::string name);
   /// The bytes of a value, without its first `skipped` elements.
   artifact::BufferRef refTo(Value value, int64_t skipped = 0);
-  std::unique_ptr<artifact::BufferRef> newRef(Value value, int64_t skipped = 0) {
+  std::unique_ptr<artifact::BufferRef> newRef(Value value,
+                                              int64_t skipped = 0) {
     return std::make_unique<artifact::BufferRef>(refTo(value, skipped));
   }
   uint64_t ringBytes(plan::CollectiveOp op, int64_t members);
@@ -143,7 +145,8 @@ LogicalResult ArtifactBuilder::addConstant(plan::ConstantOp op) {
 }
 
 void ArtifactBuilder::addDeviceScalar(plan::DeviceScalarOp op) {
-  if (!scalars.insert({op.getValuesAttr(), result.device_scalars.size()}).second)
+  if (!scalars.insert({op.getValuesAttr(), result.device_scalars.size()})
+           .second)
     return;
   auto scalar = std::make_unique<artifact::DeviceScalarT>();
   scalar->values.assign(op.getValues().begin(), op.getValues().end());
@@ -299,8 +302,8 @@ LogicalResult ArtifactBuilder::addStep(plan::CollectiveOp op) {
   step.axes = toArtifact(op.getAxes().getAxes(), mesh);
   step.src = newRef(op.getOperand());
   step.dst = newRef(op.getResult());
-  Value counted = op.getKind() == Kind::ReduceScatter ? op.getResult()
-                                                      : op.getOperand();
+  Value counted =
+      op.getKind() == Kind::ReduceScatter ? op.getResult() : op.getOperand();
   step.count = typeOf(counted).getNumElements();
   if (op.getKind() == Kind::AllToAll)
     step.count /= members;
@@ -349,9 +352,9 @@ LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
   current->inputs.resize(program.getNumArguments());
   for (auto input : block.getOps<plan::InputOp>()) {
     unsigned i = input.getIndex();
-    auto port = makePort(
-        input, cast<RankedTensorType>(whole.getArgumentTypes()[i]),
-        program.getArgSharding(i), argumentName(whole, i));
+    auto port =
+        makePort(input, cast<RankedTensorType>(whole.getArgumentTypes()[i]),
+                 program.getArgSharding(i), argumentName(whole, i));
     if (failed(port))
       return failure();
     current->inputs[i] = std::move(*port);
@@ -360,9 +363,9 @@ LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
     if (!port)
       return op.emitOpError("has no plan.input ") << i;
   for (auto [i, output] : llvm::enumerate(op.getReturn().getOperands())) {
-    auto port = makePort(
-        output, cast<RankedTensorType>(whole.getResultTypes()[i]),
-        program.getResultSharding(i), resultName(whole, i));
+    auto port =
+        makePort(output, cast<RankedTensorType>(whole.getResultTypes()[i]),
+                 program.getResultSharding(i), resultName(whole, i));
     if (failed(port))
       return failure();
     current->outputs.push_back(std::move(*port));

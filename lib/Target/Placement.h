@@ -18,8 +18,8 @@ std::unique_ptr<artifact::MeshT> toArtifact(const Mesh &mesh);
 std::vector<std::unique_ptr<artifact::AxisPartT>>
 toArtifact(llvm::ArrayRef<AxisRef> axes, const Mesh &mesh);
 /// Null: replicated.
-std::unique_ptr<artifact::PlacementT> toArtifact(ShardingAttr sharding,
-                                                 int64_t rank, const Mesh &mesh);
+std::unique_ptr<artifact::PlacementT>
+toArtifact(ShardingAttr sharding, int64_t rank, const Mesh &mesh);
 /// "model.mlir:12" of the innermost file location, or nothing.
 std::string fileLine(mlir::Location location);
 

@@ -13,8 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tpc/Codegen/Passes.h"
 #include "tpc/Codegen/KernelShape.h"
+#include "tpc/Codegen/Passes.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
@@ -137,11 +137,10 @@ Value Allocator::copy(Value value, Operation *before) {
     do {
       name = "copy_" + std::to_string(number++);
     } while (SymbolTable::lookupSymbolIn(module, name));
-    function = KernelFuncOp::create(builder, loc, name,
-                                    builder.getFunctionType(type, type),
-                                    /*tiles=*/1, /*updates=*/0,
-                                    /*in_place=*/ArrayRef<int64_t>(),
-                                    ArrayAttr(), ArrayAttr());
+    function = KernelFuncOp::create(
+        builder, loc, name, builder.getFunctionType(type, type),
+        /*tiles=*/1, /*updates=*/0,
+        /*in_place=*/ArrayRef<int64_t>(), ArrayAttr(), ArrayAttr());
     Block *body = builder.createBlock(&function.getBody(), {}, type, loc);
     YieldOp::create(builder, loc, body->getArgument(0));
     function.setTiles(computeShape(KernelBody::of(function))->tiles());
@@ -155,20 +154,20 @@ Value Allocator::copy(Value value, Operation *before) {
 }
 
 void Allocator::copyUpdated() {
-  for (auto kernel :
-       llvm::make_early_inc_range(block.getOps<KernelOp>()))
+  for (auto kernel : llvm::make_early_inc_range(block.getOps<KernelOp>()))
     for (OpOperand &update : kernel.getUpdatesMutable()) {
       Value value = update.get(), root = rootOf(value);
       unsigned index = update.getOperandNumber() - kernel.getInputs().size();
       numberSteps();
-      bool dies = lastUse(root) == step[kernel] && bytesOf(root) == bytesOf(value) &&
+      bool dies = lastUse(root) == step[kernel] &&
+                  bytesOf(root) == bytesOf(value) &&
                   llvm::count_if(kernel.getOperands(), [&](Value operand) {
                     return rootOf(operand) == root;
                   }) == 1;
       auto state = root.getDefiningOp<plan::StateOp>();
-      bool mine = state ? becomesState(kernel.getResult(index),
-                                       state.getSymbolAttr())
-                        : isScratch(root);
+      bool mine =
+          state ? becomesState(kernel.getResult(index), state.getSymbolAttr())
+                : isScratch(root);
       if (!dies || !mine)
         update.set(copy(value, kernel));
     }
@@ -258,9 +257,8 @@ Allocator::Buffer *Allocator::dyingBuffer(Operation *op, Value operand) {
   auto found = bufferOf.find(root);
   if (found == bufferOf.end() || found->second->fixed || !isScratch(root) ||
       bytesOf(root) != bytesOf(operand) || lastUse(root) != step[op] ||
-      llvm::count_if(op->getOperands(), [&](Value other) {
-        return rootOf(other) == root;
-      }) != 1)
+      llvm::count_if(op->getOperands(),
+                     [&](Value other) { return rootOf(other) == root; }) != 1)
     return nullptr;
   return found->second;
 }
@@ -362,10 +360,9 @@ void Allocator::place() {
   for (auto &buffer : buffers)
     for (OpResult value : buffer->values)
       setPlace(value, buffer->fixed
-                             ? buffer->fixed
-                             : PlaceAttr::get(program.getContext(),
-                                                 Space::Arena, {},
-                                                 buffer->offset));
+                          ? buffer->fixed
+                          : PlaceAttr::get(program.getContext(), Space::Arena,
+                                           {}, buffer->offset));
   program.setArenaBytesAttr(builder.getI64IntegerAttr(arena));
 }
 

@@ -46,8 +46,8 @@ private:
 
   void applySymbol(Operation *op) {
     StringAttr name = SymbolTable::getSymbolName(op);
-    auto type = cast<RankedTensorType>(
-        cast<TypeAttr>(op->getAttr("type")).getValue());
+    auto type =
+        cast<RankedTensorType>(cast<TypeAttr>(op->getAttr("type")).getValue());
     op->setAttr("type", TypeAttr::get(sharded(
                             type, assignment.symbols.find(name)->second)));
     op->removeAttr(kShardingAttrName);
@@ -66,8 +66,7 @@ private:
     for (unsigned i = 0; i < function.getNumResults(); ++i)
       function.removeResultAttr(
           i, StringAttr::get(module.getContext(), kShardingAttrName));
-    function.setType(
-        builder.getFunctionType(body.getArgumentTypes(), results));
+    function.setType(builder.getFunctionType(body.getArgumentTypes(), results));
   }
 
   void applyOp(Operation *op) {
@@ -110,11 +109,12 @@ private:
         !wanted.isPartial())
       return known = ConstantOp::create(builder, constant.getLoc(), to,
                                         constant.getValue());
-    auto origin = OriginAttr::get(
-        builder.getContext(), builder.getStringAttr(describe(value)),
-        builder.getStringAttr(describe(user)), getSharding(from),
-        getSharding(to));
-    return known = ReshardOp::create(builder, value.getLoc(), to, value, origin);
+    auto origin = OriginAttr::get(builder.getContext(),
+                                  builder.getStringAttr(describe(value)),
+                                  builder.getStringAttr(describe(user)),
+                                  getSharding(from), getSharding(to));
+    return known =
+               ReshardOp::create(builder, value.getLoc(), to, value, origin);
   }
 
   ModuleOp module;

@@ -1,6 +1,8 @@
 //===- AssignSharding.cpp - Decides how every tensor is split -------------===//
 
+#include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Transforms/Passes.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace tpc {
 #define GEN_PASS_DEF_ASSIGNSHARDINGPASS
@@ -9,6 +11,56 @@ namespace tpc {
 
 using namespace mlir;
 using namespace tpc;
+
+/// Whether tensors of this type can be inputs and outputs.
+static bool isEntryType(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !tensor.hasStaticShape() || !hasCountableElements(tensor))
+    return false;
+  Type element = tensor.getElementType();
+  return element.isF32() || element.isF64() || element.isBF16() ||
+         element.isF16() || element.isSignlessInteger(1) ||
+         element.isSignlessInteger(32) || element.isSignlessInteger(64);
+}
+
+/// What operations cannot check themselves: entry functions of one block on
+/// tensors, with inputs and outputs of different names.
+static LogicalResult checkEntry(func::FuncOp function) {
+  if (function.isExternal() || !function.getBody().hasOneBlock())
+    return function.emitError("expected a function of one block");
+  auto check = [&](StringRef what, TypeRange types,
+                   auto nameOf) -> LogicalResult {
+    llvm::StringSet<> names;
+    for (auto [i, type] : llvm::enumerate(types)) {
+      if (!isEntryType(type))
+        return function.emitError()
+               << what << " " << i
+               << ": expected a ranked tensor of static shape with at most "
+                  "2^48 elements of f32, f64, bf16, f16, i1, i32 or i64; found "
+               << type;
+      if (!names.insert(nameOf(function, i)).second)
+        return function.emitError() << what << " " << i << ": the name \""
+                                    << nameOf(function, i) << "\" is taken";
+    }
+    return success();
+  };
+  if (failed(check("argument", function.getArgumentTypes(), argumentName)))
+    return failure();
+  return check("result", function.getResultTypes(), resultName);
+}
+
+static LogicalResult checkWhole(ModuleOp module) {
+  auto meshes = llvm::to_vector(module.getOps<MeshOp>());
+  if (meshes.size() > 1) {
+    auto error = meshes[1].emitError("a module has one mesh, found a second");
+    error.attachNote(meshes[0].getLoc()) << "the first is here";
+    return error;
+  }
+  for (auto function : module.getOps<func::FuncOp>())
+    if (failed(checkEntry(function)))
+      return failure();
+  return success();
+}
 
 namespace {
 struct AssignSharding
@@ -24,7 +76,7 @@ struct AssignSharding
       return signalPassFailure();
     }
     FailureOr<Mesh> mesh = lookupMesh(module);
-    if (failed(mesh))
+    if (failed(mesh) || failed(checkWhole(module)))
       return signalPassFailure();
     FailureOr<Assignment> assignment = assigner->assign(module, *mesh);
     if (failed(assignment))

@@ -35,8 +35,8 @@ struct EmitKernels : tpc::impl::EmitKernelsBase<EmitKernels> {
     if (failed(emitKernelLoops(functions, *loops, *kind)))
       return signalPassFailure();
     module.getBody()->clear();
-    module.getBody()->getOperations().splice(
-        module.getBody()->end(), loops->getBody()->getOperations());
+    module.getBody()->getOperations().splice(module.getBody()->end(),
+                                             loops->getBody()->getOperations());
   }
 };
 } // namespace

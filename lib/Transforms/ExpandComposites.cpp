@@ -28,7 +28,8 @@ struct ExpandComposites : tpc::impl::ExpandCompositesBase<ExpandComposites> {
       SmallVector<DecomposableOpInterface> composites;
       do {
         composites.clear();
-        program.walk([&](DecomposableOpInterface op) { composites.push_back(op); });
+        program.walk(
+            [&](DecomposableOpInterface op) { composites.push_back(op); });
         for (DecomposableOpInterface op : composites) {
           if (!op->getLoc()->findInstanceOf<NameLoc>())
             op->setLoc(NameLoc::get(

@@ -40,7 +40,8 @@ public:
   }
 
   Value position(AxesAttr axes) {
-    return scalar([&](int64_t d) { return mesh.coordinate(d, axes.getAxes()); });
+    return scalar(
+        [&](int64_t d) { return mesh.coordinate(d, axes.getAxes()); });
   }
 
   Value expand(spmd::BlockStartOp op) {
@@ -58,8 +59,8 @@ public:
       int64_t size = whole.getDimSize(dim);
       if (!hasPadding(size, axes, mesh))
         continue;
-      Value valid = scalar(
-          [&](int64_t d) { return blockOf(size, axes, mesh, d).valid; });
+      Value valid =
+          scalar([&](int64_t d) { return blockOf(size, axes, mesh, d).valid; });
       Value inside = core.compare(Predicate::LT, core.iota(shape, dim),
                                   core.spread(valid, shape));
       keep = keep ? core.both(keep, inside) : inside;

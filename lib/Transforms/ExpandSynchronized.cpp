@@ -70,8 +70,9 @@ static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
   auto partial = [](const Sharding &sharding) { return sharding.isPartial(); };
   if (llvm::any_of(shardings.operands, partial) ||
       llvm::any_of(shardings.results, partial))
-    return op->emitOpError("is split along a synchronized dimension and partial "
-                           "at once, which cannot be expanded");
+    return op->emitOpError(
+        "is split along a synchronized dimension and partial "
+        "at once, which cannot be expanded");
   OwningOpRef<ModuleOp> body = pinnedDecomposition(op, shardings, meshOp);
   FailureOr<Assignment> assignment =
       createPropagationAssigner()->assign(*body, mesh);

@@ -108,8 +108,8 @@ static Value flatten(spmd::AllToAllOp op, int64_t n) {
     return {};
   // Chunk j along the split dimension goes to member j ...
   int64_t block = to.getDimSize(split);
-  Value chunks =
-      chunksFirst(core, core.padTo(op.getOperand(), split, block * n), split, n);
+  Value chunks = chunksFirst(
+      core, core.padTo(op.getOperand(), split, block * n), split, n);
   Shape chunk(shapeOf(chunks).drop_front());
   int64_t rest = ShapedType::getNumElements(chunk);
   Value x = core.reshape(chunks, {n, 1, rest});
@@ -118,8 +118,8 @@ static Value flatten(spmd::AllToAllOp op, int64_t n) {
       x, builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(1),
       op.getAxesAttr(), op.getOriginAttr());
   // ... and the members' chunks follow each other along the concat dimension.
-  Value result = chunksInto(
-      core, core.reshape(exchanged, withFront(chunk, n)), concat);
+  Value result =
+      chunksInto(core, core.reshape(exchanged, withFront(chunk, n)), concat);
   return core.cutTo(result, concat, to.getDimSize(concat));
 }
 

@@ -134,10 +134,11 @@ FailureOr<plan::KernelFuncOp> KernelTable::get(const KernelBody &body,
       builder, loc, "kernel", builder.getFunctionType(inputs, results),
       /*tiles=*/1, updates,
       /*in_place=*/ArrayRef<int64_t>(), ArrayAttr(), ArrayAttr());
-  Block *block = builder.createBlock(
-      &function.getBody(), {}, inputs, SmallVector<Location>(inputs.size(), loc));
+  Block *block = builder.createBlock(&function.getBody(), {}, inputs,
+                                     SmallVector<Location>(inputs.size(), loc));
   IRMapping mapping;
-  for (auto [operand, argument] : llvm::zip_equal(operands, block->getArguments()))
+  for (auto [operand, argument] :
+       llvm::zip_equal(operands, block->getArguments()))
     mapping.map(operand, argument);
   for (Operation *op : body.ops)
     builder.clone(*op, mapping);
@@ -222,14 +223,13 @@ void PlanBuilder::makeUnits() {
   for (auto [i, op] : llvm::enumerate(needed))
     position[op] = i;
   DenseSet<Operation *> grouped;
-  for (KernelBody &body : 
+  for (KernelBody &body :
        formGroups(needed, [&](Operation *op) { return operandsOf(op); })) {
     grouped.insert(body.inside.begin(), body.inside.end());
     Unit unit;
     for (Value output : body.outputs) {
       unitOf[output.getDefiningOp()] = units.size();
-      unit.position =
-          std::max(unit.position, position[output.getDefiningOp()]);
+      unit.position = std::max(unit.position, position[output.getDefiningOp()]);
     }
     unit.ops = body.ops;
     unit.body = std::move(body);
@@ -446,8 +446,9 @@ LogicalResult PlanBuilder::emit(Operation *op) {
         return success();
       })
       .Case([&](tpc::ConstantOp op) {
-        mapping.map(op.getResult(), plan::ConstantOp::create(
-                                        builder, loc, op.getType(), op.getValue()));
+        mapping.map(op.getResult(),
+                    plan::ConstantOp::create(builder, loc, op.getType(),
+                                             op.getValue()));
         return success();
       })
       .Case([&](plan::DeviceScalarOp op) {
@@ -485,8 +486,9 @@ LogicalResult PlanBuilder::emit(Operation *op) {
       })
       .Case([&](spmd::ReturnOp op) { return success(); })
       .Default([](Operation *op) {
-        return op->emitOpError("has no plan; the passes before tpc-form-kernels "
-                               "replace it");
+        return op->emitOpError(
+            "has no plan; the passes before tpc-form-kernels "
+            "replace it");
       });
 }
 
@@ -503,10 +505,11 @@ LogicalResult PlanBuilder::run() {
       FlatSymbolRefAttr::get(program.getSymNameAttr()), IntegerAttr());
   builder.createBlock(&result.getBody());
   for (BlockArgument argument : program.getArguments())
-    mapping.map(argument, plan::InputOp::create(
-                              builder, argument.getLoc(), argument.getType(),
-                              builder.getI64IntegerAttr(argument.getArgNumber()),
-                              plan::PlaceAttr()));
+    mapping.map(argument,
+                plan::InputOp::create(
+                    builder, argument.getLoc(), argument.getType(),
+                    builder.getI64IntegerAttr(argument.getArgNumber()),
+                    plan::PlaceAttr()));
   SmallVector<unsigned> steps = order();
   if (steps.size() != units.size())
     return program.emitError("kernels depend on each other in a circle");

@@ -26,9 +26,8 @@ using Names = SmallVector<std::string, 5>;
 /// Where each name of `to` stands in `from`.
 static SmallVector<int64_t> permutationTo(ArrayRef<std::string> from,
                                           ArrayRef<std::string> to) {
-  return llvm::map_to_vector(to, [&](const std::string &name) {
-    return indexOf(from, name);
-  });
+  return llvm::map_to_vector(
+      to, [&](const std::string &name) { return indexOf(from, name); });
 }
 
 static SmallVector<int64_t> permuted(ArrayRef<int64_t> shape,
@@ -83,8 +82,8 @@ static LogicalResult normalize(MatmulOp op) {
         RankedTensorType::get(shape, elementOf(op.getResult())),
         core.transpose(op.getLhs(), lhsOrder),
         core.transpose(op.getRhs(), rhsOrder), next.str());
-    op.getResult().replaceAllUsesWith(core.transpose(
-        product, permutationTo(next.result, einsum.result)));
+    op.getResult().replaceAllUsesWith(
+        core.transpose(product, permutationTo(next.result, einsum.result)));
     op.erase();
     return success();
   }

@@ -23,10 +23,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/IR/IRMapping.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Sharding/ReshardPlanner.h"
 #include "tpc/Transforms/Passes.h"
-#include "mlir/IR/IRMapping.h"
 #include <limits>
 
 namespace tpc {
@@ -84,8 +84,8 @@ private:
     }
     return spmd::ProgramOp::create(
         builder, function.getLoc(), (function.getName() + ".spmd").str(),
-        builder.getFunctionType(arguments, results),
-        function.getName(), builder.getArrayAttr(argShardings),
+        builder.getFunctionType(arguments, results), function.getName(),
+        builder.getArrayAttr(argShardings),
         builder.getArrayAttr(resultShardings), function.getArgAttrsAttr(),
         function.getResAttrsAttr());
   }
@@ -133,8 +133,8 @@ private:
       Operation *local = cloneLocal(op);
       // Parameters are loaded with zero padding; states may be written.
       if (auto read = dyn_cast<ReadOp>(op)) {
-        Operation *symbol = SymbolTable::lookupNearestSymbolFrom(
-            op, read.getSymbolAttr());
+        Operation *symbol =
+            SymbolTable::lookupNearestSymbolFrom(op, read.getSymbolAttr());
         if (isa_and_nonnull<ParameterOp>(symbol))
           zeroPadded.insert(local->getResult(0));
       }
@@ -221,7 +221,8 @@ private:
                        factor.kind == FactorKind::Indexed;
           if (!mixes || !hasPadding(factor.size, axesOf(strategy, f), mesh) ||
               isa<IntegerType>(tensorType(operand).getElementType()) !=
-                  isa<IntegerType>(tensorType(op->getResult(0)).getElementType()))
+                  isa<IntegerType>(
+                      tensorType(op->getResult(0)).getElementType()))
             continue;
           dims.push_back(dim);
           fill = identity(factor.reduction, tensorType(operand));
@@ -253,8 +254,9 @@ private:
     Value indices = local->getResult(0);
     int64_t size = tensorType(op.getResult()).getDimSize(op.getDim());
     map(op.getResult(),
-        AddOp::create(builder, op.getLoc(), indices.getType(), indices,
-                      blockStart(size, axes, tensorType(indices), op.getLoc())));
+        AddOp::create(
+            builder, op.getLoc(), indices.getType(), indices,
+            blockStart(size, axes, tensorType(indices), op.getLoc())));
   }
 
   /// The start of this device's block, in the shape and type of `like`.
@@ -287,13 +289,12 @@ private:
     if (mixesReductions(from) || mixesReductions(to))
       return op.emitOpError("of a value that is partial by two reductions, "
                             "which do not commute");
-    const ReshardPlan &plan =
-        planner.plan(from, to, whole.getShape(),
-                     elementBytes(whole.getElementType()));
+    const ReshardPlan &plan = planner.plan(
+        from, to, whole.getShape(), elementBytes(whole.getElementType()));
     Value value = locals.lookup(op.getOperand());
     for (const ReshardStep &step : plan.steps)
-      value = emitStep(op, step, value,
-                       local_(withSharding(whole, step.result)));
+      value =
+          emitStep(op, step, value, local_(withSharding(whole, step.result)));
     map(op.getResult(), value);
     return success();
   }
@@ -311,8 +312,8 @@ private:
       return spmd::ReduceScatterOp::create(builder, loc, type, step.reduction,
                                            value, step.dim, axes, origin);
     case ReshardStep::AllGather:
-      return spmd::AllGatherOp::create(builder, loc, type, value, step.dim, axes,
-                                       origin);
+      return spmd::AllGatherOp::create(builder, loc, type, value, step.dim,
+                                       axes, origin);
     case ReshardStep::AllToAll:
       return spmd::AllToAllOp::create(builder, loc, type, value, step.dim,
                                       step.fromDim, axes, origin);

@@ -34,8 +34,8 @@ struct VerifyAssigned
           return op->emitOpError("assigned form: ")
                  << what << " " << i << " carries no sharding";
         if (auto problem = mesh.check(sharding.getValue()))
-          return op->emitOpError("assigned form: ") << what << " " << i << ": "
-                                                    << *problem;
+          return op->emitOpError("assigned form: ")
+                 << what << " " << i << ": " << *problem;
         for (const PartialAxis &p : sharding->partial)
           if (p.reduction != sharding->partial[0].reduction)
             return op->emitOpError("assigned form: ")
@@ -53,8 +53,8 @@ struct VerifyAssigned
     if (isa<func::ReturnOp>(op)) {
       for (auto [i, sharding] : llvm::enumerate(shardings.operands))
         if (sharding.isPartial())
-          return op->emitOpError("assigned form: result ") << i
-                                                           << " is partial";
+          return op->emitOpError("assigned form: result ")
+                 << i << " is partial";
       return success();
     }
     if (!isa<ShardingRuleOpInterface>(op))

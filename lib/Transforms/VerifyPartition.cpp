@@ -2,9 +2,9 @@
 //
 // Walks the per-device program and keeps for every local value what it is known
 // to be: the block, under some sharding, of which value of the whole function
-// (Proof/Claim.h). Nothing is taken from assignment or partition; a program that
-// was written by hand is proved just as well. The program is accepted when its
-// results, and what it writes to states, are the blocks that it promises.
+// (Proof/Claim.h). Nothing is taken from assignment or partition; a program
+// that was written by hand is proved just as well. The program is accepted when
+// its results, and what it writes to states, are the blocks that it promises.
 //
 //   %p = tpc.matmul %a, %w       %p is the block [{}, {}] sum {"tp"} of @main's
 //                                matmul: both operands are cut along k by tp
@@ -175,8 +175,9 @@ private:
     StringAttr symbol = op.getSymbolAttr().getAttr();
     auto id = whole.read(symbol, writes.lookup(symbol));
     if (!id)
-      return reject(op, "the whole function does not read @" +
-                            symbol.getValue() + " at this point",
+      return reject(op,
+                    "the whole function does not read @" + symbol.getValue() +
+                        " at this point",
                     function.getLoc());
     Operation *symbolOp =
         SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr());
@@ -196,11 +197,11 @@ private:
 
   LogicalResult checkWrite(WriteOp op) {
     StringAttr symbol = op.getSymbolAttr().getAttr();
-    auto wanted =
-        cast_or_null<WriteOp>(whole.write(symbol, writes[symbol]++));
+    auto wanted = cast_or_null<WriteOp>(whole.write(symbol, writes[symbol]++));
     if (!wanted)
-      return reject(op, "the whole function does not write @" +
-                            symbol.getValue() + " at this point",
+      return reject(op,
+                    "the whole function does not write @" + symbol.getValue() +
+                        " at this point",
                     function.getLoc());
     auto state = cast<StateOp>(
         SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr()));
@@ -228,13 +229,13 @@ private:
     std::string known;
     for (const Claim &claim : claims[value])
       if (claim.kind == Claim::Block)
-        known = "; it is known to be " +
-                std::string(claim.id == id ? "the same value"
-                                           : "another value") +
-                " under " + toString(claim.sharding);
-    return reject(op, "expected the whole value under " + toString(sharding) +
-                          known,
-                  location);
+        known =
+            "; it is known to be " +
+            std::string(claim.id == id ? "the same value" : "another value") +
+            " under " + toString(claim.sharding);
+    return reject(
+        op, "expected the whole value under " + toString(sharding) + known,
+        location);
   }
 
   LogicalResult stepCommunication(Operation *op) {

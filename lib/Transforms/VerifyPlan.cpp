@@ -108,8 +108,8 @@ FailureOr<Range> Replay::rangeOf(Value value, Operation *at) {
     limit = program.getArenaBytes().value_or(0);
   } else if (location.getSymbol()) {
     key = location.getSymbol().getAsOpaquePointer();
-    Operation *symbol = SymbolTable::lookupNearestSymbolFrom(
-        program, location.getSymbol());
+    Operation *symbol =
+        SymbolTable::lookupNearestSymbolFrom(program, location.getSymbol());
     FailureOr<Mesh> mesh = lookupMesh(program);
     if (failed(mesh))
       return failure();
@@ -216,10 +216,9 @@ LogicalResult Replay::checkOverlaps(Operation *op) {
     if (!kernel)
       return false;
     unsigned inputs = kernel.getInputs().size();
-    return operand >= inputs
-               ? operand - inputs == result
-               : result >= kernel.getUpdates().size() &&
-                     function.mayShare(result, operand);
+    return operand >= inputs ? operand - inputs == result
+                             : result >= kernel.getUpdates().size() &&
+                                   function.mayShare(result, operand);
   };
   for (auto [i, result] : llvm::enumerate(op->getResults())) {
     FailureOr<Range> written = rangeOf(result, op);
@@ -232,7 +231,8 @@ LogicalResult Replay::checkOverlaps(Operation *op) {
       FailureOr<Range> other = rangeOf(operand, op);
       if (failed(other))
         return failure();
-      if (written->overlaps(*other) && !(*written == *other && mayBeEqual(i, j))) {
+      if (written->overlaps(*other) &&
+          !(*written == *other && mayBeEqual(i, j))) {
         InFlightDiagnostic error = op->emitError("result ")
                                    << i << " overlaps operand " << j
                                    << " and the step may not work in place";
@@ -341,8 +341,8 @@ LogicalResult Replay::run() {
     if (failed(range))
       return failure();
     if (range->begin != 0 ||
-        range->memory != Memory{Space::State,
-                                write.getSymbolAttr().getAsOpaquePointer()})
+        range->memory !=
+            Memory{Space::State, write.getSymbolAttr().getAsOpaquePointer()})
       return write.emitError("the value is not in the memory of ")
              << write.getSymbolAttr();
     if (failed(read(write.getValue(), write)))

@@ -2,7 +2,6 @@
 #include "artifact/Module.h"
 #include "support/Fail.h"
 #include "support/MappedFile.h"
-#include "tpcrt/OutputFile.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -44,12 +43,19 @@ std::vector<std::byte> tpcrt::wrapArtifact(const void *payload, size_t size) {
   return file;
 }
 
-Result<void> tpcrt::writeArtifactFile(const std::string &path,
-                                      const void *payload, size_t size) {
+Result<OutputFile> tpcrt::prepareArtifactFile(const std::string &path,
+                                              const void *payload,
+                                              size_t size) {
   Header header = makeHeader(payload, size);
   TPCRT_ASSIGN(OutputFile file, OutputFile::create(path));
   TPCRT_TRY(file.write(&header, sizeof(header)));
   TPCRT_TRY(file.write(payload, size));
+  return file;
+}
+
+Result<void> tpcrt::writeArtifactFile(const std::string &path,
+                                      const void *payload, size_t size) {
+  TPCRT_ASSIGN(OutputFile file, prepareArtifactFile(path, payload, size));
   return file.commit();
 }
 

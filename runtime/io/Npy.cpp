@@ -6,7 +6,6 @@
 #include "support/MappedFile.h"
 #include "support/SizeMath.h"
 #include "support/StridedCopy.h"
-#include "tpcrt/OutputFile.h"
 
 #include <charconv>
 #include <cstring>
@@ -209,18 +208,22 @@ Result<HostTensor> tpcrt::readNpy(const std::string &path) {
   return tensor;
 }
 
+Result<OutputFile> tpcrt::prepareNpy(const std::string &path,
+                                     const HostTensor &tensor) {
+  TPCRT_ASSIGN(OutputFile file, OutputFile::create(path));
+  std::string header = formatHeader(tensor);
+  TPCRT_TRY(file.write(header.data(), header.size()));
+  TPCRT_TRY(file.write(tensor.data(), tensor.byteSize()));
+  return file;
+}
+
 Result<void> tpcrt::writeNpyFiles(const std::vector<NpyOutput> &outputs) {
   std::vector<OutputFile> files;
   for (const auto &[path, tensor] : outputs) {
-    TPCRT_ASSIGN(OutputFile file, OutputFile::create(path));
-    std::string header = formatHeader(*tensor);
-    TPCRT_TRY(file.write(header.data(), header.size()));
-    TPCRT_TRY(file.write(tensor->data(), tensor->byteSize()));
+    TPCRT_ASSIGN(OutputFile file, prepareNpy(path, *tensor));
     files.push_back(std::move(file));
   }
-  for (OutputFile &file : files)
-    TPCRT_TRY(file.commit());
-  return {};
+  return commitAll(std::move(files));
 }
 
 Result<void> tpcrt::writeNpy(const std::string &path,

@@ -7,6 +7,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <new>
 
 using namespace tpcrt;
 
@@ -80,8 +81,13 @@ Result<HostTensor> parseElements(const TensorType &type,
   auto bytes = checkedBytes(type.shape, byteSize(type.type));
   constexpr uint64_t maxBytes = uint64_t(1) << 40;
   if (!bytes || *bytes > maxBytes)
-    return fail("the shape is too large");
-  HostTensor tensor(type.type, type.shape);
+    return fail("the shape is too large: at most {} bytes are read", maxBytes);
+  HostTensor tensor;
+  try {
+    tensor = HostTensor(type.type, type.shape);
+  } catch (const std::bad_alloc &) {
+    return fail("out of memory for {} bytes", *bytes);
+  }
   uint64_t elementSize = byteSize(type.type), expected = tensor.size();
   uint64_t found = 0;
   std::byte element[8];
@@ -176,8 +182,8 @@ tpcrt::orderByName(std::string_view what, const std::vector<std::string> &names,
     while (i < names.size() && names[i] != tensor.name)
       ++i;
     if (i == names.size())
-      return fail("there is no {} '{}'; expected [{}]", what, tensor.name,
-                  fmt::join(names, ", "));
+      return fail("there is no {0} '{1}'; expected the {0}s [{2}]", what,
+                  tensor.name, fmt::join(names, ", "));
     if (seen[i])
       return fail("{} '{}' is given twice", what, tensor.name);
     seen[i] = true;

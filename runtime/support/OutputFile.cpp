@@ -5,12 +5,16 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
 using namespace tpcrt;
 
 Result<OutputFile> OutputFile::create(const std::string &path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
+    return fail("cannot write '{}': it is a directory", path);
   OutputFile file;
   file.path = path;
   file.temporary = path + ".XXXXXX";
@@ -63,5 +67,21 @@ Result<void> OutputFile::commit() {
     ::unlink(temporary.c_str());
     return fail("cannot write '{}': {}", path, std::strerror(error));
   }
+  return {};
+}
+
+Result<void> tpcrt::checkOutputPaths(const std::vector<std::string> &paths) {
+  std::set<std::string> seen;
+  for (const std::string &path : paths) {
+    if (!seen.insert(path).second)
+      return fail("'{}' is named twice as an output file", path);
+    TPCRT_ASSIGN(OutputFile probe, OutputFile::create(path));
+  }
+  return {};
+}
+
+Result<void> tpcrt::commitAll(std::vector<OutputFile> files) {
+  for (OutputFile &file : files)
+    TPCRT_TRY(file.commit());
   return {};
 }

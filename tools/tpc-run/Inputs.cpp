@@ -3,6 +3,9 @@
 #include "Inputs.h"
 #include "mlir/Parser/Parser.h"
 #include "tpc/Import/HuggingFace.h"
+#include "tpcrt/OutputFile.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -15,6 +18,19 @@ tpcrt::Result<Given> tpc::readGiven(const RunOptions &options) {
       return tl::unexpected(input.error());
     given.inputs.push_back(std::move(*input));
   }
+  std::vector<std::string> files;
+  for (const std::string &spec : options.outputs) {
+    auto output = tpcrt::parseOutputSpec(spec);
+    if (!output)
+      return tl::unexpected(output.error());
+    files.push_back(output->path);
+    given.outputs.push_back(std::move(*output));
+  }
+  for (const std::optional<std::string> &file : {options.save, options.report})
+    if (file)
+      files.push_back(*file);
+  if (auto checked = tpcrt::checkOutputPaths(files); !checked)
+    return tl::unexpected(checked.error());
   std::optional<std::string> path = options.weights;
   if (!path && !options.dryRun && isHuggingFaceDirectory(options.model))
     path = options.model;
@@ -67,10 +83,23 @@ static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
   return importHuggingFace(context, options.model, import);
 }
 
+static OwningOpRef<ModuleOp> parseModel(MLIRContext *context, StringRef path) {
+  auto file = llvm::MemoryBuffer::getFileOrSTDIN(path);
+  if (!file) {
+    emitError(UnknownLoc::get(context))
+        << "cannot read '" << path << "': " << file.getError().message()
+        << "; expected a .mlir file, or a directory with a config.json";
+    return {};
+  }
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(*file), SMLoc());
+  return parseSourceFile<ModuleOp>(sources, context);
+}
+
 OwningOpRef<ModuleOp> tpc::loadModel(MLIRContext *context,
                                      const RunOptions &options,
                                      const Given &given) {
   if (isHuggingFaceDirectory(options.model))
     return importModel(context, options, given);
-  return parseSourceFile<ModuleOp>(options.model, context);
+  return parseModel(context, options.model);
 }

@@ -11,13 +11,15 @@
 
 namespace tpc {
 
-/// What the command line names: inputs read, weights opened.
+/// What the command line names: inputs read, weights opened, and the files to
+/// write, which can be written.
 struct Given {
   std::vector<tpcrt::NamedTensor> inputs;
+  std::vector<tpcrt::OutputSpec> outputs;
   std::optional<tpcrt::WeightSource> weights;
 };
 
-/// Reads the inputs and opens the weights.
+/// Reads the inputs, opens the weights, and tries the output files.
 tpcrt::Result<Given> readGiven(const RunOptions &options);
 
 /// Parses or imports the model. Errors are emitted; null then.

@@ -17,6 +17,7 @@
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
+#include <new>
 
 using namespace mlir;
 using namespace tpc;
@@ -32,30 +33,31 @@ public:
   }
 
   int run() {
-    if (!readInputs() || !importModel() || emitted("whole") ||
-        !measureUnsharded() || !assign() || emitted("assigned") ||
-        !partition() || emitted("program") || !summarize() || !verify() ||
-        !plan() || emitted("plan"))
+    if (!checkOptions() || !readInputs() || !importModel() ||
+        emitted("whole") || !chooseEntry() || !measureUnsharded() ||
+        !assign() || emitted("assigned") || !partition() ||
+        emitted("program") || !summarize() || !verify() || !plan() ||
+        emitted("plan"))
       return code;
     if (!options.quiet)
       llvm::outs() << planText(report)
                    << "Proved: the per-device program computes the whole "
                       "model, and in its memory plan every read sees\n"
                       "the value that it means.\n\n";
-    if (options.dryRun && !options.save)
-      return writeReport() ? code : 1;
-    if (!emitKernels() || !saveArtifact())
-      return code;
-    if (options.dryRun)
-      return writeReport() ? code : 1;
-    if (!load() || !execute() || !check() || !writeOutputs() || !writeReport())
+    if (!options.dryRun || options.save)
+      if (!emitKernels())
+        return code;
+    if (!options.dryRun)
+      if (!load() || !execute() || !check())
+        return code;
+    if (!writeFiles())
       return code;
     return report.check && !report.check->ok ? 1 : 0;
   }
 
 private:
   bool fail(const Twine &message) {
-    llvm::errs() << "tpc-run: " << message << "\n";
+    llvm::errs() << "tpc-run: error: " << message << "\n";
     code = 1;
     return false;
   }
@@ -80,6 +82,18 @@ private:
         std::chrono::steady_clock::now() - begin;
     report.seconds.push_back({phase.str(), elapsed.count()});
     return ok;
+  }
+
+  bool checkOptions() {
+    static constexpr StringRef forms[] = {"whole", "assigned", "program",
+                                          "plan"};
+    if (!options.emit.empty() && !llvm::is_contained(forms, options.emit))
+      return fail(
+          "--emit: expected one of: " + llvm::join(ArrayRef(forms), ", ") +
+          "; found \"" + options.emit + "\"");
+    if (options.repeat < 1)
+      return fail("--repeat: expected a number of at least 1, found 0");
+    return true;
   }
 
   bool readInputs() {
@@ -149,29 +163,24 @@ private:
   Mesh mesh() { return toMesh(*module->getOps<MeshOp>().begin()); }
 
   /// The function that the user wants, by name or because it is the only one.
-  func::FuncOp entry() {
-    auto functions = llvm::to_vector(module->getOps<func::FuncOp>());
-    if (!options.entry && functions.size() == 1)
-      return functions.front();
-    std::string names;
-    for (func::FuncOp function : functions) {
-      if (options.entry == function.getName().str())
-        return function;
-      names += (names.empty() ? "" : ", ") + function.getName().str();
-    }
-    if (options.entry)
-      fail("--entry: there is no function \"" + *options.entry +
-           "\"; expected one of: " + names);
-    else
-      fail("expected --entry with one of: " + names);
-    return {};
+  bool chooseEntry() {
+    if (!options.emit.empty())
+      return true;
+    SmallVector<StringRef> names;
+    for (func::FuncOp function : module->getOps<func::FuncOp>())
+      names.push_back(function.getName());
+    if (names.empty())
+      return fail(options.model + ": expected a function, found none");
+    if (!options.entry && names.size() > 1)
+      return fail("expected --entry with one of: " + llvm::join(names, ", "));
+    entryName = options.entry.value_or(names.front().str());
+    if (!llvm::is_contained(names, entryName))
+      return fail("--entry: there is no function \"" + entryName +
+                  "\"; expected one of: " + llvm::join(names, ", "));
+    return true;
   }
 
   bool summarize() {
-    func::FuncOp function = entry();
-    if (!function)
-      return false;
-    entryName = function.getName().str();
     for (auto program : module->getOps<spmd::ProgramOp>())
       if (program.getWhole() == entryName)
         summarizeProgram(program, mesh(), report);
@@ -201,14 +210,6 @@ private:
       return failQuietly();
     artifact = std::move(*bytes);
     return true;
-  }
-
-  bool saveArtifact() {
-    if (!options.save)
-      return true;
-    auto written = tpcrt::writeArtifactFile(*options.save, artifact.data(),
-                                            artifact.size());
-    return written ? true : fail(written.error().message);
   }
 
   //===--------------------------------------------------------------------===//
@@ -291,44 +292,51 @@ private:
   /// Which output goes to which file; checked before anything runs.
   bool matchOutputs() {
     std::vector<std::string> known = names(program->outputs);
-    for (const std::string &text : options.outputs) {
-      auto spec = tpcrt::parseOutputSpec(text);
-      if (!spec)
-        return fail(spec.error().message);
-      auto found = llvm::find(known, spec->name);
+    for (const tpcrt::OutputSpec &spec : given.outputs) {
+      auto found = llvm::find(known, spec.name);
       if (found == known.end())
-        return fail("--output: there is no output \"" + spec->name +
+        return fail("--output: there is no output \"" + spec.name +
                     "\"; expected one of: " + llvm::join(known, ", "));
-      outputFiles.push_back({unsigned(found - known.begin()), spec->path});
+      outputFiles.push_back({unsigned(found - known.begin()), spec.path});
     }
     return true;
   }
 
-  bool writeOutputs() {
-    std::vector<tpcrt::NpyOutput> files;
+  /// Writes all files that were asked for, or none; prints the outputs if they
+  /// go to no file.
+  bool writeFiles() {
+    std::vector<tpcrt::OutputFile> files;
+    auto add = [&](tpcrt::Result<tpcrt::OutputFile> file) {
+      if (!file)
+        return fail(file.error().message);
+      files.push_back(std::move(*file));
+      return true;
+    };
     for (const auto &[index, path] : outputFiles)
-      files.push_back({path, &outputs[index]});
-    if (auto written = tpcrt::writeNpyFiles(files); !written)
-      return fail(written.error().message);
-    if (files.empty() && !options.quiet)
+      if (!add(tpcrt::prepareNpy(path, outputs[index])))
+        return false;
+    if (options.save && !add(tpcrt::prepareArtifactFile(
+                            *options.save, artifact.data(), artifact.size())))
+      return false;
+    if (options.report && !add(prepareReport()))
+      return false;
+    if (auto committed = tpcrt::commitAll(std::move(files)); !committed)
+      return fail(committed.error().message);
+    if (program && outputFiles.empty() && !options.quiet)
       for (auto [info, value] : llvm::zip_equal(program->outputs, outputs))
         llvm::outs() << info.name << " = " << tpcrt::formatTensor(value)
                      << "\n";
     return true;
   }
 
-  bool writeReport() {
-    if (!options.report)
-      return true;
-    std::string json = toJson(report);
+  tpcrt::Result<tpcrt::OutputFile> prepareReport() {
     auto file = tpcrt::OutputFile::create(*options.report);
     if (!file)
-      return fail(file.error().message);
+      return file;
+    std::string json = toJson(report);
     if (auto written = file->write(json.data(), json.size()); !written)
-      return fail(written.error().message);
-    if (auto committed = file->commit(); !committed)
-      return fail(committed.error().message);
-    return true;
+      return tl::unexpected(written.error());
+    return file;
   }
 
   MLIRContext &context;
@@ -347,12 +355,39 @@ private:
 
 } // namespace
 
+/// "mlp.mlir:4:9: ", with the name of the part of the model if there is one;
+/// the tool's name where nothing is known.
+static std::string place(Location location) {
+  std::string text;
+  if (auto file = location->findInstanceOf<FileLineColLoc>())
+    text = llvm::formatv("{0}:{1}:{2}: ", file.getFilename().getValue(),
+                         file.getLine(), file.getColumn());
+  if (auto name = location->findInstanceOf<NameLoc>())
+    text += name.getName().str() + ": ";
+  return text.empty() ? "tpc-run: " : text;
+}
+
+static void printDiagnostic(Diagnostic &diagnostic) {
+  StringRef kind =
+      diagnostic.getSeverity() == DiagnosticSeverity::Error ? "error" : "note";
+  llvm::errs() << place(diagnostic.getLocation()) << kind << ": " << diagnostic
+               << "\n";
+  for (Diagnostic &note : diagnostic.getNotes())
+    printDiagnostic(note);
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  std::set_new_handler([] {
+    llvm::errs() << "tpc-run: error: out of memory\n";
+    std::_Exit(1);
+  });
   RunOptions options = parseOptions(argc, argv);
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
+  context.printOpOnDiagnostic(false);
+  context.getDiagEngine().registerHandler(printDiagnostic);
   return Session(context, options).run();
 }

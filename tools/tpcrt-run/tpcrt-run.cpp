@@ -22,7 +22,7 @@ constexpr char usage[] =
     "  --input NAME=2x3xf32=1,2  an input in place; one value fills all of it\n"
     "  --output NAME=@FILE.npy   writes an output; without, all are printed\n"
     "  --repeat N                runs N times (states go on from run to run)\n"
-    "  --max-threads N               threads for all devices; default: one per "
+    "  --max-threads N           threads for all devices; default: one per "
     "core\n"
     "  --report FILE.json        memory, loading and times\n";
 
@@ -97,12 +97,20 @@ Result<Options> parseArguments(const std::vector<std::string> &arguments) {
   return options;
 }
 
+std::string listed(const std::vector<std::string> &names) {
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 Result<const ProgramInfo *> chooseProgram(const Executable &executable,
                                           const Options &options) {
   const auto &programs = executable.programs();
-  std::string names;
+  std::vector<std::string> all;
   for (const ProgramInfo &program : programs)
-    names += (names.empty() ? "" : ", ") + program.name;
+    all.push_back(program.name);
+  std::string names = listed(all);
   if (!options.entry && programs.size() == 1)
     return &programs[0];
   if (!options.entry)
@@ -137,6 +145,7 @@ struct OutputFileOf {
   std::string path;
 };
 
+/// Which output goes to which file; checked before anything runs.
 Result<std::vector<OutputFileOf>> matchOutputs(const Options &options,
                                                const ProgramInfo &program) {
   std::vector<OutputFileOf> files;
@@ -147,10 +156,17 @@ Result<std::vector<OutputFileOf>> matchOutputs(const Options &options,
       return tl::unexpected(spec.error());
     auto found = std::find(names.begin(), names.end(), spec->name);
     if (found == names.end())
-      return makeError("--output: program '" + program.name +
-                       "' has no output '" + spec->name + "'");
+      return makeError("--output: there is no output '" + spec->name +
+                       "'; expected one of: " + listed(names));
     files.push_back({size_t(found - names.begin()), spec->path});
   }
+  std::vector<std::string> paths;
+  for (const OutputFileOf &file : files)
+    paths.push_back(file.path);
+  if (options.report)
+    paths.push_back(*options.report);
+  if (auto checked = checkOutputPaths(paths); !checked)
+    return tl::unexpected(checked.error());
   return files;
 }
 
@@ -178,23 +194,24 @@ Result<void> deliver(const Options &options, const Executable &executable,
                      const std::vector<OutputFileOf> &files,
                      const std::vector<HostTensor> &outputs,
                      const std::vector<double> &times) {
-  std::optional<OutputFile> report;
-  if (options.report) {
-    auto prepared = prepareReport(*options.report, executable, program, times);
-    if (!prepared)
-      return tl::unexpected(prepared.error());
-    report = std::move(*prepared);
+  std::vector<OutputFile> prepared;
+  for (const OutputFileOf &file : files) {
+    auto npy = prepareNpy(file.path, outputs[file.output]);
+    if (!npy)
+      return tl::unexpected(npy.error());
+    prepared.push_back(std::move(*npy));
   }
-  std::vector<NpyOutput> toWrite;
-  for (const OutputFileOf &file : files)
-    toWrite.push_back({file.path, &outputs[file.output]});
-  if (auto written = writeNpyFiles(toWrite); !written)
-    return written;
+  if (options.report) {
+    auto report = prepareReport(*options.report, executable, program, times);
+    if (!report)
+      return tl::unexpected(report.error());
+    prepared.push_back(std::move(*report));
+  }
   if (files.empty())
     for (size_t i = 0; i < outputs.size(); ++i)
       std::printf("%s=%s\n", program.outputs[i].name.c_str(),
                   formatTensor(outputs[i]).c_str());
-  return report ? report->commit() : Result<void>();
+  return commitAll(std::move(prepared));
 }
 
 Result<void> run(const Options &options) {

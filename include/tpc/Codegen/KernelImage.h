@@ -9,9 +9,9 @@ namespace tpc {
 
 /// What a kernel image needs of the CPU.
 struct CpuKind {
-  llvm::StringRef name;     ///< as in the artifact: "avx2", "avx512"
-  llvm::StringRef cpu;      ///< LLVM's name of the processor
-  int64_t vectorLanes;      ///< f32 lanes of a register
+  llvm::StringRef name; ///< as in the artifact: "avx2", "avx512"
+  llvm::StringRef cpu;  ///< LLVM's name of the processor
+  int64_t vectorLanes;  ///< f32 lanes of a register
 };
 
 /// The kind of that name, or nothing.

@@ -46,11 +46,12 @@ struct MatmulLayout {
 
 /// The layout of a contraction of these operands, or nothing when a group of
 /// dimensions does not merge or a matrix has no unit stride.
-std::optional<MatmulLayout>
-computeLayout(const Einsum &einsum, const StridedValue &lhs,
-              llvm::ArrayRef<int64_t> lhsShape, const StridedValue &rhs,
-              llvm::ArrayRef<int64_t> rhsShape,
-              llvm::ArrayRef<int64_t> resultShape);
+std::optional<MatmulLayout> computeLayout(const Einsum &einsum,
+                                          const StridedValue &lhs,
+                                          llvm::ArrayRef<int64_t> lhsShape,
+                                          const StridedValue &rhs,
+                                          llvm::ArrayRef<int64_t> rhsShape,
+                                          llvm::ArrayRef<int64_t> resultShape);
 
 /// The layout of `op`, through views where that works.
 std::optional<MatmulLayout> layoutOf(MatmulOp op);

@@ -44,7 +44,7 @@ Attribute PlaceAttr::parse(AsmParser &parser, Type) {
       parser.parseInteger(offset) || parser.parseGreater())
     return {};
   return PlaceAttr::getChecked([&] { return parser.emitError(loc); },
-                                  parser.getContext(), *space, symbol, offset);
+                               parser.getContext(), *space, symbol, offset);
 }
 
 void PlaceAttr::print(AsmPrinter &printer) const {
@@ -54,9 +54,9 @@ void PlaceAttr::print(AsmPrinter &printer) const {
   printer << " + " << getOffset() << '>';
 }
 
-LogicalResult
-PlaceAttr::verify(function_ref<InFlightDiagnostic()> emitError, Space space,
-                     FlatSymbolRefAttr symbol, int64_t offset) {
+LogicalResult PlaceAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                Space space, FlatSymbolRefAttr symbol,
+                                int64_t offset) {
   if (offset < 0)
     return emitError() << "C1: negative offset";
   bool named = space == Space::Parameter || space == Space::State;
@@ -106,11 +106,11 @@ PlaceAttr plan::placeOf(Value value) {
         PlaceAttr base = placeOf(view.getOperand());
         if (!base)
           return base;
-        int64_t element =
-            elementBytes(cast<RankedTensorType>(value.getType()).getElementType());
+        int64_t element = elementBytes(
+            cast<RankedTensorType>(value.getType()).getElementType());
         return PlaceAttr::get(op->getContext(), base.getSpace(),
-                                 base.getSymbol(),
-                                 base.getOffset() + view.getOffset() * element);
+                              base.getSymbol(),
+                              base.getOffset() + view.getOffset() * element);
       })
       .Default([](Operation *) { return PlaceAttr(); });
 }

@@ -20,14 +20,13 @@ static ParseResult parsePlaces(OpAsmParser &parser, ArrayAttr &locations) {
     all.push_back(PlaceAttr::parse(parser, {}));
     return success(all.back() != nullptr);
   };
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
-                                     parsePlace))
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parsePlace))
     return failure();
   locations = ArrayAttr::get(parser.getContext(), all);
   return success();
 }
 static void printPlaces(OpAsmPrinter &printer, Operation *,
-                           ArrayAttr locations) {
+                        ArrayAttr locations) {
   printer << '[';
   llvm::interleaveComma(locations.getAsRange<PlaceAttr>(), printer,
                         [&](PlaceAttr at) { at.print(printer); });
@@ -61,8 +60,8 @@ ParseResult KernelFuncOp::parse(OpAsmParser &parser, OperationState &result) {
     result.addAttribute(getUpdatesAttrName(result.name), updates);
   }
   if (succeeded(parser.parseOptionalKeyword("in_place"))) {
-    inPlace =
-        dyn_cast_or_null<DenseI64ArrayAttr>(DenseI64ArrayAttr::parse(parser, {}));
+    inPlace = dyn_cast_or_null<DenseI64ArrayAttr>(
+        DenseI64ArrayAttr::parse(parser, {}));
     if (!inPlace)
       return failure();
     result.addAttribute(getInPlaceAttrName(result.name), inPlace);
@@ -161,9 +160,9 @@ LogicalResult KernelOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (getOperandTypes() != TypeRange(function.getArgumentTypes()) ||
       getResultTypes() != TypeRange(function.getResultTypes()) ||
       getUpdates().size() != function.getUpdates())
-    return emitOpError("C1: ") << getKernelAttr() << " has type "
-                               << function.getFunctionType() << " with "
-                               << function.getUpdates() << " updates";
+    return emitOpError("C1: ")
+           << getKernelAttr() << " has type " << function.getFunctionType()
+           << " with " << function.getUpdates() << " updates";
   if (getAt() && getAt()->size() != getNumResults())
     return emitOpError("C2: expected ")
            << getNumResults() << " places, found " << getAt()->size();
@@ -266,8 +265,8 @@ LogicalResult ViewOp::verify() {
   int64_t offset = getOffset();
   if (offset < 0 || to.getNumElements() > from.getNumElements() - offset)
     return emitOpError("C2: elements [")
-           << offset << ", " << offset + to.getNumElements()
-           << ") of " << from.getNumElements();
+           << offset << ", " << offset + to.getNumElements() << ") of "
+           << from.getNumElements();
   return success();
 }
 
@@ -289,9 +288,9 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
     result *= members;
   if (from.getElementType() != to.getElementType() || source != result ||
       (kind == CollectiveKind::AllToAll && source % members))
-    return emitOpError("C2: ") << stringifyCollectiveKind(kind) << " over "
-                               << members << " members from " << from << " to "
-                               << to;
+    return emitOpError("C2: ")
+           << stringifyCollectiveKind(kind) << " over " << members
+           << " members from " << from << " to " << to;
   bool permutes = kind == CollectiveKind::Permute;
   if (permutes != getSources().has_value() ||
       (permutes && (static_cast<int64_t>(getSources()->size()) != members ||
@@ -302,8 +301,9 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
 }
 
 /// C2: elements offset + sum(i_d * strides[d]) are within `tensor`.
-static LogicalResult checkAccess(plan::MatmulOp op, Value tensor, StringRef what,
-                                 int64_t offset, ArrayRef<int64_t> sizes,
+static LogicalResult checkAccess(plan::MatmulOp op, Value tensor,
+                                 StringRef what, int64_t offset,
+                                 ArrayRef<int64_t> sizes,
                                  ArrayRef<int64_t> strides) {
   int64_t first = offset, last = offset;
   for (auto [size, stride] : llvm::zip_equal(sizes, strides)) {
@@ -344,10 +344,13 @@ LogicalResult plan::MatmulOp::verify() {
     return cast<RankedTensorType>(v.getType()).getElementType();
   };
   Type a = element(getLhs()), b = element(getRhs()), c = element(getResult());
-  auto isSmallFloat = [](Type t) { return t.isF32() || t.isBF16() || t.isF16(); };
+  auto isSmallFloat = [](Type t) {
+    return t.isF32() || t.isBF16() || t.isF16();
+  };
   if (!(a == b && b == c) &&
       !(isSmallFloat(a) && isSmallFloat(b) && isSmallFloat(c)))
-    return emitOpError("C3: no product of ") << a << " and " << b << " as " << c;
+    return emitOpError("C3: no product of ")
+           << a << " and " << b << " as " << c;
   if (getPackB() && !rootOf(getRhs()).getDefiningOp<plan::ParameterOp>())
     return emitOpError("C4: b is not a parameter");
   return success();

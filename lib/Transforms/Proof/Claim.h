@@ -35,10 +35,10 @@ struct Cut {
 
 struct Claim {
   enum Kind {
-    Block,      ///< a block of whole value `id`
-    Start,      ///< every element is the start of the device's block of `cut`
-    Relative,   ///< block of `id`, minus the start of the device's block of `cut`
-    LocalIota   ///< block of iota `id`, minus that start along its dimension
+    Block,    ///< a block of whole value `id`
+    Start,    ///< every element is the start of the device's block of `cut`
+    Relative, ///< block of `id`, minus the start of the device's block of `cut`
+    LocalIota ///< block of iota `id`, minus that start along its dimension
   };
   Kind kind = Block;
   ValueId id = -1;

@@ -44,7 +44,8 @@ public:
         .Case([&](spmd::AllToAllOp op) {
           claim.fill.clear();
           ArrayRef<AxisRef> axes = op.getAxes().getAxes();
-          return gather(op.getConcatDim(), axes) && split(op.getSplitDim(), axes)
+          return gather(op.getConcatDim(), axes) &&
+                         split(op.getSplitDim(), axes)
                      ? done()
                      : Claims();
         })
@@ -114,9 +115,8 @@ private:
                ") over " + axis.name.getValue());
           return false;
         }
-        llvm::erase_if(claim.sharding.partial, [&](const PartialAxis &p) {
-          return p.axis == part;
-        });
+        llvm::erase_if(claim.sharding.partial,
+                       [&](const PartialAxis &p) { return p.axis == part; });
       }
     return true;
   }
@@ -236,8 +236,7 @@ private:
     SmallVector<int64_t> source(mesh.numDevices());
     for (int64_t device = 0; device < mesh.numDevices(); ++device) {
       auto members = mesh.group(device, axes);
-      source[device] =
-          members[op.getSources()[mesh.coordinate(device, axes)]];
+      source[device] = members[op.getSources()[mesh.coordinate(device, axes)]];
     }
     for (Sharding &candidate : rearrangements(axes))
       if (holdsSourceBlocks(candidate, source)) {

@@ -155,7 +155,8 @@ private:
   /// cut likewise.
   bool checkRelative() {
     bool cutsTable = llvm::any_of(llvm::enumerate(rule.factors), [&](auto f) {
-      return f.value().kind == FactorKind::Indexed && !axesOf(f.index()).empty();
+      return f.value().kind == FactorKind::Indexed &&
+             !axesOf(f.index()).empty();
     });
     for (auto [i, claim] : llvm::enumerate(op.operands)) {
       if (claim->kind != Claim::Relative)
@@ -198,8 +199,9 @@ private:
           if (!fill || !isIdentity(*fill, factor.reduction,
                                    typeOf(op.whole->getOperand(i))))
             return fail("padding of operand " + Twine(i) + " along dimension " +
-                        Twine(dim) + " reaches the result: it is not known to "
-                                     "be the reduction's identity");
+                        Twine(dim) +
+                        " reaches the result: it is not known to "
+                        "be the reduction's identity");
         }
     return true;
   }
@@ -207,8 +209,7 @@ private:
   /// Integer operands of an operation on floats only say where.
   bool isIndexOperand(unsigned i) const {
     return i > 0 &&
-           isa<IntegerType>(
-               typeOf(op.whole->getOperand(i)).getElementType()) &&
+           isa<IntegerType>(typeOf(op.whole->getOperand(i)).getElementType()) &&
            isa<FloatType>(typeOf(op.whole->getResult(0)).getElementType());
   }
 

@@ -40,10 +40,10 @@ LocalConclusion concludeLocal(const LocalOp &op, const Mesh &mesh,
 /// Shardings of a whole tensor whose local type is `local`, with the axes of
 /// `used` left alone.
 std::vector<Sharding> shardingsOfSize(mlir::RankedTensorType whole,
-                                            mlir::RankedTensorType local,
-                                            const Mesh &mesh,
-                                            llvm::ArrayRef<AxisRef> units,
-                                            llvm::ArrayRef<AxisRef> used);
+                                      mlir::RankedTensorType local,
+                                      const Mesh &mesh,
+                                      llvm::ArrayRef<AxisRef> units,
+                                      llvm::ArrayRef<AxisRef> used);
 
 } // namespace tpc::proof
 

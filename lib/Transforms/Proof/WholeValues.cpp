@@ -7,8 +7,8 @@ using namespace tpc;
 using namespace tpc::proof;
 
 ValueId WholeValues::fresh(Value value) {
-  types.push_back(withSharding(cast<RankedTensorType>(value.getType()),
-                               ShardingAttr()));
+  types.push_back(
+      withSharding(cast<RankedTensorType>(value.getType()), ShardingAttr()));
   locations.push_back(value.getLoc());
   return types.size() - 1;
 }

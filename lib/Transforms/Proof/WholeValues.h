@@ -29,8 +29,8 @@ public:
 
   /// The whole operations of the name and attributes of `op` on operands of
   /// these numbers; several where they differ in their result types.
-  llvm::ArrayRef<mlir::Operation *> find(mlir::Operation *op,
-                                         llvm::ArrayRef<ValueId> operands) const;
+  llvm::ArrayRef<mlir::Operation *>
+  find(mlir::Operation *op, llvm::ArrayRef<ValueId> operands) const;
   /// All whole operations of this name without operands.
   llvm::ArrayRef<mlir::Operation *> creators(mlir::OperationName name) const;
   /// The value of a symbol after `version` writes, or nothing if the whole

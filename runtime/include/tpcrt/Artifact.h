@@ -11,6 +11,7 @@
 #define TPCRT_ARTIFACT_H
 
 #include "tpcrt/Error.h"
+#include "tpcrt/OutputFile.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,10 @@ inline constexpr uint32_t artifactVersion = 1;
 
 /// The container of a finished FlatBuffers payload.
 std::vector<std::byte> wrapArtifact(const void *payload, size_t size);
+
+/// A file with the container, complete but not yet committed.
+Result<OutputFile> prepareArtifactFile(const std::string &path,
+                                       const void *payload, size_t size);
 
 /// Writes the container to `path`; a file at `path` is either whole or absent.
 Result<void> writeArtifactFile(const std::string &path, const void *payload,

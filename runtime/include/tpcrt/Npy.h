@@ -9,6 +9,7 @@
 
 #include "tpcrt/Error.h"
 #include "tpcrt/HostTensor.h"
+#include "tpcrt/OutputFile.h"
 
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@ namespace tpcrt {
 
 Result<HostTensor> readNpy(const std::string &path);
 Result<void> writeNpy(const std::string &path, const HostTensor &tensor);
+
+/// The file, complete but not yet committed.
+Result<OutputFile> prepareNpy(const std::string &path,
+                              const HostTensor &tensor);
 
 /// Writes several files; none appears unless all could be written.
 struct NpyOutput {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace tpcrt {
 
@@ -27,6 +28,13 @@ private:
   std::string temporary;
   int descriptor = -1;
 };
+
+/// Whether files can be written at all of `paths`, no two of them the same:
+/// what is asked before long work whose results go there.
+Result<void> checkOutputPaths(const std::vector<std::string> &paths);
+
+/// Gives several complete files their names.
+Result<void> commitAll(std::vector<OutputFile> files);
 
 } // namespace tpcrt
 

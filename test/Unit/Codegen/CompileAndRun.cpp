@@ -1,12 +1,12 @@
 #include "CompileAndRun.h"
 #include "mlir/Parser/Parser.h"
 #include "tpc/Codegen/Passes.h"
+#include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Pipeline.h"
 #include "tpc/Reference/HostTensors.h"
 #include "tpc/Reference/Simulator.h"
 #include "tpc/Target/Artifact.h"
-#include "tpc/Dialect/Plan/Plan.h"
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -121,9 +121,8 @@ void CompileAndRun::compile(StringRef text, std::string isa) {
     ASSERT_TRUE(succeeded(runPhase(*planned, buildPartitionPhase)));
   }
   source = planned->clone();
-  ASSERT_TRUE(succeeded(runPhase(*planned, [](OpPassManager &pm) {
-    buildCodegenPipeline(pm);
-  })));
+  ASSERT_TRUE(succeeded(
+      runPhase(*planned, [](OpPassManager &pm) { buildCodegenPipeline(pm); })));
   EmitOptions options;
   if (!isa.empty())
     options.isas = {isa};

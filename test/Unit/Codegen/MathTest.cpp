@@ -1,5 +1,6 @@
 // Accuracy of generated elementary functions in f32, against the C library in
-// f64, and their special values. The bounds are those of lib/Codegen/VectorMath.h.
+// f64, and their special values. The bounds are those of
+// lib/Codegen/VectorMath.h.
 #include "CompileAndRun.h"
 #include <cmath>
 #include <limits>
@@ -18,9 +19,10 @@ protected:
                                std::vector<double> y, std::string isa) {
     std::string t = "tensor<" + std::to_string(x.size()) + "xf32>";
     bool binary = !y.empty();
-    compile("tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(%x: " + t + ", %y: " + t +
-                ") -> " + t + " {\n %r = tpc." + op + (binary ? " %x, %y : (" + t + ", " : " %x : (") +
-                t + ") -> " + t + "\n return %r : " + t + "\n}\n",
+    compile("tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(%x: " + t +
+                ", %y: " + t + ") -> " + t + " {\n %r = tpc." + op +
+                (binary ? " %x, %y : (" + t + ", " : " %x : (") + t + ") -> " +
+                t + "\n return %r : " + t + "\n}\n",
             isa);
     if (HasFatalFailure())
       return {};
@@ -44,7 +46,8 @@ protected:
       double worst = 0, where = 0;
       for (int i = 0; i < n; ++i) {
         double e = exact(x[i]);
-        double ulp = std::ldexp(1.0, std::max(std::ilogb(e == 0 ? 1e-45 : e), -126) - 23);
+        double ulp = std::ldexp(
+            1.0, std::max(std::ilogb(e == 0 ? 1e-45 : e), -126) - 23);
         double error = std::abs(y[i] - e) / ulp;
         if (error > worst)
           worst = error, where = x[i];
@@ -81,13 +84,15 @@ TEST_F(Math, Log) {
   checkAccuracy("log", 1, 3e38, std::log, 1.0);
   checkValues("log", {0, 1, -1, kInfinity, kNaN, -kInfinity},
               {-kInfinity, 0, kNaN, kInfinity, kNaN, kNaN});
-  EXPECT_NEAR(evaluate("log", {1e-40}, {}, "")[0], std::log(double(1e-40f)), 1e-5);
+  EXPECT_NEAR(evaluate("log", {1e-40}, {}, "")[0], std::log(double(1e-40f)),
+              1e-5);
 }
 
 TEST_F(Math, Tanh) {
   checkAccuracy("tanh", -10, 10, std::tanh, 1.5);
   checkAccuracy("tanh", -1, 1, std::tanh, 1.5);
-  checkValues("tanh", {0, kInfinity, -kInfinity, kNaN, 100}, {0, 1, -1, kNaN, 1});
+  checkValues("tanh", {0, kInfinity, -kInfinity, kNaN, 100},
+              {0, 1, -1, kNaN, 1});
 }
 
 TEST_F(Math, Erf) {
@@ -107,14 +112,16 @@ TEST_F(Math, SinAndCos) {
 
 TEST_F(Math, SquareRoots) {
   checkAccuracy("sqrt", 0, 1e6, std::sqrt, 0.5);
-  checkAccuracy("rsqrt", 1e-6, 1e6, [](double x) { return 1 / std::sqrt(x); }, 1.5);
+  checkAccuracy(
+      "rsqrt", 1e-6, 1e6, [](double x) { return 1 / std::sqrt(x); }, 1.5);
   checkValues("rsqrt", {0, kInfinity, -1, 4}, {kInfinity, 0, kNaN, 0.5});
 }
 
 TEST_F(Math, Pow) {
   std::vector<double> x, y, expected;
   for (double a : {0.0, 0.5, 1.0, 2.0, 10.0, -1.0, -2.0, -0.5, kInfinity, kNaN})
-    for (double b : {0.0, 1.0, 2.0, 3.0, -1.0, -2.0, 0.5, -0.5, 10.0, kInfinity, kNaN}) {
+    for (double b :
+         {0.0, 1.0, 2.0, 3.0, -1.0, -2.0, 0.5, -0.5, 10.0, kInfinity, kNaN}) {
       x.push_back(a);
       y.push_back(b);
       expected.push_back(float(std::pow(a, b)));

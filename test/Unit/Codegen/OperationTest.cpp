@@ -20,8 +20,8 @@ void PrintTo(const Case &c, std::ostream *os) { *os << c.body; }
 std::string program(const Case &c) {
   auto [body, values] = llvm::StringRef(c.body).rsplit("=>");
   return "tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(" + c.inputs + ") -> (" +
-         c.results + ") {\n" + body.str() + "\n return " + values.str() + " : " +
-         c.results + "\n}\n";
+         c.results + ") {\n" + body.str() + "\n return " + values.str() +
+         " : " + c.results + "\n}\n";
 }
 
 class Operations : public CompileAndRun,
@@ -53,7 +53,8 @@ std::vector<Case> elementwise() {
     std::string prepare;
     if (op == "log" || op == "sqrt" || op == "rsqrt" || op == "pow")
       prepare = " %p = tpc.abs %a : (" + t + ") -> " + t + "\n";
-    std::string used = prepare.empty() ? operands : replaced(operands, "%a", "%p");
+    std::string used =
+        prepare.empty() ? operands : replaced(operands, "%a", "%p");
     cases.push_back({op + "_" + type + "_" + replaced(shape, "x", "_"),
                      "%a: " + t + ", %b: " + t, t,
                      prepare + " %r = tpc." + op + " " + used + " : " + types +
@@ -67,8 +68,8 @@ std::vector<Case> elementwise() {
     for (std::string op : {"add", "sub", "mul", "div", "max", "min", "pow"})
       add(op, type, "3x37x", "%a, %b");
   }
-  for (std::string op : {"neg", "abs", "exp", "log", "sqrt", "rsqrt", "sin",
-                         "cos", "tanh"})
+  for (std::string op :
+       {"neg", "abs", "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh"})
     add(op, "f64", "5x19x", "%a");
   for (std::string op : {"add", "sub", "mul", "div", "max", "min", "pow"})
     add(op, "f64", "5x19x", "%a, %b");
@@ -82,8 +83,8 @@ std::vector<Case> elementwise() {
     add(op, "i1", "3x37x", "%a, %b");
   add("not", "i1", "3x37x", "%a");
   // Shapes: one element, a scalar, a vector, more than a chunk.
-  for (std::string shape : {"1x", "", "8x", "16x", "17x", "1x1x5x1x", "9000x",
-                            "2x8205x"})
+  for (std::string shape :
+       {"1x", "", "8x", "16x", "17x", "1x1x5x1x", "9000x", "2x8205x"})
     add("exp", "f32", shape, "%a");
   return cases;
 }
@@ -95,7 +96,8 @@ std::vector<Case> conversions() {
   for (const std::string &from : types)
     for (const std::string &to : types)
       if (from != to) {
-        std::string a = "tensor<2x21x" + from + ">", r = "tensor<2x21x" + to + ">";
+        std::string a = "tensor<2x21x" + from + ">",
+                    r = "tensor<2x21x" + to + ">";
         cases.push_back({"convert_" + from + "_" + to, "%a: " + a, r,
                          "%r = tpc.convert %a : (" + a + ") -> " + r + " => %r",
                          from == "f64" ? toleranceOf(to) : 0});
@@ -107,7 +109,8 @@ std::vector<Case> conversions() {
           {"compare_" + predicate + "_" + type, "%a: " + t + ", %b: " + t, t,
            "%c = tpc.compare " + predicate + " %a, %b : (" + t + ", " + t +
                ") -> tensor<2x21xi1>\n%r = tpc.select %c, %a, %b : "
-               "(tensor<2x21xi1>, " + t + ", " + t + ") -> " + t + " => %r",
+               "(tensor<2x21xi1>, " +
+               t + ", " + t + ") -> " + t + " => %r",
            0});
     }
   return cases;
@@ -120,12 +123,13 @@ std::vector<Case> reductions() {
     for (std::string kind : {"sum", "max", "min"}) {
       std::string t = "tensor<" + shape + type + ">";
       std::string r = "tensor<" + result + type + ">";
-      cases.push_back({"reduce_" + kind + "_" + type + "_" +
-                           replaced(shape + "over" + replaced(dims, ", ", ""), "x", "_"),
-                       "%a: " + t, r,
-                       "%r = tpc.reduce " + kind + " %a dims [" + dims +
-                           "] : (" + t + ") -> " + r + " => %r",
-                       10 * toleranceOf(type)}); // terms may cancel
+      cases.push_back(
+          {"reduce_" + kind + "_" + type + "_" +
+               replaced(shape + "over" + replaced(dims, ", ", ""), "x", "_"),
+           "%a: " + t, r,
+           "%r = tpc.reduce " + kind + " %a dims [" + dims + "] : (" + t +
+               ") -> " + r + " => %r",
+           10 * toleranceOf(type)}); // terms may cancel
     }
   };
   for (std::string type : {"f32", "bf16", "f16", "f64", "i32", "i64"}) {
@@ -147,10 +151,10 @@ std::vector<Case> movement() {
     auto t = [&](std::string shape) { return "tensor<" + shape + e + ">"; };
     auto one = [&](std::string name, std::string from, std::string to,
                    std::string op) {
-      cases.push_back({name + "_" + e, "%a: " + t(from), t(to),
-                       "%r = tpc." + op + " : (" + t(from) + ") -> " + t(to) +
-                           " => %r",
-                       0});
+      cases.push_back(
+          {name + "_" + e, "%a: " + t(from), t(to),
+           "%r = tpc." + op + " : (" + t(from) + ") -> " + t(to) + " => %r",
+           0});
     };
     one("transpose2", "5x19x", "19x5x", "transpose %a [1, 0]");
     one("transpose4", "2x3x4x18x", "2x4x3x18x", "transpose %a [0, 2, 1, 3]");
@@ -165,56 +169,57 @@ std::vector<Case> movement() {
     one("pad", "3x17x", "6x30x", "pad %a low [1, 4] with 1.0");
     one("pad_outer", "2x3x17x", "2x5x17x", "pad %a low [0, 2, 0] with 0.0");
     one("reshape", "6x4x", "3x8x", "reshape %a");
-    cases.push_back({"concat_inner_" + e,
-                     "%a: " + t("3x5x") + ", %b: " + t("3x20x") + ", %c: " + t("3x1x"),
-                     t("3x26x"),
-                     "%r = tpc.concat %a, %b, %c dim 1 : (" + t("3x5x") + ", " +
-                         t("3x20x") + ", " + t("3x1x") + ") -> " + t("3x26x") + " => %r",
-                     0});
-    cases.push_back({"concat_outer_" + e, "%a: " + t("3x20x") + ", %b: " + t("1x20x"),
-                     t("4x20x"),
+    cases.push_back(
+        {"concat_inner_" + e,
+         "%a: " + t("3x5x") + ", %b: " + t("3x20x") + ", %c: " + t("3x1x"),
+         t("3x26x"),
+         "%r = tpc.concat %a, %b, %c dim 1 : (" + t("3x5x") + ", " +
+             t("3x20x") + ", " + t("3x1x") + ") -> " + t("3x26x") + " => %r",
+         0});
+    cases.push_back({"concat_outer_" + e,
+                     "%a: " + t("3x20x") + ", %b: " + t("1x20x"), t("4x20x"),
                      "%r = tpc.concat %a, %b dim 0 : (" + t("3x20x") + ", " +
                          t("1x20x") + ") -> " + t("4x20x") + " => %r",
                      0});
     for (std::string index : {"i32", "i64"}) {
       std::string i = "tensor<2x3x" + index + ">";
-      cases.push_back({"gather_outer_" + e + "_" + index, "%a: " + t("4x19x") + ", %i: " + i,
-                       t("2x3x19x"),
-                       "%r = tpc.gather %a, %i dim 0 : (" + t("4x19x") + ", " + i +
-                           ") -> " + t("2x3x19x") + " => %r",
+      cases.push_back({"gather_outer_" + e + "_" + index,
+                       "%a: " + t("4x19x") + ", %i: " + i, t("2x3x19x"),
+                       "%r = tpc.gather %a, %i dim 0 : (" + t("4x19x") + ", " +
+                           i + ") -> " + t("2x3x19x") + " => %r",
                        0});
-      cases.push_back({"gather_inner_" + e + "_" + index, "%a: " + t("5x4x") + ", %i: " + i,
-                       t("5x2x3x"),
-                       "%r = tpc.gather %a, %i dim 1 : (" + t("5x4x") + ", " + i +
-                           ") -> " + t("5x2x3x") + " => %r",
+      cases.push_back({"gather_inner_" + e + "_" + index,
+                       "%a: " + t("5x4x") + ", %i: " + i, t("5x2x3x"),
+                       "%r = tpc.gather %a, %i dim 1 : (" + t("5x4x") + ", " +
+                           i + ") -> " + t("5x2x3x") + " => %r",
                        0});
       std::string s = "tensor<2x" + index + ">";
-      cases.push_back({"dynamic_slice_" + e + "_" + index, "%a: " + t("5x40x") + ", %s: " + s,
-                       t("3x21x"),
-                       "%r = tpc.dynamic_slice %a, %s : (" + t("5x40x") + ", " + s +
-                           ") -> " + t("3x21x") + " => %r",
+      cases.push_back({"dynamic_slice_" + e + "_" + index,
+                       "%a: " + t("5x40x") + ", %s: " + s, t("3x21x"),
+                       "%r = tpc.dynamic_slice %a, %s : (" + t("5x40x") + ", " +
+                           s + ") -> " + t("3x21x") + " => %r",
                        0});
-      cases.push_back({"update_slice_" + e + "_" + index,
-                       "%a: " + t("5x40x") + ", %u: " + t("3x21x") + ", %s: " + s,
-                       t("5x40x"),
-                       "%r = tpc.update_slice %a, %u, %s : (" + t("5x40x") + ", " +
-                           t("3x21x") + ", " + s + ") -> " + t("5x40x") + " => %r",
-                       0});
+      cases.push_back(
+          {"update_slice_" + e + "_" + index,
+           "%a: " + t("5x40x") + ", %u: " + t("3x21x") + ", %s: " + s,
+           t("5x40x"),
+           "%r = tpc.update_slice %a, %u, %s : (" + t("5x40x") + ", " +
+               t("3x21x") + ", " + s + ") -> " + t("5x40x") + " => %r",
+           0});
     }
   }
   for (std::string e : {"f32", "bf16", "i64"}) {
     auto t = [&](std::string shape) { return "tensor<" + shape + e + ">"; };
     for (std::string index : {"i32", "i64"}) {
       std::string i = "tensor<7x" + index + ">";
-      auto scatter = [&](std::string name, std::string shape, std::string update,
-                         std::string dim) {
-        cases.push_back({name + "_" + e + "_" + index,
-                         "%a: " + t(shape) + ", %i: " + i + ", %u: " + t(update),
-                         t(shape),
-                         "%r = tpc.scatter_add %a, %i, %u dim " + dim + " : (" +
-                             t(shape) + ", " + i + ", " + t(update) + ") -> " +
-                             t(shape) + " => %r",
-                         toleranceOf(e)});
+      auto scatter = [&](std::string name, std::string shape,
+                         std::string update, std::string dim) {
+        cases.push_back(
+            {name + "_" + e + "_" + index,
+             "%a: " + t(shape) + ", %i: " + i + ", %u: " + t(update), t(shape),
+             "%r = tpc.scatter_add %a, %i, %u dim " + dim + " : (" + t(shape) +
+                 ", " + i + ", " + t(update) + ") -> " + t(shape) + " => %r",
+             toleranceOf(e)});
       };
       scatter("scatter_outer", "4x19x", "7x19x", "0");
       scatter("scatter_inner", "5x4x", "5x7x", "1");
@@ -222,8 +227,8 @@ std::vector<Case> movement() {
     }
     std::string p = "tensor<3x37xi32>";
     for (std::string order : {"", " descending"})
-      cases.push_back({"sort" + replaced(order, " ", "_") + "_" + e, "%a: " + t("3x37x"),
-                       t("3x37x") + ", " + p,
+      cases.push_back({"sort" + replaced(order, " ", "_") + "_" + e,
+                       "%a: " + t("3x37x"), t("3x37x") + ", " + p,
                        "%v, %p = tpc.sort %a" + order + " : (" + t("3x37x") +
                            ") -> (" + t("3x37x") + ", " + p + ") => %v, %p",
                        0});
@@ -237,14 +242,15 @@ std::vector<Case> movement() {
   }
   for (std::string e : {"f32", "bf16", "i32", "i64"})
     for (std::string dim : {"0", "1", "2"})
-      cases.push_back({"iota_" + e + "_" + dim, "", "tensor<2x5x19x" + e + ">",
-                       "%r = tpc.iota dim " + dim + " : tensor<2x5x19x" + e +
-                           "> => %r",
-                       0});
-  cases.push_back({"constant", "%a: tensor<3xf32>", "tensor<3xf32>",
-                   "%c = tpc.constant dense<[1.0, 2.0, -3.0]> : tensor<3xf32> : "
-                   "tensor<3xf32>\n%r = tpc.add %a, %c : (tensor<3xf32>, "
-                   "tensor<3xf32>) -> tensor<3xf32> => %r"});
+      cases.push_back(
+          {"iota_" + e + "_" + dim, "", "tensor<2x5x19x" + e + ">",
+           "%r = tpc.iota dim " + dim + " : tensor<2x5x19x" + e + "> => %r",
+           0});
+  cases.push_back(
+      {"constant", "%a: tensor<3xf32>", "tensor<3xf32>",
+       "%c = tpc.constant dense<[1.0, 2.0, -3.0]> : tensor<3xf32> : "
+       "tensor<3xf32>\n%r = tpc.add %a, %c : (tensor<3xf32>, "
+       "tensor<3xf32>) -> tensor<3xf32> => %r"});
   return cases;
 }
 
@@ -252,23 +258,25 @@ std::vector<Case> composites() {
   std::vector<Case> cases;
   for (std::string e : {"f32", "bf16"})
     for (std::string n : {"5", "16", "100", "9000", "20000"}) {
-      std::string t = "tensor<3x" + n + "x" + e + ">", v = "tensor<" + n + "x" + e + ">";
+      std::string t = "tensor<3x" + n + "x" + e + ">",
+                  v = "tensor<" + n + "x" + e + ">";
       cases.push_back({"softmax_" + n + "_" + e, "%a: " + t, t,
                        "%r = tpc.softmax %a : (" + t + ") -> " + t + " => %r",
                        toleranceOf(e)});
       cases.push_back({"layer_norm_" + n + "_" + e,
                        "%a: " + t + ", %w: " + v + ", %b: " + v, t,
-                       "%r = tpc.layer_norm %a, %w, %b epsilon 1.0e-5 : (" + t + ", " +
-                           v + ", " + v + ") -> " + t + " => %r",
+                       "%r = tpc.layer_norm %a, %w, %b epsilon 1.0e-5 : (" + t +
+                           ", " + v + ", " + v + ") -> " + t + " => %r",
                        e == "f32" ? 1e-5 : 8e-3});
       // The sum is an output, too, and read again in every pass.
-      cases.push_back({"residual_norm_" + n + "_" + e,
-                       "%a: " + t + ", %x: " + t + ", %w: " + v + ", %b: " + v,
-                       t + ", " + t,
-                       "%s = tpc.add %a, %x : (" + t + ", " + t + ") -> " + t +
-                           "\n%r = tpc.layer_norm %s, %w, %b epsilon 1.0e-5 : (" + t +
-                           ", " + v + ", " + v + ") -> " + t + " => %r, %s",
-                       e == "f32" ? 1e-5 : 8e-3});
+      cases.push_back(
+          {"residual_norm_" + n + "_" + e,
+           "%a: " + t + ", %x: " + t + ", %w: " + v + ", %b: " + v,
+           t + ", " + t,
+           "%s = tpc.add %a, %x : (" + t + ", " + t + ") -> " + t +
+               "\n%r = tpc.layer_norm %s, %w, %b epsilon 1.0e-5 : (" + t +
+               ", " + v + ", " + v + ") -> " + t + " => %r, %s",
+           e == "f32" ? 1e-5 : 8e-3});
     }
   for (std::string form : {"erf", "tanh"})
     cases.push_back({"gelu_" + form, "%a: tensor<3x37xf32>", "tensor<3x37xf32>",
@@ -280,10 +288,15 @@ std::vector<Case> composites() {
 auto named = [](const ::testing::TestParamInfo<Case> &info) {
   return info.param.name;
 };
-INSTANTIATE_TEST_SUITE_P(Elementwise, Operations, ::testing::ValuesIn(elementwise()), named);
-INSTANTIATE_TEST_SUITE_P(Conversion, Operations, ::testing::ValuesIn(conversions()), named);
-INSTANTIATE_TEST_SUITE_P(Reduction, Operations, ::testing::ValuesIn(reductions()), named);
-INSTANTIATE_TEST_SUITE_P(Movement, Operations, ::testing::ValuesIn(movement()), named);
-INSTANTIATE_TEST_SUITE_P(Composite, Operations, ::testing::ValuesIn(composites()), named);
+INSTANTIATE_TEST_SUITE_P(Elementwise, Operations,
+                         ::testing::ValuesIn(elementwise()), named);
+INSTANTIATE_TEST_SUITE_P(Conversion, Operations,
+                         ::testing::ValuesIn(conversions()), named);
+INSTANTIATE_TEST_SUITE_P(Reduction, Operations,
+                         ::testing::ValuesIn(reductions()), named);
+INSTANTIATE_TEST_SUITE_P(Movement, Operations, ::testing::ValuesIn(movement()),
+                         named);
+INSTANTIATE_TEST_SUITE_P(Composite, Operations,
+                         ::testing::ValuesIn(composites()), named);
 
 } // namespace

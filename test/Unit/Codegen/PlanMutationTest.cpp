@@ -119,7 +119,6 @@ private:
   std::vector<reference::Tensor> inputs, expected;
 };
 
-
 TEST_F(PlanMutation, ColumnRowPair) {
   mutate(R"(
 tpc.mesh @mesh <"tp" = 2>

@@ -17,56 +17,81 @@ protected:
                              std::string localIn, std::string localOut,
                              std::string body) {
     return "tpc.mesh @mesh <\"dp\" = 2, \"tp\" = 3>\n"
-           "func.func private @main(%x: " + inType + ") -> " + outType + "\n"
-           "spmd.program @main.spmd of @main(%x: " + localIn + ") -> " + localOut +
-           "\n  args [#tpc.sharding<@mesh, [" + inSharding + "]>]"
-           " results [#tpc.sharding<@mesh, [" + outSharding + "]>] {\n" + body +
-           "\n  spmd.return %y : " + localOut + "\n}\n";
+           "func.func private @main(%x: " +
+           inType + ") -> " + outType +
+           "\n"
+           "spmd.program @main.spmd of @main(%x: " +
+           localIn + ") -> " + localOut + "\n  args [#tpc.sharding<@mesh, [" +
+           inSharding +
+           "]>]"
+           " results [#tpc.sharding<@mesh, [" +
+           outSharding + "]>] {\n" + body + "\n  spmd.return %y : " + localOut +
+           "\n}\n";
   }
 };
 
 TEST_F(Spmd, AllGatherOfTheOutermostDimensionNeedsNoKernel) {
-  compileAndCheck(program("tensor<12x5xf32>", "{\"tp\"}, {}", "tensor<12x5xf32>", "{}, {}",
-      "tensor<4x5xf32>", "tensor<12x5xf32>",
-      "%y = spmd.all_gather %x dim 0 over @mesh{\"tp\"} : (tensor<4x5xf32>) -> tensor<12x5xf32>"), 0);
+  compileAndCheck(program("tensor<12x5xf32>", "{\"tp\"}, {}",
+                          "tensor<12x5xf32>", "{}, {}", "tensor<4x5xf32>",
+                          "tensor<12x5xf32>",
+                          "%y = spmd.all_gather %x dim 0 over @mesh{\"tp\"} : "
+                          "(tensor<4x5xf32>) -> tensor<12x5xf32>"),
+                  0);
   EXPECT_EQ(counts().kernels, 0);
 }
 
 TEST_F(Spmd, AllGatherOfUnevenBlocks) {
-  compileAndCheck(program("tensor<10x5xf32>", "{\"tp\"}, {}", "tensor<10x5xf32>", "{}, {}",
-      "tensor<4x5xf32>", "tensor<10x5xf32>",
-      "%y = spmd.all_gather %x dim 0 over @mesh{\"tp\"} : (tensor<4x5xf32>) -> tensor<10x5xf32>"), 0);
+  compileAndCheck(program("tensor<10x5xf32>", "{\"tp\"}, {}",
+                          "tensor<10x5xf32>", "{}, {}", "tensor<4x5xf32>",
+                          "tensor<10x5xf32>",
+                          "%y = spmd.all_gather %x dim 0 over @mesh{\"tp\"} : "
+                          "(tensor<4x5xf32>) -> tensor<10x5xf32>"),
+                  0);
   EXPECT_EQ(counts().kernels, 0);
 }
 
 TEST_F(Spmd, AllGatherOfAnInnerDimension) {
-  compileAndCheck(program("tensor<2x10x5xf32>", "{}, {\"tp\"}, {}", "tensor<2x10x5xf32>", "{}, {}, {}",
-      "tensor<2x4x5xf32>", "tensor<2x10x5xf32>",
-      "%y = spmd.all_gather %x dim 1 over @mesh{\"tp\"} : (tensor<2x4x5xf32>) -> tensor<2x10x5xf32>"), 0);
+  compileAndCheck(program("tensor<2x10x5xf32>", "{}, {\"tp\"}, {}",
+                          "tensor<2x10x5xf32>", "{}, {}, {}",
+                          "tensor<2x4x5xf32>", "tensor<2x10x5xf32>",
+                          "%y = spmd.all_gather %x dim 1 over @mesh{\"tp\"} : "
+                          "(tensor<2x4x5xf32>) -> tensor<2x10x5xf32>"),
+                  0);
 }
 
 TEST_F(Spmd, ReduceScatterAlongEveryDimension) {
-  compileAndCheck(program("tensor<12x5xf32>", "{}, {}", "tensor<12x5xf32>", "{\"tp\"}, {}",
-      "tensor<12x5xf32>", "tensor<4x5xf32>",
-      "%y = spmd.reduce_scatter sum %x dim 0 over @mesh{\"tp\"} : (tensor<12x5xf32>) -> tensor<4x5xf32>"));
+  compileAndCheck(
+      program("tensor<12x5xf32>", "{}, {}", "tensor<12x5xf32>", "{\"tp\"}, {}",
+              "tensor<12x5xf32>", "tensor<4x5xf32>",
+              "%y = spmd.reduce_scatter sum %x dim 0 over @mesh{\"tp\"} : "
+              "(tensor<12x5xf32>) -> tensor<4x5xf32>"));
   EXPECT_EQ(counts().kernels, 0);
-  compileAndCheck(program("tensor<3x10xf32>", "{}, {}", "tensor<3x10xf32>", "{}, {\"tp\"}",
-      "tensor<3x10xf32>", "tensor<3x4xf32>",
-      "%y = spmd.reduce_scatter max %x dim 1 over @mesh{\"tp\"} : (tensor<3x10xf32>) -> tensor<3x4xf32>"));
+  compileAndCheck(
+      program("tensor<3x10xf32>", "{}, {}", "tensor<3x10xf32>", "{}, {\"tp\"}",
+              "tensor<3x10xf32>", "tensor<3x4xf32>",
+              "%y = spmd.reduce_scatter max %x dim 1 over @mesh{\"tp\"} : "
+              "(tensor<3x10xf32>) -> tensor<3x4xf32>"));
 }
 
 TEST_F(Spmd, AllToAll) {
-  compileAndCheck(program("tensor<12x6x5xf32>", "{\"tp\"}, {}, {}", "tensor<12x6x5xf32>", "{}, {\"tp\"}, {}",
-      "tensor<4x6x5xf32>", "tensor<12x2x5xf32>",
-      "%y = spmd.all_to_all %x split 1 concat 0 over @mesh{\"tp\"} : (tensor<4x6x5xf32>) -> tensor<12x2x5xf32>"), 0);
-  compileAndCheck(program("tensor<10x2x7xf32>", "{}, {}, {\"tp\"}", "tensor<10x2x7xf32>", "{\"tp\"}, {}, {}",
-      "tensor<10x2x3xf32>", "tensor<4x2x7xf32>",
-      "%y = spmd.all_to_all %x split 0 concat 2 over @mesh{\"tp\"} : (tensor<10x2x3xf32>) -> tensor<4x2x7xf32>"), 0);
+  compileAndCheck(
+      program("tensor<12x6x5xf32>", "{\"tp\"}, {}, {}", "tensor<12x6x5xf32>",
+              "{}, {\"tp\"}, {}", "tensor<4x6x5xf32>", "tensor<12x2x5xf32>",
+              "%y = spmd.all_to_all %x split 1 concat 0 over @mesh{\"tp\"} : "
+              "(tensor<4x6x5xf32>) -> tensor<12x2x5xf32>"),
+      0);
+  compileAndCheck(
+      program("tensor<10x2x7xf32>", "{}, {}, {\"tp\"}", "tensor<10x2x7xf32>",
+              "{\"tp\"}, {}, {}", "tensor<10x2x3xf32>", "tensor<4x2x7xf32>",
+              "%y = spmd.all_to_all %x split 0 concat 2 over @mesh{\"tp\"} : "
+              "(tensor<10x2x3xf32>) -> tensor<4x2x7xf32>"),
+      0);
 }
 
 TEST_F(Spmd, PermuteAndDeviceIndex) {
-  compileAndCheck(program("tensor<12x5xf32>", "{\"tp\"}, {}", "tensor<12x5xf32>", "{\"tp\"}, {}",
-      "tensor<4x5xf32>", "tensor<4x5xf32>", R"(
+  compileAndCheck(program("tensor<12x5xf32>", "{\"tp\"}, {}",
+                          "tensor<12x5xf32>", "{\"tp\"}, {}", "tensor<4x5xf32>",
+                          "tensor<4x5xf32>", R"(
   %p = spmd.permute %x sources [1, 2, 0] over @mesh{"tp"} : (tensor<4x5xf32>) -> tensor<4x5xf32>
   %i = spmd.device_index over @mesh{"tp"} : tensor<i64>
   %f = tpc.convert %i : (tensor<i64>) -> tensor<f32>
@@ -75,15 +100,18 @@ TEST_F(Spmd, PermuteAndDeviceIndex) {
 }
 
 TEST_F(Spmd, SliceOfUnevenBlocks) {
-  compileAndCheck(program("tensor<3x10xf32>", "{}, {}", "tensor<3x10xf32>", "{}, {\"tp\"}",
-      "tensor<3x10xf32>", "tensor<3x4xf32>",
-      "%y = spmd.slice %x dim 1 over @mesh{\"tp\"} : (tensor<3x10xf32>) -> tensor<3x4xf32>"), 0);
+  compileAndCheck(program("tensor<3x10xf32>", "{}, {}", "tensor<3x10xf32>",
+                          "{}, {\"tp\"}", "tensor<3x10xf32>", "tensor<3x4xf32>",
+                          "%y = spmd.slice %x dim 1 over @mesh{\"tp\"} : "
+                          "(tensor<3x10xf32>) -> tensor<3x4xf32>"),
+                  0);
   EXPECT_EQ(counts().kernels, 1);
 }
 
 TEST_F(Spmd, MaskFusesWithTheReductionBehindIt) {
-  compileAndCheck(program("tensor<3x10xf32>", "{\"dp\"}, {\"tp\"}", "tensor<3xf32>", "{\"dp\"}",
-      "tensor<2x4xf32>", "tensor<2xf32>", R"(
+  compileAndCheck(program("tensor<3x10xf32>", "{\"dp\"}, {\"tp\"}",
+                          "tensor<3xf32>", "{\"dp\"}", "tensor<2x4xf32>",
+                          "tensor<2xf32>", R"(
   %e = tpc.exp %x : (tensor<2x4xf32>) -> tensor<2x4xf32>
   %m = spmd.mask %e with 0.0 dims [1] of tensor<3x10xf32, #tpc.sharding<@mesh, [{"dp"}, {"tp"}]>> : (tensor<2x4xf32>) -> tensor<2x4xf32>
   %s = tpc.reduce sum %m dims [1] : (tensor<2x4xf32>) -> tensor<2xf32>
@@ -96,8 +124,12 @@ TEST_F(Spmd, ToPartialOfEveryReduction) {
     for (std::string type : {"f32", "i32", "bf16"}) {
       std::string t = "tensor<3x10x" + type + ">";
       compileAndCheck(program(t, "{}, {}", t, "{}, {}", t, t,
-          "%p = spmd.to_partial " + kind + " %x over @mesh{\"tp\", \"dp\"} : (" + t + ") -> " + t +
-          "\n%y = spmd.all_reduce " + kind + " %p over @mesh{\"tp\", \"dp\"} : (" + t + ") -> " + t), 0);
+                              "%p = spmd.to_partial " + kind +
+                                  " %x over @mesh{\"tp\", \"dp\"} : (" + t +
+                                  ") -> " + t + "\n%y = spmd.all_reduce " +
+                                  kind + " %p over @mesh{\"tp\", \"dp\"} : (" +
+                                  t + ") -> " + t),
+                      0);
     }
 }
 
@@ -205,8 +237,8 @@ func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
   ASSERT_FALSE(HasFatalFailure());
   mlir::Builder b(&context);
   auto one = tensor({2}, b.getF32Type(), {1, 10});
-  EXPECT_EQ(run({one})[0].data, (std::vector<double>{1, 10}));  // a = 1, b = 0
-  EXPECT_EQ(run({one})[0].data, (std::vector<double>{1, 10}));  // a = 1, b = 1
+  EXPECT_EQ(run({one})[0].data, (std::vector<double>{1, 10})); // a = 1, b = 0
+  EXPECT_EQ(run({one})[0].data, (std::vector<double>{1, 10})); // a = 1, b = 1
   EXPECT_EQ(run({one})[0].data, (std::vector<double>{2, 20}));
 }
 
@@ -216,10 +248,11 @@ TEST_F(Spmd, TheOtherCpuKind) {
   for (std::string n : {"5", "8", "100"})
     for (std::string e : {"f32", "bf16", "f16"}) {
       std::string t = "tensor<3x" + n + "x" + e + ">";
-      compile("tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(%x: " + t + ") -> " + t +
-              " {\n %s = tpc.softmax %x : (" + t + ") -> " + t +
-              "\n %y = tpc.gelu erf %s : (" + t + ") -> " + t + "\n return %y : " + t +
-              "\n}\n", "avx2");
+      compile("tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(%x: " + t +
+                  ") -> " + t + " {\n %s = tpc.softmax %x : (" + t + ") -> " +
+                  t + "\n %y = tpc.gelu erf %s : (" + t + ") -> " + t +
+                  "\n return %y : " + t + "\n}\n",
+              "avx2");
       ASSERT_FALSE(HasFatalFailure());
       check(e == "f32" ? 2e-6 : 1e-2);
       EXPECT_EQ(executable->statistics().kernelIsa, "avx2");

@@ -107,8 +107,7 @@ private:
       Cells &cells = layout.cells.emplace_back(local[0], local[1]);
       for (int64_t r = 0; r < rows.valid; ++r)
         for (int64_t c = 0; c < columns.valid; ++c)
-          cells.at(r, c) =
-              (rows.start + r) * shape[1] + columns.start + c;
+          cells.at(r, c) = (rows.start + r) * shape[1] + columns.start + c;
       layout.contribution.push_back(mesh.coordinate(device, partial));
     }
     return layout;
@@ -194,8 +193,9 @@ private:
                         axes));
       }
     }
-    addPermutations(s, t, collectiveMicros(CollectiveKind::Permute, bytes,
-                                           mesh.numDevices(), link));
+    addPermutations(s, t,
+                    collectiveMicros(CollectiveKind::Permute, bytes,
+                                     mesh.numDevices(), link));
   }
 
   void addPermutations(size_t s, size_t t, double micros) {
@@ -261,9 +261,9 @@ private:
       return std::nullopt;
     Layout to = from;
     for (int64_t d = 0; d < mesh.numDevices(); ++d)
-      to.cells[d] = window(from.cells[d], dim,
-                           mesh.coordinate(d, axes) * like.size(dim),
-                           like.rows, like.columns);
+      to.cells[d] =
+          window(from.cells[d], dim, mesh.coordinate(d, axes) * like.size(dim),
+                 like.rows, like.columns);
     return to;
   }
 

@@ -53,9 +53,8 @@ public:
     builder.setInsertionPointToStart(body);
     Value value = body->getArgument(0);
     if (from.isPartial())
-      value = ReduceOp::create(builder, loc, source,
-                               from.partial[0].reduction, value,
-                               builder.getDenseI64ArrayAttr({0}));
+      value = ReduceOp::create(builder, loc, source, from.partial[0].reduction,
+                               value, builder.getDenseI64ArrayAttr({0}));
     value = reshard(value, to, loc);
     if (to.isPartial())
       value = reshard(value, whole, loc);
@@ -100,10 +99,10 @@ private:
 
   Value reshard(Value value, const Sharding &to, Location loc) {
     auto type = cast<RankedTensorType>(value.getType());
-    auto origin = OriginAttr::get(
-        builder.getContext(), builder.getStringAttr("x"),
-        builder.getStringAttr("y"), getSharding(type),
-        ShardingAttr::get(builder.getContext(), to));
+    auto origin =
+        OriginAttr::get(builder.getContext(), builder.getStringAttr("x"),
+                        builder.getStringAttr("y"), getSharding(type),
+                        ShardingAttr::get(builder.getContext(), to));
     return ReshardOp::create(builder, loc, withSharding(type, to), value,
                              origin);
   }
@@ -148,14 +147,26 @@ constexpr auto kSum = Reduction::Sum, kMax = Reduction::Max;
 INSTANTIATE_TEST_SUITE_P(
     Meshes, ReshardTest,
     testing::Values(
-        Case{"2", "a=2", {}, {kSum, kMax},
+        Case{"2",
+             "a=2",
+             {},
+             {kSum, kMax},
              {{4, 6}, {5, 3}, {1, 4}, {2, 4, 2}, {3, 2, 1}}},
-        Case{"4", "a=4", {2, 2}, {kSum},
+        Case{"4",
+             "a=4",
+             {2, 2},
+             {kSum},
              {{4, 8}, {6, 5}, {3, 1}, {8, 4, 4}, {5, 2, 3}}},
         Case{"6", "a=6", {2, 3}, {kSum}, {{6, 12}, {9, 4}, {5, 2, 3}}},
-        Case{"2x2", "a=2,b=2", {}, {kSum, kMax},
+        Case{"2x2",
+             "a=2,b=2",
+             {},
+             {kSum, kMax},
              {{4, 8}, {6, 5}, {3, 1}, {4, 4, 8}, {5, 2, 3}}},
-        Case{"2x3", "a=2,b=3", {}, {kSum},
+        Case{"2x3",
+             "a=2,b=3",
+             {},
+             {kSum},
              {{6, 12}, {4, 7}, {2, 3}, {6, 6, 6}, {5, 2, 3}}},
         Case{"2x2x2", "a=2,b=2,c=2", {}, {kSum}, {{8, 8}, {6, 5}}}),
     [](const auto &info) { return std::string(info.param.name); });

@@ -1,4 +1,4 @@
-//===- LargeModelTest.cpp - A model of 24 layers ---------------------------===//
+//===- LargeModelTest.cpp - A model of 24 layers --------------------------===//
 //
 // The proof runs on every compile: on an encoder of the size of BERT large it
 // takes about 10 ms (measured; the test allows 500).
@@ -24,9 +24,9 @@ public:
   std::string text(int layers) {
     for (int layer = 0; layer < layers; ++layer)
       addLayer("l" + std::to_string(layer));
-    return "tpc.mesh @mesh <\"tp\" = 4>\n" + parameters + "func.func @main(%x: " +
-           kX + ") -> " + kX + " {\n" + body + "  return " + input + " : " + kX +
-           "\n}\n";
+    return "tpc.mesh @mesh <\"tp\" = 4>\n" + parameters +
+           "func.func @main(%x: " + kX + ") -> " + kX + " {\n" + body +
+           "  return " + input + " : " + kX + "\n}\n";
   }
 
 private:
@@ -64,9 +64,9 @@ private:
     const std::string query = "tensor<2x128x16x1x64xf32>";
     const std::string inner = "tensor<2x128x4096xf32>";
     const std::string vector = "tensor<1024xf32>";
-    std::string q = linear(l + "q", input, "b s e, e h g d -> b s h g d", kX,
-                           "tensor<1024x16x1x64xf32>", "tensor<16x1x64xf32>",
-                           query);
+    std::string q =
+        linear(l + "q", input, "b s e, e h g d -> b s h g d", kX,
+               "tensor<1024x16x1x64xf32>", "tensor<16x1x64xf32>", query);
     auto project = [&](const std::string &name) {
       return linear(l + name, input, "b s e, e h d -> b s h d", kX,
                     "tensor<1024x16x64xf32>", "tensor<16x64xf32>", heads);
@@ -82,9 +82,8 @@ private:
                             "tensor<1024x4096xf32>", "tensor<4096xf32>", inner);
     body += "  %" + l + "a = tpc.gelu erf " + up + " : (" + inner + ") -> " +
             inner + "\n";
-    normalizedSum(l + "m",
-                  linear(l + "d", "%" + l + "a", "b s f, f e -> b s e", inner,
-                         "tensor<4096x1024xf32>", vector, kX));
+    normalizedSum(l + "m", linear(l + "d", "%" + l + "a", "b s f, f e -> b s e",
+                                  inner, "tensor<4096x1024xf32>", vector, kX));
   }
 
   const std::string kX = "tensor<2x128x1024xf32>";

@@ -74,8 +74,8 @@ Counts testMutants(ModuleOp module, unsigned step = 1) {
       ADD_FAILURE() << "proved though wrong: " << mutations[i].name << "\n"
                     << *difference;
     EXPECT_TRUE(proved || diagnostics.located > 0)
-        << mutations[i].name << "\nerror without a location or note: "
-        << diagnostics.text;
+        << mutations[i].name
+        << "\nerror without a location or note: " << diagnostics.text;
   }
   return counts;
 }

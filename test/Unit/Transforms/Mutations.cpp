@@ -60,13 +60,12 @@ private:
   /// A mutation of the operation at the current position.
   void add(const Twine &what, std::function<void(Operation *)> change) {
     Operation *original = operationAt(program, position);
-    mutations.push_back(
-        {("operation " + Twine(position) + " (" +
-          original->getName().getStringRef() + "): " + what)
-             .str(),
-         [change, position = position](ModuleOp module) {
-           change(operationAt(programOf(module), position));
-         }});
+    mutations.push_back({("operation " + Twine(position) + " (" +
+                          original->getName().getStringRef() + "): " + what)
+                             .str(),
+                         [change, position = position](ModuleOp module) {
+                           change(operationAt(programOf(module), position));
+                         }});
   }
 
   static Operation *operationAt(spmd::ProgramOp program, int64_t position) {
@@ -100,7 +99,8 @@ private:
   // Communication
   //===--------------------------------------------------------------------===//
 
-  using Make = std::function<Value(OpBuilder &, Location, Type, Value, AxesAttr)>;
+  using Make =
+      std::function<Value(OpBuilder &, Location, Type, Value, AxesAttr)>;
 
   /// Any other operation between the same types, none, or both.
   void replaceCommunication(Operation *op) {
@@ -122,35 +122,45 @@ private:
     for (const AxisList &axes : axisLists) {
       for (Reduction reduction :
            {Reduction::Sum, Reduction::Max, Reduction::Min}) {
-        replace("all_reduce", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-          return spmd::AllReduceOp::create(b, loc, t, reduction, v, a, {});
-        });
-        replace("to_partial", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-          return spmd::ToPartialOp::create(b, loc, t, reduction, v, a);
-        });
+        replace("all_reduce", axes,
+                [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                  return spmd::AllReduceOp::create(b, loc, t, reduction, v, a,
+                                                   {});
+                });
+        replace("to_partial", axes,
+                [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                  return spmd::ToPartialOp::create(b, loc, t, reduction, v, a);
+                });
         for (int64_t dim = 0; dim < rank; ++dim)
-          replace("reduce_scatter", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-            return spmd::ReduceScatterOp::create(b, loc, t, reduction, v, dim, a, {});
-          });
+          replace("reduce_scatter", axes,
+                  [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                    return spmd::ReduceScatterOp::create(b, loc, t, reduction,
+                                                         v, dim, a, {});
+                  });
       }
       for (int64_t dim = 0; dim < rank; ++dim) {
-        replace("all_gather", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-          return spmd::AllGatherOp::create(b, loc, t, v, dim, a, {});
-        });
-        replace("slice", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-          return spmd::SliceOp::create(b, loc, t, v, dim, a);
-        });
+        replace("all_gather", axes,
+                [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                  return spmd::AllGatherOp::create(b, loc, t, v, dim, a, {});
+                });
+        replace("slice", axes,
+                [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                  return spmd::SliceOp::create(b, loc, t, v, dim, a);
+                });
         for (int64_t from = 0; from < rank; ++from)
-          replace("all_to_all", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-            return spmd::AllToAllOp::create(b, loc, t, v, dim, from, a, {});
-          });
+          replace("all_to_all", axes,
+                  [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                    return spmd::AllToAllOp::create(b, loc, t, v, dim, from, a,
+                                                    {});
+                  });
       }
       SmallVector<int64_t> rotated;
       for (int64_t i = 0, n = mesh.size(axes); i < n; ++i)
         rotated.push_back((i + 1) % n);
-      replace("permute", axes, [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
-        return spmd::PermuteOp::create(b, loc, t, v, rotated, a, {});
-      });
+      replace("permute", axes,
+              [=](auto &b, auto loc, Type t, Value v, AxesAttr a) {
+                return spmd::PermuteOp::create(b, loc, t, v, rotated, a, {});
+              });
     }
   }
 
@@ -182,9 +192,8 @@ private:
       for (int64_t dim = 0; dim < whole.getRank(); ++dim)
         if (set >> dim & 1)
           dims.push_back(dim);
-      add("dims " + Twine(set), [dims](Operation *op) {
-        cast<spmd::MaskOp>(op).setDims(dims);
-      });
+      add("dims " + Twine(set),
+          [dims](Operation *op) { cast<spmd::MaskOp>(op).setDims(dims); });
     }
     // Another block, or a tensor of which the last element is missing.
     forEachSharding(whole, [&](ShardingAttr sharding) {
@@ -198,9 +207,8 @@ private:
         continue;
       auto smaller = RankedTensorType::get(shape, whole.getElementType(),
                                            whole.getEncoding());
-      add("of a smaller tensor", [=](Operation *op) {
-        op->setAttr("whole", TypeAttr::get(smaller));
-      });
+      add("of a smaller tensor",
+          [=](Operation *op) { op->setAttr("whole", TypeAttr::get(smaller)); });
     }
   }
 
@@ -283,15 +291,14 @@ private:
       if (isa<FloatType>(type.getElementType()))
         add("value", [type](Operation *op) {
           auto value = FloatAttr::get(type.getElementType(), 0.375);
-          cast<ConstantOp>(op).setValueAttr(DenseElementsAttr::get(
-              type, static_cast<Attribute>(value)));
+          cast<ConstantOp>(op).setValueAttr(
+              DenseElementsAttr::get(type, static_cast<Attribute>(value)));
         });
     }
     if (auto iota = dyn_cast<IotaOp>(op))
       for (int64_t dim = 0; dim < iota.getResult().getType().getRank(); ++dim)
-        add("dim " + Twine(dim), [dim](Operation *op) {
-          cast<IotaOp>(op).setDim(dim);
-        });
+        add("dim " + Twine(dim),
+            [dim](Operation *op) { cast<IotaOp>(op).setDim(dim); });
   }
 
   //===--------------------------------------------------------------------===//
@@ -328,19 +335,20 @@ private:
   void changePorts(StringRef what, TypeRange types, StringRef name,
                    ArrayAttr shardings) {
     for (unsigned i = 0; i < types.size(); ++i)
-      forEachSharding(cast<RankedTensorType>(types[i]), [&](ShardingAttr sharding) {
-        if (sharding == shardings[i])
-          return;
-        SmallVector<Attribute> changed(shardings.getValue());
-        changed[i] = sharding;
-        ArrayAttr attr = builder.getArrayAttr(changed);
-        mutations.push_back({(what + " " + Twine(i) + " promised as " +
-                              toString(sharding.getValue()))
-                                 .str(),
-                             [name = name.str(), attr](ModuleOp module) {
-                               programOf(module)->setAttr(name, attr);
-                             }});
-      });
+      forEachSharding(
+          cast<RankedTensorType>(types[i]), [&](ShardingAttr sharding) {
+            if (sharding == shardings[i])
+              return;
+            SmallVector<Attribute> changed(shardings.getValue());
+            changed[i] = sharding;
+            ArrayAttr attr = builder.getArrayAttr(changed);
+            mutations.push_back({(what + " " + Twine(i) + " promised as " +
+                                  toString(sharding.getValue()))
+                                     .str(),
+                                 [name = name.str(), attr](ModuleOp module) {
+                                   programOf(module)->setAttr(name, attr);
+                                 }});
+          });
   }
 
   void changeParameters(ModuleOp module) {

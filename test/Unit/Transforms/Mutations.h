@@ -3,8 +3,9 @@
 // Every mutation changes one thing: a collective becomes any other operation of
 // the dialect that fits between the same types (dropped, doubled, of another
 // kind, reduction, axis or dimension; permuted otherwise), a mask disappears or
-// masks otherwise, a block's start is another's, operands are exchanged or taken
-// from elsewhere, local operations change kind, promised shardings change.
+// masks otherwise, a block's start is another's, operands are exchanged or
+// taken from elsewhere, local operations change kind, promised shardings
+// change.
 //
 //===----------------------------------------------------------------------===//
 

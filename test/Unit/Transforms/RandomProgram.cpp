@@ -75,8 +75,13 @@ private:
 
   void chooseMesh() {
     static const std::vector<std::pair<const char *, int64_t>> meshes[] = {
-        {{"tp", 2}}, {{"tp", 3}}, {{"tp", 4}}, {{"dp", 2}, {"tp", 2}},
-        {{"dp", 2}, {"tp", 3}}, {{"dp", 3}, {"tp", 2}}, {{"x", 2}, {"tp", 4}}};
+        {{"tp", 2}},
+        {{"tp", 3}},
+        {{"tp", 4}},
+        {{"dp", 2}, {"tp", 2}},
+        {{"dp", 2}, {"tp", 3}},
+        {{"dp", 3}, {"tp", 2}},
+        {{"x", 2}, {"tp", 4}}};
     axes = meshes[pick(0, 6)];
   }
 
@@ -125,8 +130,8 @@ private:
     parameters += "tpc.parameter @" + name + " : " + type(shape) +
                   maybePinned(shape, 25) + "\n";
     Value value{"%" + name, shape};
-    body += "  " + value.name + " = tpc.read @" + name + " : " + type(shape) +
-            "\n";
+    body +=
+        "  " + value.name + " = tpc.read @" + name + " : " + type(shape) + "\n";
     if (chance(20))
       values.push_back(value); // used again elsewhere
     return value;
@@ -178,15 +183,17 @@ private:
   void addOperation() {
     Value x = recent();
     switch (pick(0, 20)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
       return product(x);
     case 3:
       return keep(make("add", {x, like(x.shape)}, "", x.shape));
     case 4:
       return keep(make("mul", {x, like(x.shape)}, "", x.shape));
     case 5:
-      return keep(make(chance(50) ? "max" : "sub", {x, like(x.shape)}, "",
-                       x.shape));
+      return keep(
+          make(chance(50) ? "max" : "sub", {x, like(x.shape)}, "", x.shape));
     case 6:
       return keep(make(chance(50) ? "gelu erf" : "tanh", {x}, "", x.shape));
     case 7:
@@ -350,8 +357,9 @@ private:
     Shape shape = randomShape(pick(1, 3));
     Value value{"%" + std::to_string(numValues++), shape};
     if (chance(50)) {
-      body += "  " + value.name + " = tpc.constant dense<0.75> : " +
-              type(shape) + " : " + type(shape) + "\n";
+      body += "  " + value.name +
+              " = tpc.constant dense<0.75> : " + type(shape) + " : " +
+              type(shape) + "\n";
     } else {
       body += "  " + value.name + " = tpc.iota dim " +
               std::to_string(pick(0, lastDim(value))) + " : " +
@@ -373,8 +381,8 @@ private:
   /// Reads a state before and after it is overwritten by x.
   void state(const Value &x) {
     std::string name = "s" + std::to_string(numParameters++), t = type(x.shape);
-    parameters += "tpc.state @" + name + " : " + t + maybePinned(x.shape, 25) +
-                  "\n";
+    parameters +=
+        "tpc.state @" + name + " : " + t + maybePinned(x.shape, 25) + "\n";
     Value old{"%" + name + "old", x.shape}, now{"%" + name + "new", x.shape};
     if (chance(50)) {
       body += "  " + old.name + " = tpc.read @" + name + " : " + t + "\n";
@@ -399,8 +407,8 @@ private:
     };
     Value k = projected(), v = projected();
     Value context =
-        make("attention", {q, k, v}, chance(50) ? "scale 0.5 causal" : "scale 0.5",
-             {b, s, h, g, d});
+        make("attention", {q, k, v},
+             chance(50) ? "scale 0.5 causal" : "scale 0.5", {b, s, h, g, d});
     Value out = make("matmul", {context, parameter({h, g, d, e})},
                      "\"b s h g d, h g d e -> b s e\"", x.shape);
     keep(make("add", {out, x}, "", x.shape));

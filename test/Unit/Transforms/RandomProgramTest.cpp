@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ProgramOracle.h"
 #include "RandomProgram.h"
+#include "ProgramOracle.h"
 #include "TestModule.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "tpc/Pipeline/Compiler.h"
@@ -59,7 +59,8 @@ TEST(RandomPrograms, AssignedPartitionedProvedSimulated) {
       auto problem = problemOf(*module, mode, seed);
       if (problem && ++wrong <= 5)
         ADD_FAILURE() << "seed " << seed << ", " << mode << ": " << *problem
-                      << "\nof\n" << text;
+                      << "\nof\n"
+                      << text;
       else if (problem)
         std::cout << "seed " << seed << ", " << mode << ": "
                   << problem->substr(0, 200) << "\n";

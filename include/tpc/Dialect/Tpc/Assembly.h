@@ -14,8 +14,7 @@ namespace tpc {
 /// An enum attribute as a bare keyword: `sum`.
 template <typename AttrT>
 mlir::ParseResult parseKeyword(mlir::OpAsmParser &parser, AttrT &attribute) {
-  auto value =
-      mlir::FieldParser<decltype(attribute.getValue())>::parse(parser);
+  auto value = mlir::FieldParser<decltype(attribute.getValue())>::parse(parser);
   if (failed(value))
     return mlir::failure();
   attribute = AttrT::get(parser.getContext(), *value);

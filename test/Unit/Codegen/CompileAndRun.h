@@ -1,4 +1,4 @@
-//===- CompileAndRun.h - Compiled programs against the reference *- C++ -*-===//
+//===- CompileAndRun.h - Compiled against reference programs ----*- C++ -*-===//
 //
 // Compiles a module with the whole pipeline, loads the artifact with the
 // runtime, runs it on random inputs and weights, and compares every output with

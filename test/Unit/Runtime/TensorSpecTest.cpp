@@ -79,7 +79,7 @@ TEST(TensorSpec, OrderByName) {
   EXPECT_EQ(order({"bb", "a"}), "1xf32 2xf32");
   EXPECT_EQ(order({"a"}), "input 'bb' is missing");
   EXPECT_EQ(order({"a", "bb", "a"}), "input 'a' is given twice");
-  EXPECT_EQ(order({"c"}), "there is no input 'c'; expected [a, bb]");
+  EXPECT_EQ(order({"c"}), "there is no input 'c'; expected the inputs [a, bb]");
 }
 
 TEST(TensorSpec, FormatEndsEarly) {

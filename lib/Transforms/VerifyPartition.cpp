@@ -19,9 +19,9 @@
 #include "Proof/Communication.h"
 #include "Proof/LocalRule.h"
 #include "Proof/WholeValues.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 #include "tpc/Transforms/Passes.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace tpc {
 #define GEN_PASS_DEF_VERIFYPARTITIONPASS
@@ -82,9 +82,8 @@ private:
   void findNeeded() {
     for (Operation &op : llvm::reverse(program.getBody().front()))
       if (!wouldOpBeTriviallyDead(&op) ||
-          llvm::any_of(op.getUsers(), [&](Operation *user) {
-            return needed.contains(user);
-          }))
+          llvm::any_of(op.getUsers(),
+                       [&](Operation *user) { return needed.contains(user); }))
         needed.insert(&op);
   }
 

@@ -371,8 +371,8 @@ private:
 
   void reach(ReshardStep step) {
     Sharding sharding = step.result;
-    push(std::move(sharding), current->cost + step.micros, std::move(step),
-         current);
+    double cost = current->cost + step.micros;
+    push(std::move(sharding), cost, std::move(step), current);
   }
 
   void push(Sharding sharding, double cost, ReshardStep step,

@@ -1,4 +1,4 @@
-//===- CodegenPipeline.cpp - The phases of code generation in order --------------===//
+//===- CodegenPipeline.cpp - The phases of code generation in order -------===//
 
 #include "mlir/Transforms/Passes.h"
 #include "tpc/Codegen/Passes.h"

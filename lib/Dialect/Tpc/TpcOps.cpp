@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Constraints.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "tpc/Dialect/Tpc/Assembly.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
@@ -13,6 +14,7 @@
 
 using namespace mlir;
 using namespace tpc;
+using namespace tpc::constraints;
 
 //===----------------------------------------------------------------------===//
 // Assembly
@@ -68,76 +70,6 @@ static void printView(OpAsmPrinter &printer, Operation *, ArrayAttr view) {
 
 #define GET_OP_CLASSES
 #include "tpc/Dialect/Tpc/TpcOps.cpp.inc"
-
-//===----------------------------------------------------------------------===//
-// Checks shared by several operations
-//===----------------------------------------------------------------------===//
-
-using Shape = ArrayRef<int64_t>;
-
-static RankedTensorType type(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-static Shape shape(Value value) { return type(value).getShape(); }
-static Type element(Value value) { return type(value).getElementType(); }
-
-static std::string text(Shape sizes) {
-  return sizes.empty() ? "scalar"
-                       : llvm::join(llvm::map_range(sizes,
-                                                    [](int64_t n) {
-                                                      return std::to_string(n);
-                                                    }),
-                                    "x");
-}
-
-/// Fails with the constraint's label unless the condition holds.
-static LogicalResult require(Operation *op, bool condition, StringRef label,
-                             const Twine &message) {
-  if (condition)
-    return success();
-  return op->emitOpError() << label << ": " << message;
-}
-
-static LogicalResult requireShape(Operation *op, StringRef label,
-                                  StringRef what, Shape found, Shape expected) {
-  return require(op, found == expected, label,
-                 "expected " + what + " of shape " + text(expected) +
-                     ", found " + text(found));
-}
-
-static LogicalResult requireElement(Operation *op, StringRef label, Value a,
-                                    Value b) {
-  if (element(a) == element(b))
-    return success();
-  return op->emitOpError() << label << ": expected equal element types, found "
-                           << element(a) << " and " << element(b);
-}
-
-/// All operands and the result have the result's shape (C1).
-static LogicalResult sameShapes(Operation *op) {
-  for (Value operand : op->getOperands())
-    if (failed(requireShape(op, "C1", "operand", shape(operand),
-                            shape(op->getResult(0)))))
-      return failure();
-  return success();
-}
-
-static LogicalResult requireDim(Operation *op, int64_t dim, int64_t rank) {
-  return require(op, dim >= 0 && dim < rank, "C1",
-                 "expected a dimension below " + Twine(rank) + ", found " +
-                     Twine(dim));
-}
-
-static LogicalResult requireAscending(Operation *op, ArrayRef<int64_t> dims,
-                                      int64_t rank) {
-  for (auto [i, dim] : llvm::enumerate(dims)) {
-    if (failed(requireDim(op, dim, rank)))
-      return failure();
-    if (i > 0 && dim <= dims[i - 1])
-      return op->emitOpError("C1: expected ascending dimensions");
-  }
-  return success();
-}
 
 //===----------------------------------------------------------------------===//
 // Symbols
@@ -253,37 +185,6 @@ OpFoldResult ConstantOp::fold(FoldAdaptor) {
 
 LogicalResult IotaOp::verify() {
   return requireDim(*this, getDim(), type(getResult()).getRank());
-}
-
-/// Checks an equation "a b, b c -> a c" (C1-C3 of tpc.matmul).
-static LogicalResult verifyEquation(Operation *op, StringRef text, Value lhs,
-                                    Value rhs, Value result) {
-  std::string problem;
-  std::optional<Einsum> einsum = Einsum::parse(text, &problem);
-  if (!einsum)
-    return op->emitOpError("C1: ") << problem;
-  llvm::StringMap<int64_t> sizes;
-  auto check = [&](ArrayRef<std::string> names, Value value,
-                   StringRef what) -> LogicalResult {
-    if (names.size() != shape(value).size())
-      return op->emitOpError("C1: expected ")
-             << names.size() << " dimensions of the " << what << ", found "
-             << shape(value).size();
-    for (auto [name, size] : llvm::zip_equal(names, shape(value))) {
-      int64_t known = sizes.try_emplace(name, size).first->second;
-      if (known != size)
-        return op->emitOpError("C3: dimension ")
-               << name << " has sizes " << known << " and " << size;
-    }
-    return success();
-  };
-  if (failed(check(einsum->lhs, lhs, "left operand")) ||
-      failed(check(einsum->rhs, rhs, "right operand")) ||
-      failed(check(einsum->result, result, "result")))
-    return failure();
-  if (std::optional<std::string> problem = einsum->checkOccurrences())
-    return op->emitOpError("C2: ") << *problem;
-  return success();
 }
 
 LogicalResult MatmulOp::verify() {
@@ -497,15 +398,6 @@ LogicalResult ConcatOp::verify() {
                      Twine(to[getDim()]));
 }
 
-/// `table` with dimension `dim` replaced by the dimensions of `indices`.
-static SmallVector<int64_t> gatheredShape(Shape table, Shape indices,
-                                          int64_t dim) {
-  SmallVector<int64_t> result(table.take_front(dim));
-  llvm::append_range(result, indices);
-  llvm::append_range(result, table.drop_front(dim + 1));
-  return result;
-}
-
 LogicalResult GatherOp::verify() {
   if (failed(requireDim(*this, getDim(), type(getTable()).getRank())) ||
       failed(requireShape(
@@ -550,104 +442,4 @@ LogicalResult TopKOp::verify() {
                           to.drop_back(), from.drop_back())))
     return failure();
   return requireElement(*this, "C2", getOperand(), getValues());
-}
-
-//===----------------------------------------------------------------------===//
-// Composite operations
-//===----------------------------------------------------------------------===//
-
-LogicalResult SoftmaxOp::verify() {
-  if (failed(require(*this, type(getOperand()).getRank() >= 1, "C1",
-                     "expected a rank of at least 1")) ||
-      failed(requireShape(*this, "C2", "result", shape(getResult()),
-                          shape(getOperand()))))
-    return failure();
-  return requireElement(*this, "C2", getOperand(), getResult());
-}
-
-LogicalResult LayerNormOp::verify() {
-  Shape from = shape(getOperand());
-  if (failed(require(*this, !from.empty(), "C1",
-                     "expected a rank of at least 1")) ||
-      failed(requireShape(*this, "C1", "weight", shape(getWeight()),
-                          from.take_back())) ||
-      failed(requireShape(*this, "C1", "bias", shape(getBias()),
-                          from.take_back())) ||
-      failed(requireShape(*this, "C2", "result", shape(getResult()), from)))
-    return failure();
-  return requireElement(*this, "C2", getOperand(), getResult());
-}
-
-LogicalResult GeluOp::verify() {
-  if (failed(sameShapes(*this)))
-    return failure();
-  return requireElement(*this, "C1", getOperand(), getResult());
-}
-
-LogicalResult LinearOp::verify() {
-  if (failed(verifyEquation(*this, getEquation(), getLhs(), getRhs(),
-                            getResult())))
-    return failure();
-  std::optional<Einsum> einsum = Einsum::parse(getEquation());
-  SmallVector<std::string> free = einsum->freeOfRhs();
-  if (free.size() > einsum->result.size() ||
-      ArrayRef(einsum->result).take_back(free.size()) != ArrayRef(free))
-    return emitOpError("C2: expected the right operand's free dimensions to be "
-                       "the last of the result, in order");
-  if (failed(requireShape(*this, "C2", "bias", shape(getBias()),
-                          shape(getResult()).take_back(free.size()))))
-    return failure();
-  return requireElement(*this, "C3", getBias(), getResult());
-}
-
-LogicalResult EmbeddingOp::verify() {
-  if (failed(require(*this, type(getTable()).getRank() == 2, "C1",
-                     "expected a table of rank 2")) ||
-      failed(requireShape(
-          *this, "C2", "result", shape(getResult()),
-          gatheredShape(shape(getTable()), shape(getTokens()), 0))))
-    return failure();
-  return requireElement(*this, "C3", getTable(), getResult());
-}
-
-LogicalResult AttentionOp::verify() {
-  Shape q = shape(getQuery()), k = shape(getKey()), v = shape(getValue());
-  if (failed(require(*this, q.size() == 5 && k.size() == 4 && v.size() == 4,
-                     "C1",
-                     "expected query of rank 5 and key and value of rank 4")))
-    return failure();
-  int64_t b = q[0], s = q[1], heads = q[2], group = q[3], t = k[1];
-  if (failed(requireShape(*this, "C1", "key", k, {b, t, heads, q[4]})) ||
-      failed(requireShape(*this, "C1", "value", v, {b, t, heads, v[3]})) ||
-      failed(requireShape(*this, "C2", "result", shape(getResult()),
-                          {b, s, heads, group, v[3]})) ||
-      failed(requireElement(*this, "C2", getQuery(), getResult())))
-    return failure();
-  if (getBias()) {
-    int64_t scores[] = {b, heads, group, s, t};
-    Shape bias = shape(getBias());
-    if (failed(require(*this, bias.size() == 5, "C3",
-                       "expected a bias of rank 5")))
-      return failure();
-    for (auto [size, whole] : llvm::zip_equal(bias, scores))
-      if (failed(require(*this, size == 1 || size == whole, "C3",
-                         "expected size 1 or " + Twine(whole) + ", found " +
-                             Twine(size))))
-        return failure();
-  }
-  if ((getLengths() && failed(requireShape(*this, "C4", "lengths",
-                                           shape(getLengths()), {b}))) ||
-      (getOffset() &&
-       failed(requireShape(*this, "C4", "offset", shape(getOffset()), {}))) ||
-      (getSinks() && failed(requireShape(*this, "C4", "sinks",
-                                         shape(getSinks()), {heads, group}))))
-    return failure();
-  if (failed(require(*this, !getWindow() || *getWindow() > 0, "C5",
-                     "expected a positive window")) ||
-      failed(require(*this,
-                     !getSoftcap() || getSoftcap()->convertToDouble() > 0, "C5",
-                     "expected a positive softcap")))
-    return failure();
-  return require(*this, !getOffset() || getCausal() || getWindow(), "C6",
-                 "offset needs causal or window");
 }

@@ -185,6 +185,15 @@ static LogicalResult checkBlock(Operation *op, Value whole, Value part,
   return success();
 }
 
+/// C1 to C3 of an operation between a tensor and its blocks along `dim`.
+static LogicalResult checkCut(Operation *op, Value whole, Value part,
+                              int64_t dim, AxesAttr axes) {
+  FailureOr<Mesh> mesh = checkAxes(op, axes);
+  if (failed(mesh) || failed(checkOtherDims(op, {dim})))
+    return failure();
+  return checkBlock(op, whole, part, dim, mesh->size(axes.getAxes()));
+}
+
 static LogicalResult checkScalar(Operation *op) {
   RankedTensorType result = type(op->getResult(0));
   if (result.getRank() != 0 || !result.getElementType().isInteger(64))
@@ -204,21 +213,11 @@ LogicalResult AllReduceOp::verifySymbolUses(SymbolTableCollection &) {
 }
 
 LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &) {
-  FailureOr<Mesh> mesh = checkAxes(*this, getAxes());
-  int64_t dim = getDim();
-  if (failed(mesh) || failed(checkOtherDims(*this, {dim})))
-    return failure();
-  return checkBlock(*this, getResult(), getOperand(), dim,
-                    mesh->size(getAxes().getAxes()));
+  return checkCut(*this, getResult(), getOperand(), getDim(), getAxes());
 }
 
 LogicalResult ReduceScatterOp::verifySymbolUses(SymbolTableCollection &) {
-  FailureOr<Mesh> mesh = checkAxes(*this, getAxes());
-  int64_t dim = getDim();
-  if (failed(mesh) || failed(checkOtherDims(*this, {dim})))
-    return failure();
-  return checkBlock(*this, getOperand(), getResult(), dim,
-                    mesh->size(getAxes().getAxes()));
+  return checkCut(*this, getOperand(), getResult(), getDim(), getAxes());
 }
 
 LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &) {
@@ -263,12 +262,7 @@ LogicalResult BlockStartOp::verifySymbolUses(SymbolTableCollection &) {
 }
 
 LogicalResult spmd::SliceOp::verifySymbolUses(SymbolTableCollection &) {
-  FailureOr<Mesh> mesh = checkAxes(*this, getAxes());
-  int64_t dim = getDim();
-  if (failed(mesh) || failed(checkOtherDims(*this, {dim})))
-    return failure();
-  return checkBlock(*this, getOperand(), getResult(), dim,
-                    mesh->size(getAxes().getAxes()));
+  return checkCut(*this, getOperand(), getResult(), getDim(), getAxes());
 }
 
 LogicalResult MaskOp::verifySymbolUses(SymbolTableCollection &) {

@@ -68,18 +68,6 @@ class MegatronAssigner : public StrategyChooser {
     return std::nullopt;
   }
 
-  /// An activation is held split along the factor.
-  static bool followsOperand(const UseQuery &query) {
-    for (auto [i, held] : llvm::enumerate(query.held))
-      if (held) {
-        AxisState state = stateOf(*held, query.axis);
-        if (state.kind == AxisState::Split &&
-            state == operandState(query.ruled.rule, query.use, i))
-          return true;
-      }
-    return false;
-  }
-
   static bool isRow(const UseQuery &query) {
     return query.ruled.rule.factors[query.use.index].kind ==
                FactorKind::Contracted &&

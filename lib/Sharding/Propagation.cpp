@@ -62,7 +62,7 @@ class PropagationAssigner : public StrategyChooser {
     }
     switch (query.use.kind) {
     case AxisUse::Split:
-      return followsAnOperand(query) ? bytes : bytes + 0.25;
+      return followsOperand(query) ? bytes : bytes + 0.25;
     case AxisUse::PassThrough:
       return bytes + resultBytes(query, mesh) + 0.75;
     case AxisUse::Replicate:
@@ -81,15 +81,6 @@ class PropagationAssigner : public StrategyChooser {
                            tensorBytes(cast<RankedTensorType>(value.getType())),
                            mesh.size(query.axis));
     return sum;
-  }
-
-  static bool followsAnOperand(const UseQuery &query) {
-    for (auto [i, held] : llvm::enumerate(query.held))
-      if (held && stateOf(*held, query.axis).kind == AxisState::Split &&
-          stateOf(*held, query.axis) ==
-              operandState(query.ruled.rule, query.use, i))
-        return true;
-    return false;
   }
 
   //===--------------------------------------------------------------------===//

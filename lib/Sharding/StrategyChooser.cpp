@@ -38,6 +38,17 @@ double tpc::operandBytes(const UseQuery &query, const Mesh &mesh) {
   return sum;
 }
 
+bool tpc::followsOperand(const UseQuery &query) {
+  for (auto [i, held] : llvm::enumerate(query.held))
+    if (held) {
+      AxisState state = stateOf(*held, query.axis);
+      if (state.kind == AxisState::Split &&
+          state == operandState(query.ruled.rule, query.use, i))
+        return true;
+    }
+  return false;
+}
+
 FailureOr<Assignment> StrategyChooser::assign(ModuleOp moduleOp,
                                               const Mesh &meshRef) {
   module = moduleOp;

@@ -71,6 +71,9 @@ double stateChangeBytes(AxisState from, AxisState to, double bytes,
 /// The bytes that the reshards of all operands would send, for one axis.
 double operandBytes(const UseQuery &query, const Mesh &mesh);
 
+/// Whether some operand is held split on the axis as the use wants it.
+bool followsOperand(const UseQuery &query);
+
 } // namespace tpc
 
 #endif // TPC_LIB_SHARDING_STRATEGYCHOOSER_H

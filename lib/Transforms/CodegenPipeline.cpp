@@ -5,8 +5,7 @@
 
 using namespace mlir;
 
-void tpc::buildCodegenPipeline(OpPassManager &manager,
-                               const CodegenOptions &options) {
+void tpc::buildCodegenPipeline(OpPassManager &manager) {
   manager.addPass(createExpandComposites());
   manager.addPass(createExpandDeviceOps());
   manager.addPass(createFlattenCollectives());
@@ -14,6 +13,5 @@ void tpc::buildCodegenPipeline(OpPassManager &manager,
   manager.addPass(createCSEPass());
   manager.addPass(createFormKernels());
   manager.addPass(createAllocateBuffers());
-  if (options.verify)
-    manager.addPass(createVerifyPlan());
+  manager.addPass(createVerifyPlan());
 }

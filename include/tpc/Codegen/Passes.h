@@ -14,11 +14,6 @@ namespace tpc {
 #define GEN_PASS_REGISTRATION
 #include "tpc/Codegen/Passes.h.inc"
 
-struct CodegenOptions {
-  /// Run `tpc-verify-plan` at the end.
-  bool verify = true;
-};
-
 /// spmd.program -> plan.program with locations:
 ///
 ///   expand composites      softmax, gelu, ... become core operations
@@ -28,8 +23,7 @@ struct CodegenOptions {
 ///   form kernels           everything else is grouped into kernels
 ///   allocate buffers       values get their places
 ///   verify plan
-void buildCodegenPipeline(mlir::OpPassManager &manager,
-                          const CodegenOptions &options = {});
+void buildCodegenPipeline(mlir::OpPassManager &manager);
 
 } // namespace tpc
 

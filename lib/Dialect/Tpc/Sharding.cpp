@@ -48,11 +48,6 @@ Sharding Sharding::replicated(mlir::FlatSymbolRefAttr mesh, int64_t rank) {
   return sharding;
 }
 
-bool Sharding::isReplicated() const {
-  return partial.empty() &&
-         llvm::all_of(dims, [](const AxisList &axes) { return axes.empty(); });
-}
-
 std::optional<unsigned> Sharding::dimOf(const AxisRef &axis) const {
   for (auto [dim, axes] : llvm::enumerate(dims))
     if (llvm::is_contained(axes, axis))

@@ -80,7 +80,6 @@ struct Sharding {
 
   static Sharding replicated(mlir::FlatSymbolRefAttr mesh, int64_t rank);
 
-  bool isReplicated() const;
   bool isPartial() const { return !partial.empty(); }
   bool isOpen(unsigned dim) const { return !open.empty() && open[dim]; }
   /// The dimension that `axis` splits, if it does.

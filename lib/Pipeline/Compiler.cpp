@@ -45,6 +45,24 @@ LogicalResult tpc::setMesh(ModuleOp module, StringRef text,
   return success();
 }
 
+void tpc::removePins(ModuleOp module) {
+  auto name = StringAttr::get(module.getContext(), kShardingAttrName);
+  module.walk([&](Operation *op) {
+    if (isa<ParameterOp, StateOp>(op))
+      op->removeAttr(name);
+    if (auto function = dyn_cast<FunctionOpInterface>(op)) {
+      for (unsigned i = 0; i < function.getNumArguments(); ++i)
+        function.removeArgAttr(i, name);
+      for (unsigned i = 0; i < function.getNumResults(); ++i)
+        function.removeResultAttr(i, name);
+    }
+    if (auto shard = dyn_cast<ShardOp>(op)) {
+      shard.getResult().replaceAllUsesWith(shard.getOperand());
+      shard.erase();
+    }
+  });
+}
+
 void tpc::buildAssignPhase(OpPassManager &pm, StringRef mode) {
   AssignShardingPassOptions options;
   options.mode = mode.str();

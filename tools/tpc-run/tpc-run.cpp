@@ -143,11 +143,10 @@ private:
     if (!options.emit.empty())
       return true;
     OwningOpRef<ModuleOp> single = module->clone();
-    SmallVector<std::string> axes;
-    for (StringAttr axis : mesh().names)
-      axes.push_back(axis.str() + "=1");
+    // Pins may name axes, or parts of them, that one device does not have.
+    removePins(*single);
     std::string error;
-    if (failed(setMesh(*single, llvm::join(axes, ","), error)))
+    if (failed(setMesh(*single, "tp=1", error)))
       return fail(error);
     bool ok = succeeded(runPhase(*single, [&](OpPassManager &pm) {
       buildAssignPhase(pm, options.mode);
@@ -156,7 +155,8 @@ private:
     }));
     if (!ok)
       return failQuietly();
-    report.memory.unshardedPeak = summarizeMemory(*single, mesh()).peak;
+    Mesh one = toMesh(*single->getOps<MeshOp>().begin());
+    report.memory.unshardedPeak = summarizeMemory(*single, one).peak;
     return true;
   }
 

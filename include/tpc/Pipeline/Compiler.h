@@ -19,6 +19,9 @@ namespace tpc {
 mlir::LogicalResult setMesh(mlir::ModuleOp module, llvm::StringRef text,
                             std::string &error);
 
+/// Removes every pinned sharding of a module in the whole form.
+void removePins(mlir::ModuleOp module);
+
 /// Whole form -> assigned form.
 void buildAssignPhase(mlir::OpPassManager &pm, llvm::StringRef mode);
 /// Assigned form -> per-device programs.

@@ -289,8 +289,8 @@ private:
     if (mixesReductions(from) || mixesReductions(to))
       return op.emitOpError("of a value that is partial by two reductions, "
                             "which do not commute");
-    const ReshardPlan &plan = planner.plan(
-        from, to, whole.getShape(), elementBytes(whole.getElementType()));
+    ReshardPlan plan = planner.plan(from, to, whole.getShape(),
+                                    elementBytes(whole.getElementType()));
     Value value = locals.lookup(op.getOperand());
     for (const ReshardStep &step : plan.steps)
       value =
@@ -360,12 +360,20 @@ void stripShardings(func::FuncOp function) {
 }
 
 struct Partition : public tpc::impl::PartitionPassBase<Partition> {
+  using PartitionPassBase::PartitionPassBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     FailureOr<Mesh> mesh = lookupMesh(module);
     if (failed(mesh))
       return signalPassFailure();
-    ReshardPlanner planner(*mesh, LinkCost());
+    std::string error;
+    FailureOr<Machine> found = machineByNameOrFile(machine, error);
+    if (failed(found)) {
+      module.emitError(error);
+      return signalPassFailure();
+    }
+    ReshardPlanner planner(CostModel(*found, *mesh));
     for (auto function : llvm::to_vector(module.getOps<func::FuncOp>()))
       if (failed(Partitioner(function, *mesh, planner).run()))
         return signalPassFailure();

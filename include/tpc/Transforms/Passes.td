@@ -40,6 +40,10 @@ def PartitionPass : Pass<"tpc-partition", "::mlir::ModuleOp"> {
     reshard becomes collectives, every operation that mixes padding with data
     gets its operands masked first.
   }];
+  let options = [
+    Option<"machine", "machine", "std::string", "\"cpu\"",
+           "machine that collectives are priced on: a name or a file">
+  ];
   let dependentDialects = ["::tpc::TpcDialect", "::tpc::spmd::SpmdDialect"];
 }
 

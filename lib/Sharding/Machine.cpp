@@ -327,3 +327,14 @@ FailureOr<Machine> tpc::machineByNameOrFile(StringRef text,
           ", or a file that describes one; found \"" + text.str() + "\"";
   return failure();
 }
+
+FailureOr<Machine> tpc::machineOf(ModuleOp module) {
+  StringRef text = "cpu";
+  if (auto name = module->getAttrOfType<StringAttr>(kMachineAttrName))
+    text = name.getValue();
+  std::string error;
+  FailureOr<Machine> machine = machineByNameOrFile(text, error);
+  if (failed(machine))
+    module.emitError(error);
+  return machine;
+}

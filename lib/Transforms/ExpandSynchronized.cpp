@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/IR/IRMapping.h"
+#include "tpc/Sharding/Expansion.h"
 #include "tpc/Transforms/Passes.h"
 
 namespace tpc {
@@ -32,40 +33,7 @@ static OpShardings shardingsOf(Operation *op) {
   return shardings;
 }
 
-static SmallVector<Type> stripped(TypeRange types) {
-  return llvm::map_to_vector(types, [](Type type) -> Type {
-    return withSharding(cast<RankedTensorType>(type), ShardingAttr());
-  });
-}
-
-/// A module with the decomposition of `op` as its only function, pinned.
-static OwningOpRef<ModuleOp> pinnedDecomposition(DecomposableOpInterface op,
-                                                 const OpShardings &shardings,
-                                                 MeshOp mesh) {
-  OpBuilder builder(op->getContext());
-  OwningOpRef<ModuleOp> module = ModuleOp::create(op->getLoc());
-  builder.setInsertionPointToStart(module->getBody());
-  builder.clone(*mesh);
-  auto function = func::FuncOp::create(
-      builder, op->getLoc(), "body",
-      builder.getFunctionType(stripped(op->getOperandTypes()),
-                              stripped(op->getResultTypes())));
-  Block *block = function.addEntryBlock();
-  builder.setInsertionPointToStart(block);
-  SmallVector<Value> results = op.decompose(builder, block->getArguments());
-  func::ReturnOp::create(builder, op->getLoc(), results);
-  auto attr = [&](const Sharding &sharding) {
-    return ShardingAttr::get(op->getContext(), sharding);
-  };
-  for (auto [i, sharding] : llvm::enumerate(shardings.operands))
-    function.setArgAttr(i, kShardingAttrName, attr(sharding));
-  for (auto [i, sharding] : llvm::enumerate(shardings.results))
-    function.setResultAttr(i, kShardingAttrName, attr(sharding));
-  return module;
-}
-
-static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
-                            MeshOp meshOp) {
+static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh) {
   OpShardings shardings = shardingsOf(op);
   auto partial = [](const Sharding &sharding) { return sharding.isPartial(); };
   if (llvm::any_of(shardings.operands, partial) ||
@@ -73,14 +41,13 @@ static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
     return op->emitOpError(
         "is split along a synchronized dimension and partial "
         "at once, which cannot be expanded");
-  OwningOpRef<ModuleOp> body = pinnedDecomposition(op, shardings, meshOp);
-  FailureOr<Assignment> assignment =
-      createPropagationAssigner()->assign(*body, mesh);
+  Expansion expansion(op, mesh);
+  FailureOr<Assignment> assignment = expansion.assign(shardings);
   if (failed(assignment))
     return failure();
-  applyAssignment(*body, *assignment, mesh);
+  applyAssignment(expansion.getModule(), *assignment, mesh);
 
-  auto function = *body->getOps<func::FuncOp>().begin();
+  func::FuncOp function = expansion.getFunction();
   OpBuilder builder(op);
   IRMapping mapping;
   mapping.map(function.getArguments(), op->getOperands());
@@ -104,7 +71,6 @@ struct ExpandSynchronized
     FailureOr<Mesh> mesh = lookupMesh(module);
     if (failed(mesh))
       return signalPassFailure();
-    MeshOp meshOp = *module.getOps<MeshOp>().begin();
     SmallVector<DecomposableOpInterface> composites;
     for (auto function : module.getOps<func::FuncOp>())
       function.walk([&](DecomposableOpInterface op) {
@@ -114,7 +80,7 @@ struct ExpandSynchronized
           composites.push_back(op);
       });
     for (DecomposableOpInterface op : composites)
-      if (failed(expand(op, *mesh, meshOp)))
+      if (failed(expand(op, *mesh)))
         return signalPassFailure();
   }
 };

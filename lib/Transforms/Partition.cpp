@@ -360,20 +360,15 @@ void stripShardings(func::FuncOp function) {
 }
 
 struct Partition : public tpc::impl::PartitionPassBase<Partition> {
-  using PartitionPassBase::PartitionPassBase;
-
   void runOnOperation() override {
     ModuleOp module = getOperation();
     FailureOr<Mesh> mesh = lookupMesh(module);
     if (failed(mesh))
       return signalPassFailure();
-    std::string error;
-    FailureOr<Machine> found = machineByNameOrFile(machine, error);
-    if (failed(found)) {
-      module.emitError(error);
+    FailureOr<Machine> machine = machineOf(module);
+    if (failed(machine))
       return signalPassFailure();
-    }
-    ReshardPlanner planner(CostModel(*found, *mesh));
+    ReshardPlanner planner(CostModel(*machine, *mesh));
     for (auto function : llvm::to_vector(module.getOps<func::FuncOp>()))
       if (failed(Partitioner(function, *mesh, planner).run()))
         return signalPassFailure();

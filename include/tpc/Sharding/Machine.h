@@ -10,6 +10,7 @@
 #ifndef TPC_SHARDING_MACHINE_H
 #define TPC_SHARDING_MACHINE_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Types.h"
 #include "mlir/Support/LLVM.h"
 #include <optional>
@@ -70,6 +71,11 @@ mlir::FailureOr<Machine> readMachine(llvm::StringRef path, std::string &error);
 /// A built-in machine by its name, or one from a file.
 mlir::FailureOr<Machine> machineByNameOrFile(llvm::StringRef text,
                                              std::string &error);
+
+/// Module attribute: the machine that times are predicted for.
+constexpr llvm::StringLiteral kMachineAttrName = "tpc.machine";
+/// The machine that a module names, `cpu` by default. Emits an error.
+mlir::FailureOr<Machine> machineOf(mlir::ModuleOp module);
 
 } // namespace tpc
 

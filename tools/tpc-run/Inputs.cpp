@@ -71,11 +71,16 @@ static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
   ImportOptions import;
   if (given.weights)
     import.weights = &*given.weights;
+  import.entry = options.entry.value_or("");
+  import.element = options.element;
+  import.context = options.context;
+  if (options.logits == "all")
+    import.logits = LogitsOf::AllTokens;
   if (failed(tokenShape(options, given, import, UnknownLoc::get(context))))
     return {};
   // Optional inputs that are not given are left out of the entry.
   if (!given.inputs.empty())
-    for (StringRef name : {"attention_mask", "token_type_ids"})
+    for (StringRef name : {"attention_mask", "token_type_ids", "lengths"})
       if (llvm::none_of(given.inputs, [&](const tpcrt::NamedTensor &input) {
             return input.name == name;
           }))

@@ -24,6 +24,9 @@ struct RunOptions {
   unsigned threads = 0;
   /// Shape of token inputs where no input gives it.
   std::optional<int64_t> batch, length;
+  /// How a Hugging Face model is imported: ImportOptions.
+  std::optional<int64_t> context;
+  std::string element, logits;
 };
 
 /// Parses the command line; prints usage and exits for --help and errors.

@@ -5,6 +5,7 @@
 #include "Options.h"
 #include "mlir/IR/Verifier.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Import/HuggingFace.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Pipeline.h"
 #include "tpc/Pipeline/Report.h"
@@ -91,6 +92,9 @@ private:
       return fail(
           "--emit: expected one of: " + llvm::join(ArrayRef(forms), ", ") +
           "; found \"" + options.emit + "\"");
+    if (options.logits != "last" && options.logits != "all")
+      return fail("--logits: expected last or all; found \"" + options.logits +
+                  "\"");
     if (options.repeat < 1)
       return fail("--repeat: expected a number of at least 1, found 0");
     return true;
@@ -171,7 +175,9 @@ private:
       names.push_back(function.getName());
     if (names.empty())
       return fail(options.model + ": expected a function, found none");
-    if (!options.entry && names.size() > 1)
+    // The importer puts the entry that comes first in use first.
+    bool ordered = isHuggingFaceDirectory(options.model);
+    if (!options.entry && names.size() > 1 && !ordered)
       return fail("expected --entry with one of: " + llvm::join(names, ", "));
     entryName = options.entry.value_or(names.front().str());
     if (!llvm::is_contained(names, entryName))

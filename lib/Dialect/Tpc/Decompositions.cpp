@@ -81,6 +81,26 @@ public:
         dims.push_back(i);
     return broadcast(x, shape, dims);
   }
+  Value reshape(Value x, ArrayRef<int64_t> shape) {
+    return make<ReshapeOp>(
+        RankedTensorType::get(shape, type(x).getElementType()), x);
+  }
+  /// `size` elements along `dim` from `offset`.
+  Value slice(Value x, int64_t dim, int64_t offset, int64_t size) {
+    SmallVector<int64_t> sizes(shape(x)), offsets(sizes.size(), 0);
+    sizes[dim] = size;
+    offsets[dim] = offset;
+    return make<SliceOp>(RankedTensorType::get(sizes, type(x).getElementType()),
+                         x, builder.getDenseI64ArrayAttr(offsets));
+  }
+  Value concat(ArrayRef<Value> parts, int64_t dim) {
+    SmallVector<int64_t> sizes(shape(parts.front()));
+    for (Value part : parts.drop_front())
+      sizes[dim] += shape(part)[dim];
+    return make<ConcatOp>(
+        RankedTensorType::get(sizes, type(parts.front()).getElementType()),
+        parts, builder.getI64IntegerAttr(dim));
+  }
   Value iota(ArrayRef<int64_t> shape, int64_t dim) {
     return make<IotaOp>(RankedTensorType::get(shape, builder.getI64Type()),
                         builder.getI64IntegerAttr(dim));
@@ -182,6 +202,92 @@ SmallVector<Value> GeluOp::decompose(OpBuilder &builder, ValueRange operands) {
   return {core.convert(result, Core::type(operands[0]).getElementType())};
 }
 
+SmallVector<Value> RmsNormOp::decompose(OpBuilder &builder,
+                                        ValueRange operands) {
+  Core core(builder, getLoc());
+  ArrayRef<int64_t> shape = Core::shape(operands[0]);
+  int64_t last = shape.size() - 1;
+  double size = shape.back();
+  Value x = core.convert(operands[0], core.f32());
+  Value square = core.binary<DivOp>(
+      core.reduce(Reduction::Sum, core.binary<MulOp>(x, x), last), size);
+  Value scale = core.unary<RsqrtOp>(
+      core.binary<AddOp>(square, getEpsilon().convertToDouble()));
+  Value normal = core.binary<MulOp>(x, core.broadcastAlong(scale, shape, last));
+  Value weight =
+      core.broadcast(core.convert(operands[1], core.f32()), shape, {last});
+  return {core.convert(core.binary<MulOp>(normal, weight),
+                       Core::type(operands[0]).getElementType())};
+}
+
+SmallVector<Value> SiluOp::decompose(OpBuilder &builder, ValueRange operands) {
+  Core core(builder, getLoc());
+  Value x = core.convert(operands[0], core.f32());
+  Value divisor =
+      core.binary<AddOp>(core.unary<ExpOp>(core.unary<NegOp>(x)), 1.0);
+  return {core.convert(core.binary<DivOp>(x, divisor),
+                       Core::type(operands[0]).getElementType())};
+}
+
+SmallVector<Value> RopeOp::decompose(OpBuilder &builder, ValueRange operands) {
+  Core core(builder, getLoc());
+  SmallVector<int64_t> shape(Core::shape(operands[0]));
+  SmallVector<int64_t> angleShape(Core::shape(operands[1]));
+  int64_t count = Core::shape(operands[2])[0], last = shape.size() - 1;
+  auto positionDims = llvm::to_vector(llvm::seq<int64_t>(0, angleShape.size()));
+
+  // cos and sin of every pair's angle, in the shape of half the turned part.
+  angleShape.push_back(count);
+  Value position = core.broadcast(core.convert(operands[1], core.f32()),
+                                  angleShape, positionDims);
+  Value frequency =
+      core.broadcast(core.convert(operands[2], core.f32()), angleShape,
+                     {static_cast<int64_t>(positionDims.size())});
+  Value angle = core.binary<MulOp>(position, frequency);
+  SmallVector<int64_t> half(shape), angleDims(positionDims);
+  half.back() = count;
+  angleDims.push_back(last);
+  auto spread = [&](Value value) {
+    double scale = getScale().convertToDouble();
+    if (scale != 1)
+      value = core.binary<MulOp>(value, scale);
+    return core.broadcast(value, half, angleDims);
+  };
+  Value cosine = spread(core.unary<CosOp>(angle));
+  Value sine = spread(core.unary<SinOp>(angle));
+
+  Value x = core.convert(operands[0], core.f32());
+  bool pairs = getForm() == RopeForm::Pairs;
+  // The pairs' dimensions, before the one along which they stand.
+  SmallVector<int64_t> split(half), one(half);
+  split.push_back(2);
+  one.push_back(1);
+  auto element = [&](int64_t i) {
+    if (!pairs)
+      return core.slice(x, last, i * count, count);
+    Value turned = core.reshape(core.slice(x, last, 0, 2 * count), split);
+    return core.reshape(core.slice(turned, last + 1, i, 1), half);
+  };
+  Value first = element(0), second = element(1);
+  Value newFirst = core.binary<SubOp>(core.binary<MulOp>(first, cosine),
+                                      core.binary<MulOp>(second, sine));
+  Value newSecond = core.binary<AddOp>(core.binary<MulOp>(second, cosine),
+                                       core.binary<MulOp>(first, sine));
+  SmallVector<Value> parts{newFirst, newSecond};
+  if (pairs) {
+    SmallVector<int64_t> turned(shape);
+    turned.back() = 2 * count;
+    parts = {core.reshape(
+        core.concat({core.reshape(newFirst, one), core.reshape(newSecond, one)},
+                    last + 1),
+        turned)};
+  }
+  if (int64_t rest = shape.back() - 2 * count)
+    parts.push_back(core.slice(x, last, 2 * count, rest));
+  Value result = parts.size() == 1 ? parts[0] : core.concat(parts, last);
+  return {core.convert(result, Core::type(operands[0]).getElementType())};
+}
+
 SmallVector<Value> LinearOp::decompose(OpBuilder &builder,
                                        ValueRange operands) {
   Core core(builder, getLoc());
@@ -260,9 +366,12 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
   }
   if (getCausal() || getWindow()) {
     Value position = core.iota(scoreShape, 3);
-    if (offset)
-      position = core.binary<AddOp>(
-          position, core.broadcast(core.convert(offset, i64), scoreShape, {}));
+    if (offset) {
+      SmallVector<int64_t> dims(Core::shape(offset).size(), 0); // [] or [b]
+      position =
+          core.binary<AddOp>(position, core.broadcast(core.convert(offset, i64),
+                                                      scoreShape, dims));
+    }
     Value index = core.iota(scoreShape, 4);
     if (getCausal())
       require(core.compare(Predicate::LE, index, position));

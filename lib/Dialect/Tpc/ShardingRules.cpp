@@ -379,6 +379,9 @@ ShardingRule TopKOp::getShardingRule() { return alongLast(*this); }
 TPC_DERIVED(SoftmaxOp)
 TPC_DERIVED(LayerNormOp)
 TPC_DERIVED(GeluOp)
+TPC_DERIVED(RmsNormOp)
+TPC_DERIVED(SiluOp)
+TPC_DERIVED(RopeOp)
 TPC_DERIVED(LinearOp)
 TPC_DERIVED(AttentionOp)
 #undef TPC_DERIVED

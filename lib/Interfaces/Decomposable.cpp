@@ -101,11 +101,10 @@ private:
           classes.unionSets(node, entry.factorNodes[names[0]]);
           continue;
         }
-        // Dimensions of several factors, or of none that is not of size 1,
-        // cannot be followed through the composite.
-        int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(dim);
-        if (names.size() > 1 || size != 1)
-          noteKind(node, FactorKind::Whole);
+        // Dimensions of several factors or of none cannot be followed through
+        // the composite: a single element that is repeated, or that a reshape
+        // adds or drops, is needed by every device.
+        noteKind(node, FactorKind::Whole);
         for (unsigned name : names)
           noteKind(entry.factorNodes[name], FactorKind::Whole);
       }

@@ -81,6 +81,56 @@ def test_gelu(form, bf16):
     check(apply(f"gelu {form} %0", [x], tensor_type(x)), expected, tolerance(bf16))
 
 
+@pytest.mark.parametrize("bf16", [False, True])
+def test_rms_norm(bf16):
+    x, w = floats(3, 5, 8, bf16=bf16), floats(8, bf16=bf16)
+    x64 = x.astype(np.float64)
+    expected = x64 / np.sqrt((x64**2).mean(-1, keepdims=True) + 1e-3) * w
+    check(apply("rms_norm %0, %1 epsilon 1.0e-3", [x, w], tensor_type(x)), expected, tolerance(bf16))
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_silu(bf16):
+    x = floats(50, bf16=bf16) * 3
+    x = to_bf16(x) if bf16 else x
+    x64 = x.astype(np.float64)
+    check(apply("silu %0", [x], tensor_type(x)), x64 / (1 + np.exp(-x64)), tolerance(bf16))
+
+
+def test_silu_of_large_values_is_finite():
+    x = np.array([-200, -1e30, 200, 1e30], np.float32)
+    check(apply("silu %0", [x], tensor_type(x)), np.array([0, 0, 200, 1e30]))
+
+
+def rope(form, x, positions, frequencies, scale):
+    """Turns one pair after the other, as complex numbers."""
+    result = x.astype(np.float64)
+    for at in np.ndindex(x.shape[:-1]):
+        position = positions[at[:positions.ndim]]
+        for i, frequency in enumerate(frequencies.astype(np.float64)):
+            pair = [i, len(frequencies) + i] if form == "halves" else [2 * i, 2 * i + 1]
+            turned = complex(*x[at][pair]) * np.exp(1j * position * frequency) * scale
+            result[at][pair] = turned.real, turned.imag
+    return result
+
+
+@pytest.mark.parametrize("rest", [0, 3])
+@pytest.mark.parametrize("scale", [1.0, 1.25])
+@pytest.mark.parametrize("form", ["halves", "pairs"])
+def test_rope(form, scale, rest):
+    x = floats(2, 3, 2, 6 + rest)
+    positions = np.array([[0, 1, 7], [30, 2, 1000]], np.int64)
+    frequencies = np.array([1, 0.25, 0.01], np.float32)
+    found = apply(f"rope {form} %0, %1, %2 scale {scale}", [x, positions, frequencies], tensor_type(x))
+    check(found, rope(form, x, positions, frequencies, scale), 2e-5)
+
+
+def test_rope_of_one_position_for_all():
+    x, frequencies = floats(5, 4, bf16=True), np.array([0.5, 0.125], np.float32)
+    found = apply("rope halves %0, %1, %2 scale 1.0", [x, np.array(3, np.int32), frequencies], tensor_type(x))
+    check(found, rope("halves", x, np.array(3), frequencies, 1), 2**-7)
+
+
 def test_linear():
     x, w, b = floats(2, 3, 4), floats(4, 5, 6), floats(5, 6)
     expected = np.einsum("bse,ehd->bshd", x.astype(np.float64), w) + b
@@ -119,7 +169,7 @@ def attention(query, key, value, scale, bias=None, lengths=None, offset=None, si
                 score = softcap * math.tanh(score / softcap)
             if bias is not None:
                 score += np.broadcast_to(bias, (b, k, g, s, t))[ib, ik, ig, i, j]
-            p = i + (0 if offset is None else int(offset))
+            p = i + (0 if offset is None else int(np.broadcast_to(offset, b)[ib]))
             sees = True
             if lengths is not None:
                 sees &= j < lengths[ib]
@@ -165,6 +215,7 @@ ATTENTION = {
     "plain": {},
     "causal": dict(causal=True),
     "causal offset": dict(causal=True, offset=np.array(2, np.int32)),
+    "offset per row": dict(causal=True, window=2, offset=np.array([3, 0], np.int64)),
     "negative offset": dict(causal=True, offset=np.array(-2, np.int64)),
     "window": dict(window=2),
     "window offset": dict(window=2, offset=np.array(3, np.int32)),

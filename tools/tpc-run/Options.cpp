@@ -55,6 +55,11 @@ cl::opt<std::string> emit("emit",
                           cl::value_desc("form"), cl::cat(category));
 cl::opt<unsigned> repeat("repeat", cl::desc("runs this many times"),
                          cl::init(1), cl::cat(category));
+cl::opt<unsigned> generate("generate",
+                           cl::desc("generates this many tokens per row with "
+                                    "a decoder's prefill and decode, always "
+                                    "the likeliest; outputs tokens and logits"),
+                           cl::value_desc("N"), cl::init(0), cl::cat(category));
 cl::opt<unsigned> threads("max-threads",
                           cl::desc("threads for all devices (default: cores)"),
                           cl::init(0), cl::cat(category));
@@ -109,6 +114,7 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.report = given(report);
   options.emit = emit;
   options.repeat = repeat;
+  options.generate = generate;
   options.threads = threads;
   options.batch = given(batch);
   options.length = given(length);

@@ -21,6 +21,8 @@ struct RunOptions {
   bool dryRun = false;
   bool quiet = false;
   unsigned repeat = 1;
+  /// Tokens to generate per row; 0: one run of an entry.
+  unsigned generate = 0;
   unsigned threads = 0;
   /// Shape of token inputs where no input gives it.
   std::optional<int64_t> batch, length;

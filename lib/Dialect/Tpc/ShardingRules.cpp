@@ -293,8 +293,11 @@ ShardingRule DynamicSliceOp::getShardingRule() {
 }
 
 ShardingRule UpdateSliceOp::getShardingRule() {
+  int64_t rank = shape(getOperand()).size();
   ShardingRule rule =
-      withStart(shiftedRule(*this, 2), shape(getOperand()).size());
+      withStart(shiftedRule(*this, 2), startsPerRow() ? rank - 1 : rank);
+  if (startsPerRow())
+    rule.operands[2].insert(rule.operands[2].begin(), rule.results[0][0]);
   rule.linear = {copies({0, 1})};
   return rule;
 }

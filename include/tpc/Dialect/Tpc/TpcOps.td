@@ -375,8 +375,13 @@ def Tpc_UpdateSliceOp : Tpc_Core<"update_slice"> {
   let summary = "The operand with a rectangular part replaced";
   let description = [{
     `start` has one index per dimension; it is clamped so that the update lies
-    within the operand. Constraints:
-    - (C1) start has shape [rank of the operand].
+    within the operand. A start of rank 2 has a row for every index of dimension
+    0, which says where its part goes along the other dimensions: how each
+    sequence of a batch adds to its own end of a cache.
+
+    Constraints:
+    - (C1) start has shape [rank of the operand], or [n, rank - 1] where n is
+      dimension 0 of operand and update.
     - (C2) operand and update have the same rank and element type.
     - (C3) no dimension of the update is larger than the operand's.
     - (C4) the result has the operand's shape and element type.
@@ -385,6 +390,13 @@ def Tpc_UpdateSliceOp : Tpc_Core<"update_slice"> {
   let results = (outs Tpc_Tensor:$result);
   let assemblyFormat = "$operand `,` $update `,` $start attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether every index of dimension 0 has its own start.
+    bool startsPerRow() {
+      return ::llvm::cast<::mlir::RankedTensorType>(getStart().getType())
+                 .getRank() == 2;
+    }
+  }];
 }
 
 def Tpc_PadOp : Tpc_Core<"pad"> {

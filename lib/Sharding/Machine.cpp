@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Sharding/Machine.h"
+#include "tpc/Dialect/Tpc/Tpc.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ShardingProblem.h"
+#include "tpc/Sharding/Solver/Json.h"
 #include "tpc/Sharding/Solver/Solver.h"
 
 using namespace mlir;
@@ -25,6 +26,10 @@ public:
     ShardingProblem problem(module, space, planner, options);
     if (failed(problem.build(/*withMemory=*/false)))
       return failure();
+    if (!options.dumpProblem.empty())
+      if (auto error = solver::writeProblem(problem.problem(),
+                                            options.dumpProblem))
+        return module.emitError("dump-problem: ") << *error;
     solver::SolverOptions solverOptions;
     solverOptions.timeLimit = options.timeLimit;
     if (auto start = knownChoice(problem, module, mesh))
@@ -89,8 +94,6 @@ std::string tpc::assignmentModes() { return "auto, megatron, propagate"; }
 //===----------------------------------------------------------------------===//
 // The summary as an attribute
 //===----------------------------------------------------------------------===//
-
-static constexpr StringLiteral kSearchAttrName = "tpc.search";
 
 /// Calls `fn` with the name of every number of a summary and the number.
 template <typename Summary, typename Fn>

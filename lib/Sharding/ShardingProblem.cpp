@@ -78,7 +78,8 @@ struct ShardingProblem::Tables {
   std::map<std::tuple<TensorSpace *, std::vector<unsigned>, bool>,
            std::unique_ptr<Port>>
       ports;
-  std::map<std::tuple<const Port *, const Port *, double>, CostTable> reshards;
+  std::map<std::tuple<const Port *, const Port *, double, size_t>, CostTable>
+      reshards;
   /// To and from (value, target) nodes.
   std::map<std::tuple<const Port *, unsigned, double, size_t>, CostTable>
       making;
@@ -309,15 +310,14 @@ LogicalResult ShardingProblem::addOp(Operation *op) {
 
 LogicalResult ShardingProblem::addRuled(Operation *op) {
   const StrategySpace::Strategies &strategies = space.of(op);
-  auto constant = dyn_cast<ConstantOp>(op);
-  bool splat = constant && isa<SplatElementsAttr>(constant.getValue());
+  bool isFree = isMadeAnywhere(op);
   auto [known, fresh] = tables->opPorts.try_emplace(&strategies);
   if (fresh) {
     auto collect = [&](auto select, Type type) {
       std::vector<Sharding> shardings;
       for (const PricedStrategy &strategy : strategies)
         shardings.push_back(select(strategy));
-      return port(type, shardings, splat);
+      return port(type, shardings, isFree);
     };
     for (unsigned i = 0; i < op->getNumOperands(); ++i)
       known->second.wants.push_back(collect(
@@ -331,7 +331,7 @@ LogicalResult ShardingProblem::addRuled(Operation *op) {
   std::vector<Cost> costs;
   for (const PricedStrategy &strategy : strategies)
     costs.push_back(
-        splat ? 0
+        isFree ? 0
               : toCost(strategy.computeMicros + strategy.communicationMicros));
   NodeInfo info{NodeInfo::Op, op};
   info.gives = known->second.gives;
@@ -404,7 +404,11 @@ void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
     int64_t end = users.empty() ? begin : users.back().time;
     addMemory(maker.node, maker.port, begin, end + 1);
   }
-  if (users.size() > 1)
+  if (users.size() > kManyUsers)
+    for (const User &user : users)
+      addEdge(maker.node, user.node,
+              reshardTable(maker.port, user.port, users.size()));
+  else if (users.size() > 1)
     addCopies(maker, users, value);
   else if (users.size() == 1 && withMemory)
     addSingleCopy(maker, users[0], value);
@@ -419,15 +423,16 @@ double ShardingProblem::micros(const Port *from, unsigned held,
   return from->space->between(held, wanted, planner);
 }
 
-CostTable ShardingProblem::reshardTable(const Port *from, const Port *to) {
-  CostTable &table = tables->reshards[{from, to, weight}];
+CostTable ShardingProblem::reshardTable(const Port *from, const Port *to,
+                                        size_t shares) {
+  CostTable &table = tables->reshards[{from, to, weight, shares}];
   if (table)
     return table;
   std::vector<Cost> costs;
   costs.reserve(from->shardings.size() * to->shardings.size());
   for (unsigned held : from->shardings)
     for (unsigned wanted : to->shardings)
-      costs.push_back(toCost(micros(from, held, wanted)));
+      costs.push_back(toCost(micros(from, held, wanted)) / Cost(shares));
   return table = std::make_shared<std::vector<Cost>>(std::move(costs));
 }
 

@@ -20,6 +20,11 @@
 // value with one user has a copy node, too, whose values say for every target
 // whether the value itself is used (it is held so) or a copy.
 //
+// A value with very many users (positions, which every layer reads) would tie
+// all of them together. There each user pays its share of the reshard: exact
+// where all want the same, else less than the reshards take, so that the
+// solver's bound holds in any case.
+//
 // Costs are picoseconds, times the weight of the entry. Nodes and edges that
 // are alike share their tables.
 //
@@ -58,7 +63,7 @@ private:
   struct Port {
     TensorSpace *space;
     std::vector<unsigned> shardings;
-    /// Splats take any sharding that is not partial for free.
+    /// The value is made in any sharding that is not partial for free.
     bool isFree = false;
   };
   struct Maker {
@@ -72,6 +77,7 @@ private:
   };
   struct NodeInfo;
   static constexpr unsigned kSingleCopy = ~0u;
+  static constexpr size_t kManyUsers = 8;
 
   mlir::LogicalResult addSymbols();
   mlir::LogicalResult addFunction(mlir::func::FuncOp function);
@@ -92,7 +98,10 @@ private:
   const Port *port(TensorSpace *space, std::vector<unsigned> shardings,
                    bool isFree);
   TensorSpace *tensorSpace(mlir::Type type);
-  solver::CostTable reshardTable(const Port *from, const Port *to);
+  /// The price of resharding for one of `shares` users that are assumed to
+  /// want the same.
+  solver::CostTable reshardTable(const Port *from, const Port *to,
+                                 size_t shares = 1);
   /// Time to bring what `from` holds to a target.
   double micros(const Port *from, unsigned held, unsigned wanted);
   const Sharding &chosen(const Port *port, unsigned value) const;

@@ -213,13 +213,12 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
     for (auto [operand, sharding] :
          llvm::zip_equal(op->getOperands(), wanted)) {
       auto type = cast<RankedTensorType>(operand.getType());
-      auto constant = operand.getDefiningOp<ConstantOp>();
+      Operation *maker = operand.getDefiningOp();
       Sharding to = canonical(sharding, type.getShape(), mesh);
       Sharding from =
           canonical(inside->held.lookup(operand), type.getShape(), mesh);
       if (from == to || llvm::is_contained(made[operand], to) ||
-          (constant && isa<SplatElementsAttr>(constant.getValue()) &&
-           !to.isPartial()))
+          (maker && isMadeAnywhere(maker) && !to.isPartial()))
         continue;
       made[operand].push_back(to);
       priced.communicationMicros += planner.micros(

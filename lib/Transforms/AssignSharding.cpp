@@ -97,6 +97,7 @@ private:
     AssignOptions options;
     options.mode = mode;
     options.timeLimit = timeLimit;
+    options.dumpProblem = dumpProblem;
     FailureOr<Machine> found = machineOf(module);
     if (failed(found))
       return failure();

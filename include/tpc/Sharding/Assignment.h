@@ -58,6 +58,9 @@ struct AssignOptions {
   llvm::StringMap<double> weights;
   /// Seconds that the optimizer may search.
   double timeLimit = 60;
+  /// File to write the optimizer's problem to, in the format of tpc-solve;
+  /// empty: none.
+  std::string dumpProblem;
 
   double weightOf(llvm::StringRef entry) const {
     auto it = weights.find(entry);
@@ -93,6 +96,10 @@ std::unique_ptr<Assigner> createOptimizer(const AssignOptions &options);
 std::unique_ptr<Assigner> createAssigner(const AssignOptions &options);
 /// "auto, megatron, propagate"
 std::string assignmentModes();
+
+/// Whether an operation is made anew in every sharding in which its result is
+/// wanted, rather than resharded: constants of one repeated value, iota.
+bool isMadeAnywhere(mlir::Operation *op);
 
 /// The pinned sharding of an argument, result, parameter or state, or null.
 ShardingAttr pinnedSharding(mlir::Operation *symbol);

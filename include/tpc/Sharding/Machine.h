@@ -72,9 +72,7 @@ mlir::FailureOr<Machine> readMachine(llvm::StringRef path, std::string &error);
 mlir::FailureOr<Machine> machineByNameOrFile(llvm::StringRef text,
                                              std::string &error);
 
-/// Module attribute: the machine that times are predicted for.
-constexpr llvm::StringLiteral kMachineAttrName = "tpc.machine";
-/// The machine that a module names, `cpu` by default. Emits an error.
+/// The machine that a module names (`tpc.machine`), `cpu` by default. Emits an error.
 mlir::FailureOr<Machine> machineOf(mlir::ModuleOp module);
 
 } // namespace tpc

@@ -24,7 +24,9 @@ def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
     Option<"weights", "weights", "std::string", "\"\"",
            "how often entries are called: prefill=1,decode=100">,
     Option<"timeLimit", "time-limit", "double", "60",
-           "seconds that mode auto may search">
+           "seconds that mode auto may search">,
+    Option<"dumpProblem", "dump-problem", "std::string", "\"\"",
+           "file to write the problem of mode auto to, for tpc-solve">
   ];
   let dependentDialects = ["::tpc::TpcDialect"];
 }

@@ -37,6 +37,10 @@ namespace tpc {
 
 /// Name of the discardable attribute that pins a sharding.
 inline constexpr llvm::StringLiteral kShardingAttrName = "tpc.sharding";
+/// On a module: the machine that times are predicted for (a string), and what
+/// the optimizer's search found (a dictionary).
+inline constexpr llvm::StringLiteral kMachineAttrName = "tpc.machine";
+inline constexpr llvm::StringLiteral kSearchAttrName = "tpc.search";
 
 /// Name of the attribute that names an argument or result for users.
 inline constexpr llvm::StringLiteral kNameAttrName = "tpc.name";

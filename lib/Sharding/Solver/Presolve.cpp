@@ -154,7 +154,13 @@ private:
   MemoryRows rows;
   std::vector<WorkNode> nodes;
   std::vector<WorkEdge> edges;
-  std::unordered_map<uint64_t, unsigned> edgeBetween;
+  struct PairHash {
+    size_t operator()(uint64_t pair) const {
+      auto value = static_cast<int64_t>(pair);
+      return hashOf(&value, 1);
+    }
+  };
+  std::unordered_map<uint64_t, unsigned, PairHash> edgeBetween;
   std::deque<unsigned> queue;
   size_t visits = 0;
   WideCost constant = 0;
@@ -508,14 +514,17 @@ bool Presolver::fuseWithNeighbour(unsigned node) {
     unsigned other = neighbour(edge, node);
     CostTable column =
         tables.onlyColumns(tableFrom(edge, node), nodes[node].size());
-    if (column && isFusionSmall(other, node)) {
-      fuse(other, node, edge, column);
-      return true;
-    }
     CostTable row =
         tables.onlyColumns(tableFrom(edge, other), nodes[other].size());
-    if (row && isFusionSmall(node, other)) {
+    // Of two that determine each other the one with fewer edges goes: a node
+    // with thousands stays where it is.
+    if (row && (!column || edgesOf(node).size() < edgesOf(other).size()) &&
+        isFusionSmall(node, other)) {
       fuse(node, other, edge, row);
+      return true;
+    }
+    if (column && isFusionSmall(other, node)) {
+      fuse(other, node, edge, column);
       return true;
     }
   }

@@ -37,8 +37,8 @@ struct ShardingHash {
 struct GraphKind {
   /// Parts of axes besides the whole ones.
   SmallVector<AxisRef, 2> cuts;
-  /// The target's reduction, if it is partial.
-  std::optional<Reduction> reduction;
+  /// By which values are partial, where they are.
+  Reduction reduction = Reduction::Sum;
 
   /// The kind of graph in which the way between two canonical shardings lies.
   static GraphKind of(const Sharding &from, const Sharding &to) {
@@ -51,6 +51,8 @@ struct GraphKind {
     forEachAxis(to, note);
     llvm::sort(kind.cuts);
     kind.cuts.erase(llvm::unique(kind.cuts), kind.cuts.end());
+    if (from.isPartial())
+      kind.reduction = from.partial[0].reduction;
     if (to.isPartial())
       kind.reduction = to.partial[0].reduction;
     return kind;
@@ -93,7 +95,7 @@ public:
     for (size_t id = last; id != search.start; id = search.previous[id]) {
       const Node &before = *nodes[search.previous[id]];
       plan.steps.push_back(before.moves[search.move[id]].step);
-      plan.steps.back().result = nodes[id]->meaning;
+      plan.steps.back().result = *meanings[nodes[id]->meaning];
     }
     std::reverse(plan.steps.begin(), plan.steps.end());
     return plan;
@@ -106,7 +108,7 @@ private:
   };
   struct Node {
     Sharding sharding; ///< in parts
-    Sharding meaning;  ///< canonical
+    size_t meaning;    ///< number of the canonical form
     bool expanded = false;
     std::vector<Move> moves;
   };
@@ -115,6 +117,7 @@ private:
   // Searches
   //===--------------------------------------------------------------------===//
 
+  static constexpr size_t kNone = ~size_t(0);
   using Entry = std::pair<double, size_t>;
   /// Dijkstra's algorithm from one node, as far as it was needed.
   struct Search {
@@ -122,8 +125,8 @@ private:
     std::vector<double> cost;
     std::vector<size_t> previous, move;
     std::vector<char> done;
-    /// The cheapest node of each meaning that was reached.
-    std::unordered_map<Sharding, size_t, ShardingHash> found;
+    /// The cheapest node of each meaning that was reached, or kNone.
+    std::vector<size_t> found;
     std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> queue;
 
     void offer(size_t node, double newCost, size_t from, size_t by) {
@@ -155,15 +158,20 @@ private:
 
   /// Goes on until a node that means `target` is done.
   size_t reach(Search &search, const Sharding &target) {
+    size_t wanted = meaningOf(target);
     while (true) {
-      if (auto it = search.found.find(target); it != search.found.end())
-        return it->second;
+      if (wanted < search.found.size() && search.found[wanted] != kNone)
+        return search.found[wanted];
       auto [cost, id] = search.queue.top();
       search.queue.pop();
       if (search.done[id])
         continue;
       search.done[id] = 1;
-      search.found.try_emplace(nodes[id]->meaning, id);
+      if (search.found.size() < meanings.size())
+        search.found.resize(meanings.size(), kNone);
+      size_t &found = search.found[nodes[id]->meaning];
+      if (found == kNone)
+        found = id;
       expand(id);
       for (auto [i, move] : llvm::enumerate(nodes[id]->moves))
         search.offer(move.to, cost + move.step.micros, id, i);
@@ -175,8 +183,15 @@ private:
     if (fresh) {
       nodes.push_back(std::make_unique<Node>());
       nodes.back()->sharding = sharding;
-      nodes.back()->meaning = canonical(sharding, shape, mesh);
+      nodes.back()->meaning = meaningOf(canonical(sharding, shape, mesh));
     }
+    return it->second;
+  }
+
+  size_t meaningOf(const Sharding &canonicalForm) {
+    auto [it, fresh] = meaningIndex.try_emplace(canonicalForm, meanings.size());
+    if (fresh)
+      meanings.push_back(&it->first);
     return it->second;
   }
 
@@ -260,6 +275,7 @@ private:
   }
   void add(ReshardStep step) {
     size_t to = nodeOf(step.result);
+    step.result = Sharding(); // the node has it
     current->moves.push_back({std::move(step), to});
   }
 
@@ -317,18 +333,12 @@ private:
     ReshardStep step{ReshardStep::ToPartial, axes};
     step.result = s;
     // Two reductions do not commute: never both in one value.
-    std::optional<Reduction> reduction = kind.reduction;
-    if (!s.partial.empty()) {
-      if (reduction && *reduction != s.partial[0].reduction)
-        return;
-      reduction = s.partial[0].reduction;
-    }
-    if (!reduction)
+    step.reduction = kind.reduction;
+    if (!s.partial.empty() && s.partial[0].reduction != step.reduction)
       return;
     for (const AxisRef &axis : axes)
       for (const AxisRef &part : parts.partsOf(axis))
-        step.result.addPartial(part, *reduction);
-    step.reduction = *reduction;
+        step.result.addPartial(part, step.reduction);
     copyLocally(step, localBytes(s));
   }
 
@@ -502,7 +512,8 @@ private:
   AxisParts parts;
   SmallVector<AxisRef> units;
   std::vector<std::unique_ptr<Node>> nodes;
-  std::unordered_map<Sharding, size_t, ShardingHash> index;
+  std::unordered_map<Sharding, size_t, ShardingHash> index, meaningIndex;
+  std::vector<const Sharding *> meanings;
   std::unordered_map<size_t, std::unique_ptr<Search>> searches;
   Node *current = nullptr;
 };

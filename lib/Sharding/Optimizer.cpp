@@ -27,8 +27,8 @@ public:
     if (failed(problem.build(/*withMemory=*/false)))
       return failure();
     if (!options.dumpProblem.empty())
-      if (auto error = solver::writeProblem(problem.problem(),
-                                            options.dumpProblem))
+      if (auto error =
+              solver::writeProblem(problem.problem(), options.dumpProblem))
         return module.emitError("dump-problem: ") << *error;
     solver::SolverOptions solverOptions;
     solverOptions.timeLimit = options.timeLimit;

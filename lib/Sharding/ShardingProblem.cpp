@@ -332,7 +332,7 @@ LogicalResult ShardingProblem::addRuled(Operation *op) {
   for (const PricedStrategy &strategy : strategies)
     costs.push_back(
         isFree ? 0
-              : toCost(strategy.computeMicros + strategy.communicationMicros));
+               : toCost(strategy.computeMicros + strategy.communicationMicros));
   NodeInfo info{NodeInfo::Op, op};
   info.gives = known->second.gives;
   info.wants = known->second.wants;

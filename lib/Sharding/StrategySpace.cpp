@@ -95,6 +95,10 @@ struct StrategySpace::OpClass {
   Work work;
   std::unique_ptr<Expansion> expansion;
   std::optional<Strategies> strategies;
+  /// What was priced alone.
+  std::unordered_map<OpShardings, std::optional<PricedStrategy>,
+                     OpShardingsHash, OpShardingsEqual>
+      priced;
 };
 
 struct StrategySpace::Classes {
@@ -230,13 +234,14 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
 std::optional<PricedStrategy> StrategySpace::price(Operation *op,
                                                    OpShardings shardings) {
   OpClass &opClass = classOf(op);
+  auto [known, fresh] = opClass.priced.try_emplace(shardings);
+  if (!fresh)
+    return known->second;
   auto strategy = matchStrategy(opClass.ruled, shardings, mesh);
-  if (!strategy)
-    return std::nullopt;
   PricedStrategy priced{std::move(shardings)};
-  if (!priceInside(opClass, *strategy, priced))
-    return std::nullopt;
-  return priced;
+  if (strategy && priceInside(opClass, *strategy, priced))
+    known->second = std::move(priced);
+  return known->second;
 }
 
 //===----------------------------------------------------------------------===//

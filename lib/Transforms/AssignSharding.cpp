@@ -1,6 +1,7 @@
 //===- AssignSharding.cpp - Decides how every tensor is split -------------===//
 
 #include "tpc/Dialect/Tpc/Tpc.h"
+#include "tpc/Sharding/Prediction.h"
 #include "tpc/Transforms/Passes.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -90,6 +91,7 @@ struct AssignSharding
     applyAssignment(module, *assignment, *mesh);
     if (assignment->search)
       setSearchSummary(module, *assignment->search);
+    setPredictions(module, predict(module, CostModel(options->machine, *mesh)));
   }
 
 private:

@@ -72,7 +72,8 @@ mlir::FailureOr<Machine> readMachine(llvm::StringRef path, std::string &error);
 mlir::FailureOr<Machine> machineByNameOrFile(llvm::StringRef text,
                                              std::string &error);
 
-/// The machine that a module names (`tpc.machine`), `cpu` by default. Emits an error.
+/// The machine that a module names (`tpc.machine`), `cpu` by default. Emits an
+/// error.
 mlir::FailureOr<Machine> machineOf(mlir::ModuleOp module);
 
 } // namespace tpc

@@ -48,7 +48,8 @@ LogicalResult TpcDialect::verifyOperationAttribute(Operation *op,
     if (attribute.getName() == kMachineAttrName &&
         isa<StringAttr>(attribute.getValue()))
       return success();
-    if (attribute.getName() == kSearchAttrName &&
+    if ((attribute.getName() == kSearchAttrName ||
+         attribute.getName() == kPredictedAttrName) &&
         isa<DictionaryAttr>(attribute.getValue()))
       return success();
   }

@@ -78,6 +78,10 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
                                       Choice &choice) {
   if (limit < 0)
     return LabelOutcome::None;
+  if (problem.nodes.empty()) {
+    choice.clear();
+    return LabelOutcome::Found;
+  }
   auto tree = EliminationTree::build(problem, maxEntries);
   if (!tree)
     return LabelOutcome::GaveUp;

@@ -112,6 +112,7 @@ private:
   const EliminationTree &tree;
   const Pricing &pricing;
   const Elimination &elimination;
+  WideCost limit;
   int64_t margin;
   size_t work;
   Deadline deadline;
@@ -145,7 +146,7 @@ LabelElimination::LabelElimination(const Problem &problem,
                                    const Pricing &pricing, WideCost limit,
                                    size_t work, Deadline deadline)
     : problem(problem), tree(tree), pricing(pricing),
-      elimination(pricing.elimination()),
+      elimination(pricing.elimination()), limit(limit),
       margin(static_cast<int64_t>(
           std::min<WideCost>(pricing.margin(limit), TableOps::largest))),
       work(work), deadline(deadline), messages(tree.buckets.size()),
@@ -665,7 +666,10 @@ LabelOutcome LabelElimination::run(Choice &choice) {
       root = bucket;
     }
   }
-  // Sorted by cost, and no dimension is left: the first is the cheapest.
+  // No dimension is left, so this is the cheapest. Where it costs more than the
+  // limit it need not be the best, for others like it were dropped.
+  if (messages[root].labels.label(0)[1] > limit)
+    return LabelOutcome::None;
   choice.assign(problem.nodes.size(), 0);
   std::vector<std::pair<unsigned, size_t>> stack = {{root, 0}};
   while (!stack.empty()) {

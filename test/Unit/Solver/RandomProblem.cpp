@@ -178,10 +178,15 @@ Problem tpc::solver::test::makeLayers(const LayersShape &shape) {
       else if (layer > 0)
         problem.edges.push_back(
             {at - perLayer + shape.operations - 1, at, chain[i]});
-      if (i >= 3)
-        problem.edges.push_back({at - 3, at, skip[i]});
-      else if (i == 2 && layer > 0) // the residual of the layer before
-        problem.edges.push_back({at - perLayer, at, skip[i]});
+      // A side branch (as of queries, keys and values), and two residual
+      // connections around the halves of the layer.
+      if (i >= 3 && i % 4 == 3)
+        problem.edges.push_back({at - 2, at, skip[i]});
+      if (i == shape.operations / 2 && layer > 0)
+        problem.edges.push_back(
+            {at - i - shape.parameters - 1, at, skip[i]});
+      if (i == shape.operations - 1)
+        problem.edges.push_back({first + shape.operations / 2, at, skip[i]});
     }
     for (unsigned i = 0; i < shape.parameters; ++i) {
       Node &node = problem.nodes.emplace_back();

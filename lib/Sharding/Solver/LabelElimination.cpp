@@ -450,6 +450,28 @@ bool LabelElimination::extend(const Labels &labels, const LabelMessage &source,
   return true;
 }
 
+namespace {
+
+/// Pairs of which none is at most another in both numbers.
+class Staircase {
+public:
+  /// False if one that is there is at most the new one in both.
+  bool add(int64_t x, int64_t y) {
+    auto next = steps.upper_bound(x);
+    if (next != steps.begin() && std::prev(next)->second <= y)
+      return false;
+    while (next != steps.end() && next->second >= y)
+      next = steps.erase(next);
+    steps[x] = y;
+    return true;
+  }
+
+private:
+  std::map<int64_t, int64_t> steps; // y falls as x rises
+};
+
+} // namespace
+
 /// Keeps those of the labels from `begin` on that no other one beats.
 void LabelElimination::removeDominated(Labels &labels, size_t begin) {
   size_t count = labels.size() - begin, width = labels.width();
@@ -464,15 +486,23 @@ void LabelElimination::removeDominated(Labels &labels, size_t begin) {
     return x == a + width - 1 ? i < j : *x < *y;
   });
   std::vector<uint32_t> kept;
+  Staircase staircase;
   for (uint32_t i : order) {
     const int64_t *it = label(i) + 2;
-    bool dominated = std::any_of(kept.rbegin(), kept.rend(), [&](uint32_t k) {
-      const int64_t *other = label(k) + 2;
-      for (unsigned d = 0; d < labels.dimensions; ++d)
-        if (other[d] > it[d])
-          return false;
-      return true;
-    });
+    bool dominated;
+    if (labels.dimensions <= 2) {
+      dominated = !staircase.add(labels.dimensions > 0 ? it[0] : 0,
+                                 labels.dimensions > 1 ? it[1] : 0);
+    } else {
+      // The latest are nearest in cost and dominate most often.
+      dominated = std::any_of(kept.rbegin(), kept.rend(), [&](uint32_t k) {
+        const int64_t *other = label(k) + 2;
+        for (unsigned d = 0; d < labels.dimensions; ++d)
+          if (other[d] > it[d])
+            return false;
+        return true;
+      });
+    }
     if (!dominated)
       kept.push_back(i);
   }

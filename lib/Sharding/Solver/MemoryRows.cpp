@@ -126,7 +126,7 @@ static bool isAtMost(const CostTable &a, const CostTable &b) {
                     [](int64_t x, int64_t y) { return x <= y; });
 }
 
-std::vector<bool> MemoryRows::findKept() const {
+std::vector<bool> MemoryRows::keepMaximal() const {
   // What is gained and lost at the begin of a row, and the most that the nodes
   // of a row can take over their minimum.
   std::vector<unsigned> gains(count() + 1), losses(count() + 1);
@@ -185,13 +185,56 @@ std::vector<bool> MemoryRows::findKept() const {
   return kept;
 }
 
+/// A tight row bounds what it shares with another one: what the other one has
+/// for itself must then fit into the difference of their slack. Parameters that
+/// are always live make one row imply most.
+void MemoryRows::dropImplied(std::vector<bool> &kept) const {
+  constexpr size_t tightRows = 16;
+  auto addTo = [](std::vector<WideCost> &changes, const Segment &segment) {
+    int64_t largest =
+        *std::max_element(segment.bytes->begin(), segment.bytes->end());
+    changes[segment.begin] += largest;
+    changes[segment.end] -= largest;
+  };
+  std::vector<WideCost> most(count() + 1);
+  for (const std::vector<Segment> &segments : memory)
+    for (const Segment &segment : segments)
+      addTo(most, segment);
+  std::partial_sum(most.begin(), most.end(), most.begin());
+  std::vector<unsigned> tight;
+  for (unsigned row = 0; row < count(); ++row)
+    if (kept[row])
+      tight.push_back(row);
+  std::sort(tight.begin(), tight.end(), [&](unsigned a, unsigned b) {
+    return std::pair(slack[a], a) < std::pair(slack[b], b);
+  });
+  size_t tried = 0;
+  for (unsigned row : tight) {
+    if (!kept[row])
+      continue;
+    if (++tried > tightRows)
+      break;
+    std::vector<WideCost> shared(count() + 1);
+    for (const std::vector<Segment> &segments : memory)
+      for (const Segment &segment : segments)
+        if (segment.begin <= row && row < segment.end)
+          addTo(shared, segment);
+    std::partial_sum(shared.begin(), shared.end(), shared.begin());
+    for (unsigned other = 0; other < count(); ++other)
+      if (other != row && kept[other] &&
+          most[other] - shared[other] <= slack[other] - slack[row])
+        kept[other] = false;
+  }
+}
+
 std::vector<unsigned> MemoryRows::dropRows() {
   WideCost sum = 0;
   for (size_t row = 0; row < count(); ++row) {
     sum += change[row];
     slack[row] += sum;
   }
-  std::vector<bool> kept = findKept();
+  std::vector<bool> kept = keepMaximal();
+  dropImplied(kept);
   std::vector<unsigned> before(count() + 1, 0); // kept rows before this one
   for (size_t row = 0; row < count(); ++row)
     before[row + 1] = before[row] + kept[row];

@@ -225,13 +225,15 @@ Groups LabelElimination::addToGroups(const Groups &groups,
                                      const LabelMessage &message) const {
   Groups result;
   result.ofRow.assign(rows.size(), -1);
-  std::map<std::pair<int, int>, int> indices;
+  std::unordered_map<uint64_t, int> indices;
   for (unsigned row = 0; row < rows.size(); ++row) {
     std::pair<int, int> parts(groups.ofRow[row], message.inside[row].dimension);
     if (!rows[row].needed || parts == std::pair(-1, -1))
       continue;
     auto [found, isNew] =
-        indices.try_emplace(parts, static_cast<int>(result.groups.size()));
+        indices.try_emplace(uint64_t(static_cast<uint32_t>(parts.first)) << 32 |
+                                static_cast<uint32_t>(parts.second),
+                            static_cast<int>(result.groups.size()));
     if (isNew)
       result.groups.push_back({parts.first, parts.second, INT64_MAX});
     result.ofRow[row] = found->second;
@@ -320,7 +322,8 @@ int64_t LabelElimination::harmless(const LabelMessage &message,
 /// drops the rows that nothing outside adds to.
 std::vector<Dimension> LabelElimination::makeDimensions(LabelMessage &message,
                                                         const Groups &groups) {
-  std::map<uint64_t, unsigned> outsides; // what the outside adds -> class
+  std::unordered_map<uint64_t, unsigned>
+      outsides; // what the outside adds -> class
   std::vector<std::vector<unsigned>> edges(groups.groups.size());
   std::vector<unsigned> outsideOf(rows.size());
   for (unsigned row = 0; row < rows.size(); ++row) {
@@ -335,9 +338,11 @@ std::vector<Dimension> LabelElimination::makeDimensions(LabelMessage &message,
     outsideOf[row] =
         outsides.try_emplace(outside, static_cast<unsigned>(outsides.size()))
             .first->second;
-    auto &to = edges[static_cast<size_t>(groups.ofRow[row])];
-    if (std::find(to.begin(), to.end(), outsideOf[row]) == to.end())
-      to.push_back(outsideOf[row]);
+    edges[static_cast<size_t>(groups.ofRow[row])].push_back(outsideOf[row]);
+  }
+  for (std::vector<unsigned> &to : edges) {
+    std::sort(to.begin(), to.end());
+    to.erase(std::unique(to.begin(), to.end()), to.end());
   }
   VertexCover cover(edges, outsides.size());
   std::vector<Dimension> dimensions;

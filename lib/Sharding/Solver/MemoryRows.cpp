@@ -27,27 +27,39 @@ MemoryRows::MemoryRows(const Problem &problem, TableOps &tables)
 
 void MemoryRows::read(const std::vector<MemoryUse> &uses, unsigned node,
                       const std::vector<int64_t> &times) {
+  struct Use {
+    unsigned begin, end;
+    const std::vector<int64_t> *bytes;
+  };
   auto rowAt = [&](int64_t time) {
     return static_cast<unsigned>(
         std::lower_bound(times.begin(), times.end(), time) - times.begin());
   };
+  std::vector<Use> live;
   std::vector<unsigned> ends;
   for (const MemoryUse &use : uses)
-    if (use.live.begin < use.live.end)
-      ends.insert(ends.end(), {rowAt(use.live.begin), rowAt(use.live.end)});
+    if (use.live.begin < use.live.end) {
+      live.push_back({rowAt(use.live.begin), rowAt(use.live.end), &use.bytes});
+      ends.insert(ends.end(), {live.back().begin, live.back().end});
+    }
+  std::sort(live.begin(), live.end(), [](const Use &a, const Use &b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  std::vector<Use> current;
+  size_t next = 0;
   for (size_t i = 0; i + 1 < ends.size(); ++i) {
+    std::erase_if(current, [&](const Use &use) { return use.end <= ends[i]; });
+    for (; next < live.size() && live[next].begin <= ends[i]; ++next)
+      current.push_back(live[next]);
     std::vector<int64_t> bytes;
-    for (const MemoryUse &use : uses) {
-      if (use.live.begin >= use.live.end || rowAt(use.live.begin) > ends[i] ||
-          rowAt(use.live.end) <= ends[i])
-        continue;
-      bytes.resize(use.bytes.size(), 0);
+    for (const Use &use : current) {
+      bytes.resize(use.bytes->size(), 0);
       // Saturates far above any limit that a value could keep.
       for (size_t v = 0; v < bytes.size(); ++v)
-        bytes[v] = static_cast<int64_t>(
-            std::min<WideCost>(WideCost(bytes[v]) + use.bytes[v], INT64_MAX));
+        bytes[v] = static_cast<int64_t>(std::min<WideCost>(
+            WideCost(bytes[v]) + (*use.bytes)[v], INT64_MAX));
     }
     if (!bytes.empty())
       append(node, ends[i], ends[i + 1], tables.intern(std::move(bytes)));

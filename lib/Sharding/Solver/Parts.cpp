@@ -22,6 +22,8 @@ struct Part {
   std::vector<unsigned> own;
   Choice choice;
   WideCost cost = 0;
+  /// Reduced around the shared nodes, whose costs move there.
+  std::optional<Presolved> reduced;
 };
 
 class PartsSolver {
@@ -36,7 +38,11 @@ private:
 
   void split();
   bool solveAlone(Part &part, ProblemSize &size);
-  bool moveCosts();
+  /// By shared node and value.
+  using Marginals = std::vector<std::vector<Cost>>;
+  bool reduce(Part &part);
+  std::optional<std::vector<Marginals>> solveMoved();
+  void moveCosts(const std::vector<Marginals> &marginals);
   bool agree() const;
   void offer(const Part &leader, ExactResult &result);
   void follow(const Part &leader, ExactResult &result);
@@ -171,20 +177,41 @@ void PartsSolver::follow(const Part &leader, ExactResult &result) {
   parts = std::move(before);
 }
 
-/// Moves costs between the copies of shared nodes and solves the parts again.
-bool PartsSolver::moveCosts() {
-  std::vector<std::vector<std::vector<Cost>>> marginals;
+/// Reduces a part, but for the shared nodes.
+bool PartsSolver::reduce(Part &part) {
+  std::vector<char> keep(part.whole.size(), 0);
+  for (unsigned node : shared)
+    if (part.own[node] != kNone)
+      keep[part.own[node]] = 1;
+  part.reduced = presolve(part.problem, deadline, keep);
+  return !part.reduced->infeasible;
+}
+
+/// Solves the parts with costs as they have moved; returns the marginals of
+/// the shared nodes by part, node and value, or nothing if the time is up.
+std::optional<std::vector<PartsSolver::Marginals>> PartsSolver::solveMoved() {
+  std::vector<Marginals> marginals;
   for (Part &part : parts) {
-    ClassResult result = eliminateByClasses(part.problem, maxEntries, deadline,
+    if (!part.reduced && !reduce(part))
+      return std::nullopt;
+    const Problem &reduced = part.reduced->problem;
+    ClassResult result = eliminateByClasses(reduced, maxEntries, deadline,
                                             /*withMarginals=*/true);
     if (result.outcome != ClassResult::Solved)
-      return false;
-    part.choice = std::move(result.choice);
-    part.cost = price(part.problem, part.choice).cost;
-    marginals.push_back(std::move(result.marginals));
+      return std::nullopt;
+    part.cost = part.reduced->constant + price(reduced, result.choice).cost;
+    part.choice = part.reduced->expand(result.choice);
+    Marginals &own = marginals.emplace_back(problem.nodes.size());
+    for (unsigned node : shared)
+      if (part.own[node] != kNone)
+        own[node] =
+            std::move(result.marginals[*part.reduced->find(part.own[node])]);
   }
-  if (agree())
-    return true;
+  return marginals;
+}
+
+/// Moves costs between the copies of shared nodes.
+void PartsSolver::moveCosts(const std::vector<Marginals> &marginals) {
   for (unsigned node : shared) {
     std::vector<size_t> owners;
     for (size_t i = 0; i < parts.size(); ++i)
@@ -195,18 +222,20 @@ bool PartsSolver::moveCosts() {
       Cost sum = 0;
       bool allowed = true;
       for (size_t i : owners) {
-        Cost marginal = marginals[i][parts[i].own[node]][v];
+        Cost marginal = marginals[i][node][v];
         allowed &= marginal < kForbidden;
         sum += allowed ? marginal : 0;
       }
       Cost left = 0;
       for (size_t i : owners) {
-        Cost &cost = parts[i].problem.nodes[parts[i].own[node]].costs[v];
+        Presolved &reduced = *parts[i].reduced;
+        Cost &cost =
+            reduced.problem.nodes[*reduced.find(parts[i].own[node])].costs[v];
         if (!allowed) {
           cost = kForbidden;
           continue;
         }
-        Cost moved = sum / count - marginals[i][parts[i].own[node]][v];
+        Cost moved = sum / count - marginals[i][node][v];
         // What rounding leaves goes to the last.
         if (i == owners.back())
           moved = -left;
@@ -215,7 +244,6 @@ bool PartsSolver::moveCosts() {
       }
     }
   }
-  return true;
 }
 
 ExactResult PartsSolver::run(ProblemSize &size) {
@@ -243,10 +271,10 @@ ExactResult PartsSolver::run(ProblemSize &size) {
   for (size_t i = 0; i < parts.size(); ++i)
     follow(parts[i], result);
   for (unsigned round = 0; round < maxRounds && !isOver(deadline); ++round) {
-    if (!moveCosts())
+    auto marginals = solveMoved();
+    if (!marginals || consider())
       return result;
-    if (consider())
-      return result;
+    moveCosts(*marginals);
   }
   return result;
 }

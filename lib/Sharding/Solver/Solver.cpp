@@ -82,6 +82,8 @@ private:
   Clock::time_point begin;
   Deadline deadline;
   SolverResult result;
+  /// Of the parts, where they were solved.
+  std::optional<WideCost> partsBound;
 };
 
 } // namespace
@@ -134,6 +136,7 @@ bool Driver::solveWithoutMemory() {
   ExactResult exact = solveParts(problem, deadline, size);
   if (!exact.choice.empty())
     offer(exact.choice);
+  partsBound = exact.bound;
   if (!exact.proven)
     return false;
   result.bound = exact.bound;
@@ -156,6 +159,8 @@ SolverResult Driver::run() {
     else
       solveReduced(presolved);
   }
+  if (partsBound)
+    result.bound = std::max(result.bound, *partsBound);
   if (result.status == Status::Feasible && result.bound >= result.cost) {
     result.status = Status::Optimal;
     result.bound = result.cost;

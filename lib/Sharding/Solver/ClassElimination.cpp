@@ -141,18 +141,34 @@ private:
   using Key = std::vector<uintptr_t>;
   /// What is outside of a bucket's messages, by factor (null for others), and
   /// the marginal of its node by class.
-  struct Outside {
-    std::vector<CostTable> children;
-    CostTable marginal;
+  struct OutsideTable {
+    std::vector<Partition> partitions;
+    CostTable table;
   };
+  struct Outside {
+    std::vector<OutsideTable> children;
+    CostTable marginal;
+    Partition partition; ///< of the bucket's node
+  };
+  /// Classes of a scope; `isFine` if they tell apart what the buckets of its
+  /// messages do.
+  struct FineScope {
+    std::vector<Partition> partitions;
+    bool isFine;
+  };
+  static constexpr size_t maxFineEntries = size_t(1) << 21;
 
-  void addFactor(Factor factor, bool message);
+  void addFactor(Factor factor, std::vector<Partition> fine = {});
+  bool isMessage(unsigned factor) const {
+    return !finePartitions[factor].empty();
+  }
   void addFactors();
   void push(unsigned node);
   Bucket bucketOf(unsigned node);
   Message compute(const Bucket &bucket);
   const Message &messageOf(const Bucket &bucket);
-  Outside computeOutside(const Bucket &bucket);
+  FineScope fineScope(const Bucket &bucket);
+  Outside computeOutside(const Bucket &bucket, const FineScope &fine);
   std::vector<std::vector<Cost>> findMarginals(const std::vector<Bucket> &done);
   Key keyOf(const Bucket &bucket) const;
   void decide(const Bucket &bucket, Choice &choice) const;
@@ -162,7 +178,8 @@ private:
   Deadline deadline;
   Classes classes;
   std::vector<Factor> factors;
-  std::vector<char> isMessage;
+  /// Of factors that are messages: the classes of their buckets.
+  std::vector<std::vector<Partition>> finePartitions;
   /// Factors that touch a node, and the entries of its bucket.
   std::vector<std::set<unsigned>> touching;
   std::vector<double> weights;
@@ -177,7 +194,7 @@ private:
   std::unordered_map<Key, Message, KeyHash> memo;
   std::unordered_map<Key, Outside, KeyHash> outsideMemo;
   /// By factor that is a message.
-  std::vector<CostTable> outsides;
+  std::vector<OutsideTable> outsides;
   std::unordered_map<Key, std::pair<std::vector<Partition>, CostTable>, KeyHash>
       compressed;
 };
@@ -188,11 +205,11 @@ private:
 // Factors
 //===----------------------------------------------------------------------===//
 
-void ClassEliminator::addFactor(Factor factor, bool message) {
+void ClassEliminator::addFactor(Factor factor, std::vector<Partition> fine) {
   for (unsigned node : factor.nodes)
     touching[node].insert(static_cast<unsigned>(factors.size()));
   factors.push_back(std::move(factor));
-  isMessage.push_back(message);
+  finePartitions.push_back(std::move(fine));
 }
 
 void ClassEliminator::addFactors() {
@@ -211,7 +228,7 @@ void ClassEliminator::addFactors() {
         partitions.push_back(classes.intern(std::move(partition)));
       table = classes.intern(std::move(values));
     }
-    addFactor({std::move(nodes), partitions, table}, /*message=*/false);
+    addFactor({std::move(nodes), partitions, table});
   };
   for (unsigned node = 0; node < problem.nodes.size(); ++node) {
     CostTable costs =
@@ -391,51 +408,100 @@ Message ClassEliminator::compute(const Bucket &bucket) {
   return message;
 }
 
+/// The classes over which costs outside of the messages to a bucket are kept.
+/// What a message does not tell apart its bucket may: the values of one class
+/// of the message can cost differently outside, and only with a dear choice
+/// inside. So the bucket's own classes are used, unless that is too much.
+ClassEliminator::FineScope ClassEliminator::fineScope(const Bucket &bucket) {
+  FineScope coarse{bucket.partitions, false};
+  auto refineBy = [&](FineScope &scope, const std::vector<unsigned> &nodes,
+                      const std::vector<Partition> &partitions) {
+    for (size_t k = 0; k < nodes.size(); ++k) {
+      size_t position =
+          std::find(bucket.scope.begin(), bucket.scope.end(), nodes[k]) -
+          bucket.scope.begin();
+      Partition &partition = scope.partitions[position];
+      partition = classes.refine(partition, partitions[k]);
+    }
+  };
+  if (bucket.message != kNone)
+    refineBy(coarse, factors[bucket.message].nodes,
+             outsides[bucket.message].partitions);
+  FineScope fine{coarse.partitions, true};
+  for (unsigned index : bucket.factors)
+    if (isMessage(index))
+      refineBy(fine, factors[index].nodes, finePartitions[index]);
+  double entries = 1;
+  for (const Partition &partition : fine.partitions)
+    entries *= static_cast<double>(classes.count(partition));
+  return entries > static_cast<double>(maxFineEntries) ? coarse : fine;
+}
+
 /// From the costs outside of a bucket to those outside of the messages that
 /// went into it, and the marginal of its node.
-ClassEliminator::Outside ClassEliminator::computeOutside(const Bucket &bucket) {
-  BucketLoop loop(bucket.scope, bucket.partitions);
+ClassEliminator::Outside
+ClassEliminator::computeOutside(const Bucket &bucket, const FineScope &fine) {
+  BucketLoop loop(bucket.scope, fine.partitions);
   for (unsigned index : bucket.factors)
     loop.add(factors[index]);
-  size_t own = loop.operands.size();
+  size_t own = bucket.factors.size();
+  // Where the costs outside of each message go.
+  BucketLoop targets(bucket.scope, fine.partitions);
+  std::vector<Factor> children;
+  std::vector<std::vector<Cost>> tables;
+  for (unsigned index : bucket.factors) {
+    if (!isMessage(index))
+      continue;
+    Factor &child = children.emplace_back(factors[index]);
+    if (fine.isFine)
+      child.partitions = finePartitions[index];
+    size_t size = 1;
+    for (const Partition &partition : child.partitions)
+      size *= classes.count(partition);
+    tables.emplace_back(size, kForbidden);
+    targets.add(child);
+  }
   if (bucket.message != kNone)
-    loop.add({factors[bucket.message].nodes, factors[bucket.message].partitions,
-              outsides[bucket.message]});
+    loop.add({factors[bucket.message].nodes,
+              outsides[bucket.message].partitions,
+              outsides[bucket.message].table});
   std::vector<Cost> marginal(loop.inner, kForbidden), sums(loop.inner);
-  std::vector<std::vector<Cost>> children(own);
-  for (size_t i = 0; i < own; ++i)
-    if (isMessage[bucket.factors[i]])
-      children[i].assign(factors[bucket.factors[i]].table->size(), kForbidden);
-  for (size_t entry = 0; entry < loop.outer; ++entry, loop.next()) {
+  for (size_t entry = 0; entry < loop.outer;
+       ++entry, loop.next(), targets.next()) {
     loop.sum(sums);
     for (size_t v = 0; v < loop.inner; ++v)
       marginal[v] = std::min(marginal[v], sums[v]);
-    for (size_t i = 0; i < own; ++i) {
-      const BucketLoop::Operand &operand = loop.operands[i];
-      if (children[i].empty())
+    for (size_t i = 0, t = 0; i < own; ++i) {
+      if (!isMessage(bucket.factors[i]))
         continue;
+      const BucketLoop::Operand &operand = loop.operands[i];
+      const BucketLoop::Operand &target = targets.operands[t];
+      std::vector<Cost> &table = tables[t++];
       for (size_t v = 0; v < loop.inner; ++v) {
         if (sums[v] >= kForbidden)
           continue;
-        size_t at = operand.at + operand.inner[v];
-        children[i][at] =
-            std::min(children[i][at], sums[v] - operand.table[at]);
+        Cost &least = table[target.at + target.inner[v]];
+        least = std::min(
+            least, sums[v] - operand.table[operand.at + operand.inner[v]]);
       }
     }
   }
   Outside result;
   Cost least = *std::min_element(marginal.begin(), marginal.end());
-  for (Cost &cost : marginal)
-    cost = cost >= kForbidden ? kForbidden : cost - least;
-  result.marginal = classes.intern(std::move(marginal));
-  for (std::vector<Cost> &child : children) {
-    if (child.empty()) {
-      result.children.push_back(nullptr);
-      continue;
-    }
-    for (Cost &cost : child)
+  auto overLeast = [&](std::vector<Cost> &&table) {
+    for (Cost &cost : table)
       cost = cost >= kForbidden ? kForbidden : cost - least;
-    result.children.push_back(classes.intern(std::move(child)));
+    return classes.intern(std::move(table));
+  };
+  result.marginal = overLeast(std::move(marginal));
+  result.partition = fine.partitions.back();
+  for (size_t i = 0, t = 0; i < own; ++i) {
+    result.children.emplace_back();
+    if (!isMessage(bucket.factors[i]))
+      continue;
+    result.children.back() = {children[t].partitions,
+                              overLeast(std::move(tables[t]))};
+    ++t;
   }
   return result;
 }
@@ -471,22 +537,32 @@ ClassEliminator::findMarginals(const std::vector<Bucket> &done) {
   outsides.resize(factors.size());
   for (size_t i = done.size(); i-- > 0;) {
     const Bucket &bucket = done[i];
+    FineScope fine = fineScope(bucket);
     Key key = keyOf(bucket);
-    for (unsigned index : bucket.factors)
-      key.push_back(isMessage[index]);
+    auto addPointer = [&](const CostTable &table) {
+      key.push_back(reinterpret_cast<uintptr_t>(table.get()));
+    };
+    for (const Partition &partition : fine.partitions)
+      addPointer(partition);
+    key.push_back(fine.isFine);
+    for (unsigned index : bucket.factors) {
+      key.push_back(isMessage(index));
+      if (isMessage(index))
+        for (const Partition &partition : finePartitions[index])
+          addPointer(partition);
+    }
     if (bucket.message != kNone) {
-      key.push_back(
-          reinterpret_cast<uintptr_t>(outsides[bucket.message].get()));
-      for (const Partition &partition : factors[bucket.message].partitions)
-        key.push_back(reinterpret_cast<uintptr_t>(partition.get()));
+      addPointer(outsides[bucket.message].table);
+      for (const Partition &partition : outsides[bucket.message].partitions)
+        addPointer(partition);
     }
     auto [it, fresh] = outsideMemo.try_emplace(std::move(key));
     if (fresh)
-      it->second = computeOutside(bucket);
+      it->second = computeOutside(bucket, fine);
     for (size_t f = 0; f < bucket.factors.size(); ++f)
-      if (isMessage[bucket.factors[f]])
+      if (isMessage(bucket.factors[f]))
         outsides[bucket.factors[f]] = it->second.children[f];
-    for (Cost of : *bucket.partitions.back())
+    for (Cost of : *it->second.partition)
       marginals[bucket.node].push_back((*it->second.marginal)[of]);
   }
   return marginals;
@@ -539,10 +615,13 @@ ClassResult ClassEliminator::run(bool withMarginals) {
         touching[other].erase(index);
     if (!message.positions.empty()) {
       Factor factor{{}, message.partitions, message.table};
-      for (unsigned position : message.positions)
+      std::vector<Partition> fine;
+      for (unsigned position : message.positions) {
         factor.nodes.push_back(bucket.scope[position]);
+        fine.push_back(bucket.partitions[position]);
+      }
       bucket.message = static_cast<unsigned>(factors.size());
-      addFactor(std::move(factor), /*message=*/true);
+      addFactor(std::move(factor), std::move(fine));
     }
     for (unsigned other : bucket.scope)
       if (other != node)

@@ -44,6 +44,7 @@ private:
   std::optional<std::vector<Marginals>> solveMoved();
   void moveCosts(const std::vector<Marginals> &marginals);
   bool agree() const;
+  bool agreeOn(unsigned node) const;
   void offer(const Part &leader, ExactResult &result);
   void follow(const Part &leader, ExactResult &result);
 
@@ -119,19 +120,22 @@ bool PartsSolver::solveAlone(Part &part, ProblemSize &size) {
   return true;
 }
 
+bool PartsSolver::agreeOn(unsigned node) const {
+  std::optional<unsigned> value;
+  for (const Part &part : parts) {
+    if (part.own[node] == kNone)
+      continue;
+    unsigned chosen = part.choice[part.own[node]];
+    if (value.value_or(chosen) != chosen)
+      return false;
+    value = chosen;
+  }
+  return true;
+}
+
 bool PartsSolver::agree() const {
-  return std::all_of(shared.begin(), shared.end(), [&](unsigned node) {
-    std::optional<unsigned> value;
-    for (const Part &part : parts) {
-      if (part.own[node] == kNone)
-        continue;
-      unsigned chosen = part.choice[part.own[node]];
-      if (value.value_or(chosen) != chosen)
-        return false;
-      value = chosen;
-    }
-    return true;
-  });
+  return std::all_of(shared.begin(), shared.end(),
+                     [&](unsigned node) { return agreeOn(node); });
 }
 
 /// The choice in which `leader` decides about what is shared.
@@ -210,9 +214,12 @@ std::optional<std::vector<PartsSolver::Marginals>> PartsSolver::solveMoved() {
   return marginals;
 }
 
-/// Moves costs between the copies of shared nodes.
+/// Moves costs between the copies of the nodes that the parts disagree on: to
+/// move all would be to pay for one disagreement many times over.
 void PartsSolver::moveCosts(const std::vector<Marginals> &marginals) {
   for (unsigned node : shared) {
+    if (agreeOn(node))
+      continue;
     std::vector<size_t> owners;
     for (size_t i = 0; i < parts.size(); ++i)
       if (parts[i].own[node] != kNone)

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ShardingProblem.h"
+#include "tpc/Sharding/Prediction.h"
 #include "tpc/Sharding/Solver/Json.h"
 #include "tpc/Sharding/Solver/Solver.h"
 
@@ -21,10 +22,21 @@ public:
   explicit Optimizer(const AssignOptions &options) : options(options) {}
 
   FailureOr<Assignment> assign(ModuleOp module, const Mesh &mesh) override {
-    ReshardPlanner planner(CostModel(options.machine, mesh));
+    CostModel costs(options.machine, mesh);
+    ReshardPlanner planner(costs);
     StrategySpace space(module, planner);
     ShardingProblem problem(module, space, planner, options);
-    if (failed(problem.build(/*withMemory=*/false)))
+    FailureOr<Assignment> best = solve(problem, module, /*withMemory=*/false);
+    if (failed(best) || !options.memoryLimit ||
+        peakBytes(module, *best, costs) <= *options.memoryLimit)
+      return best;
+    return solve(problem, module, /*withMemory=*/true);
+  }
+
+private:
+  FailureOr<Assignment> solve(ShardingProblem &problem, ModuleOp module,
+                              bool withMemory) {
+    if (failed(problem.build(withMemory)))
       return failure();
     if (!options.dumpProblem.empty())
       if (auto error =
@@ -34,22 +46,54 @@ public:
     solverOptions.timeLimit = options.timeLimit;
     solver::SolverResult result =
         solver::solve(problem.problem(), solverOptions);
-    if (result.choice.empty())
-      return module.emitError("no assignment found");
+    // Only an answer that is not proven can be worse than the rule's.
+    if (result.status != solver::Status::Optimal &&
+        result.status != solver::Status::Infeasible)
+      if (auto known = knownChoice(problem, module)) {
+        solver::Price price = solver::price(problem.problem(), *known);
+        if (price.feasible &&
+            (result.choice.empty() || price.cost < result.cost)) {
+          result.choice = std::move(*known);
+          result.cost = price.cost;
+        }
+      }
+    if (result.choice.empty()) {
+      auto error = module.emitError("no assignment found that fits into ");
+      if (options.memoryLimit)
+        error << *options.memoryLimit << " bytes on each device";
+      else
+        error << "the time limit";
+      if (result.status == solver::Status::Infeasible)
+        error << ", and there is none; use more devices, or allow more memory";
+      else
+        error << " within " << options.timeLimit
+              << " seconds; allow more time or memory";
+      return failure();
+    }
     Assignment assignment = problem.assignment(result.choice);
     assignment.search = summary(result);
     return assignment;
   }
 
-private:
+  /// The most memory that an entry takes on one device under the assignment.
+  static int64_t peakBytes(ModuleOp module, const Assignment &assignment,
+                           const CostModel &costs) {
+    int64_t peak = 0;
+    for (const EntryPrediction &entry : predict(module, assignment, costs))
+      peak = std::max(peak, entry.peakBytes);
+    return peak;
+  }
+
   /// What the rule-based mode finds, if it is in the space.
   static std::optional<solver::Choice>
-  knownChoice(const ShardingProblem &problem, ModuleOp module,
-              const Mesh &mesh) {
+  knownChoice(const ShardingProblem &problem, ModuleOp module) {
     ScopedDiagnosticHandler ignore(module->getContext(),
                                    [](Diagnostic &) { return success(); });
+    FailureOr<Mesh> mesh = lookupMesh(module);
+    if (failed(mesh))
+      return std::nullopt;
     FailureOr<Assignment> known =
-        createMegatronAssigner()->assign(module, mesh);
+        createMegatronAssigner()->assign(module, *mesh);
     if (failed(known))
       return std::nullopt;
     return problem.choice(*known);

@@ -1,16 +1,11 @@
-//===- Prediction.cpp - Time and memory of an assigned module -------------===//
+//===- Prediction.cpp - Time and memory of an assignment ------------------===//
 
 #include "tpc/Sharding/Prediction.h"
 #include "StrategySpace.h"
-#include "tpc/Sharding/Assignment.h"
 #include "tpc/Sharding/Explanation.h"
 
 using namespace mlir;
 using namespace tpc;
-
-static int64_t localBytes(Type type, const Mesh &mesh) {
-  return tensorBytes(localType(cast<RankedTensorType>(type), mesh));
-}
 
 /// "model.layers.*.mlp" of "model.layers.7.mlp.gate_proj": what stands in the
 /// name up to one word after the number of the layer.
@@ -34,43 +29,66 @@ namespace {
 
 class EntryPredictor {
 public:
-  EntryPredictor(func::FuncOp function, StrategySpace &space,
-                 ReshardPlanner &planner)
-      : function(function), space(space), planner(planner),
-        mesh(planner.getCosts().getMesh()) {
+  EntryPredictor(func::FuncOp function, const Assignment &assignment,
+                 StrategySpace &space, ReshardPlanner &planner)
+      : function(function), assignment(assignment), space(space),
+        planner(planner), mesh(planner.getCosts().getMesh()) {
     prediction.entry = function.getName();
   }
 
   EntryPrediction run(int64_t storedBytes) {
+    for (BlockArgument argument : function.getArguments())
+      for (Operation *user : argument.getUsers())
+        note(argument, held(argument), user);
     for (Operation &op : function.getBody().front())
-      addTime(&op);
+      visit(&op);
     prediction.peakBytes = storedBytes + liveBytes();
     return std::move(prediction);
   }
 
 private:
-  void addTime(Operation *op) {
-    if (auto reshard = dyn_cast<ReshardOp>(op)) {
-      auto type = cast<RankedTensorType>(reshard.getOperand().getType());
-      double micros =
-          planner.micros(getSharding(type).getValue(),
-                         getSharding(reshard.getResult().getType()).getValue(),
-                         type.getShape(), elementBytes(type.getElementType()));
-      // It belongs to what wants it.
-      Operation *user = reshard->use_empty() ? op : *reshard->user_begin();
-      PartPrediction &part = partFor(user);
-      ++part.reshards;
-      part.communicationMicros += micros;
-      prediction.communicationMicros += micros;
-      return;
-    }
-    if (!isa<ShardingRuleOpInterface>(op) || isMadeAnywhere(op))
-      return;
+  Sharding canonicalOf(const Sharding &sharding, Value value) {
+    return canonical(sharding,
+                     cast<RankedTensorType>(value.getType()).getShape(), mesh);
+  }
+  Sharding held(Value value) {
+    return canonicalOf(assignment.held.lookup(value), value);
+  }
+
+  void visit(Operation *op) {
     OpShardings shardings;
-    for (Type type : op->getOperandTypes())
-      shardings.operands.push_back(getSharding(type).getValue());
-    for (Type type : op->getResultTypes())
-      shardings.results.push_back(getSharding(type).getValue());
+    auto wanted = assignment.wanted.find(op);
+    for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+      Value operand = op->getOperand(i);
+      shardings.operands.push_back(canonicalOf(wanted->second[i], operand));
+      bring(operand, shardings.operands.back(), op);
+    }
+    for (Value result : op->getResults())
+      shardings.results.push_back(held(result));
+    if (isa<ShardingRuleOpInterface>(op) && !isMadeAnywhere(op))
+      addTime(op, std::move(shardings));
+  }
+
+  /// A value as `op` wants it: reshards it unless that was done before.
+  void bring(Value value, const Sharding &to, Operation *op) {
+    Sharding from = held(value);
+    bool isFresh = note(value, to, op);
+    Operation *maker = value.getDefiningOp();
+    if (!isFresh || from == to ||
+        (maker && isMadeAnywhere(maker) && !to.isPartial()))
+      return;
+    // The value itself is needed until it is resharded.
+    note(value, from, op);
+    auto type = cast<RankedTensorType>(value.getType());
+    double micros = planner.micros(from, to, type.getShape(),
+                                   elementBytes(type.getElementType()));
+    PartPrediction &part = partFor(op);
+    ++part.reshards;
+    part.communicationMicros += micros;
+    prediction.communicationMicros += micros;
+  }
+
+  void addTime(Operation *op, OpShardings shardings) {
     auto priced = space.price(op, std::move(shardings));
     if (!priced)
       return; // not local: the verifier of the assigned form says so
@@ -90,22 +108,61 @@ private:
     return prediction.parts[it->second];
   }
 
-  /// The most bytes of arguments and results that are live at one operation.
+  //===--------------------------------------------------------------------===//
+  // Memory
+  //===--------------------------------------------------------------------===//
+
+  /// A value under one sharding.
+  struct Copy {
+    Value value;
+    Sharding sharding;
+    Operation *first;
+    Operation *last;
+  };
+
+  /// A value is used under a sharding; whether for the first time.
+  bool note(Value value, const Sharding &sharding, Operation *user) {
+    for (size_t index : copiesOf[value])
+      if (copies[index].sharding == sharding) {
+        if (copies[index].last->isBeforeInBlock(user))
+          copies[index].last = user;
+        return false;
+      }
+    copiesOf[value].push_back(copies.size());
+    copies.push_back({value, sharding, user, user});
+    return true;
+  }
+
+  /// The most bytes of values and their copies that are live at one operation.
   int64_t liveBytes() {
     Block &body = function.getBody().front();
+    llvm::DenseMap<Operation *, int64_t> begins, ends;
     int64_t live = 0, most = 0;
+    auto bytesOf = [&](Value value, const Sharding &sharding) {
+      auto type = cast<RankedTensorType>(value.getType());
+      int64_t bytes = elementBytes(type.getElementType());
+      for (int64_t n : localShape(type.getShape(), sharding, mesh))
+        bytes *= n;
+      return bytes;
+    };
     for (BlockArgument argument : body.getArguments())
-      live += localBytes(argument.getType(), mesh);
-    llvm::DenseMap<Operation *, int64_t> freed;
+      live += bytesOf(argument, held(argument));
+    for (const Copy &copy : copies) {
+      Operation *maker = copy.value.getDefiningOp();
+      bool isOriginal = copy.sharding == held(copy.value);
+      if (isOriginal && (!maker || !takesMemory(copy.value)))
+        continue;
+      int64_t bytes = bytesOf(copy.value, copy.sharding);
+      begins[isOriginal ? maker : copy.first] += bytes;
+      ends[copy.last] += bytes;
+    }
     for (Operation &op : body) {
       for (Value result : op.getResults())
-        if (takesMemory(result)) {
-          int64_t bytes = localBytes(result.getType(), mesh);
-          live += bytes;
-          freed[lastUser(result)] += bytes;
-        }
+        if (result.use_empty())
+          most = std::max(most, live + bytesOf(result, held(result)));
+      live += begins.lookup(&op);
       most = std::max(most, live);
-      live -= freed.lookup(&op);
+      live -= ends.lookup(&op);
     }
     return most;
   }
@@ -118,38 +175,40 @@ private:
                          [](Operation *user) { return isa<WriteOp>(user); });
   }
 
-  static Operation *lastUser(Value value) {
-    Operation *last = value.getDefiningOp();
-    for (Operation *user : value.getUsers())
-      if (last->isBeforeInBlock(user))
-        last = user;
-    return last;
-  }
-
   func::FuncOp function;
+  const Assignment &assignment;
   StrategySpace &space;
   ReshardPlanner &planner;
   const Mesh &mesh;
   EntryPrediction prediction;
   llvm::StringMap<size_t> partIndex;
+  std::vector<Copy> copies;
+  llvm::DenseMap<Value, SmallVector<size_t, 2>> copiesOf;
 };
 
 } // namespace
 
 std::vector<EntryPrediction> tpc::predict(ModuleOp module,
+                                          const Assignment &assignment,
                                           const CostModel &costs) {
   ReshardPlanner planner(costs);
   StrategySpace space(module, planner);
   const Mesh &mesh = costs.getMesh();
   int64_t storedBytes = 0;
-  for (auto parameter : module.getOps<ParameterOp>())
-    storedBytes += localBytes(parameter.getTensorType(), mesh);
-  for (auto state : module.getOps<StateOp>())
-    storedBytes += localBytes(state.getTensorType(), mesh);
+  for (Operation &op : *module.getBody())
+    if (isa<ParameterOp, StateOp>(op)) {
+      auto type = cast<RankedTensorType>(
+          isa<ParameterOp>(op) ? cast<ParameterOp>(op).getTensorType()
+                               : cast<StateOp>(op).getTensorType());
+      storedBytes += tensorBytes(
+          localType(withSharding(type, assignment.symbols.lookup(
+                                           SymbolTable::getSymbolName(&op))),
+                    mesh));
+    }
   std::vector<EntryPrediction> predictions;
   for (auto function : module.getOps<func::FuncOp>())
     predictions.push_back(
-        EntryPredictor(function, space, planner).run(storedBytes));
+        EntryPredictor(function, assignment, space, planner).run(storedBytes));
   return predictions;
 }
 

@@ -88,10 +88,11 @@ struct AssignSharding
     FailureOr<Assignment> assignment = assigner->assign(module, *mesh);
     if (failed(assignment))
       return signalPassFailure();
-    applyAssignment(module, *assignment, *mesh);
+    setPredictions(module, predict(module, *assignment,
+                                   CostModel(options->machine, *mesh)));
     if (assignment->search)
       setSearchSummary(module, *assignment->search);
-    setPredictions(module, predict(module, CostModel(options->machine, *mesh)));
+    applyAssignment(module, *assignment, *mesh);
   }
 
 private:

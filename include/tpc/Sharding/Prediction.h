@@ -1,9 +1,9 @@
-//===- Prediction.h - Time and memory of an assigned module -----*- C++ -*-===//
+//===- Prediction.h - Time and memory of an assignment ----------*- C++ -*-===//
 //
-// What the cost model says about a module in the assigned form, whichever mode
-// assigned it: time per call of every entry, time per part of the model, and
-// the most memory that one device holds at any time. It reads nothing but
-// types and reshards, so it also tells whether the optimizer's own cost is
+// What the cost model says about an assignment, whichever mode made it: time
+// per call of every entry, time per part of the model, and the most memory
+// that one device holds at any time. It shares nothing with the optimizer's
+// problem but the prices, so it also tells whether the optimizer's cost is
 // that of what it returned.
 //
 // Memory: parameters and states always; arguments during their entry; every
@@ -15,6 +15,7 @@
 #ifndef TPC_SHARDING_PREDICTION_H
 #define TPC_SHARDING_PREDICTION_H
 
+#include "tpc/Sharding/Assignment.h"
 #include "tpc/Sharding/CostModel.h"
 #include <vector>
 
@@ -41,9 +42,9 @@ struct EntryPrediction {
   double micros() const { return computeMicros + communicationMicros; }
 };
 
-/// Predicts every entry of a module in the assigned form, before composites
-/// are expanded.
+/// Predicts every entry of a module in the whole form.
 std::vector<EntryPrediction> predict(mlir::ModuleOp module,
+                                     const Assignment &assignment,
                                      const CostModel &costs);
 
 /// Leaves predictions on the module as the attribute `tpc.predicted`.

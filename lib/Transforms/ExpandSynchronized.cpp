@@ -6,6 +6,14 @@
 //   %r = tpc.reshard %m                  all_reduce max
 //   ...
 //
+// Where the composite has a blockwise form and the blocks are equal, that is
+// used instead: the devices exchange one summary.
+//
+//   %p = tpc.reshape %x                  tensor<8x64> to <8x4x16>, split by tp
+//   ...                                  maximum and sum of every block
+//   %s = tpc.concat %m, %e dim 2         tensor<8x4x2>, split by tp
+//   %r = tpc.reshard %s                  all_gather
+//
 // The decomposition is put into a function of its own whose arguments and
 // results are pinned to what the composite had, assigned by propagation, and
 // inlined.
@@ -38,10 +46,52 @@ static SmallVector<Type> stripped(TypeRange types) {
   });
 }
 
+/// How many equal blocks the last dimension of operand 0 is split into, if that
+/// is all that is split where devices must agree; else 0.
+static int64_t equalBlocks(const RuledOp &ruled, const Strategy &strategy,
+                           const Mesh &mesh) {
+  if (ruled.rule.operands.empty() || ruled.rule.operands[0].empty() ||
+      ruled.rule.operands[0].back().size() != 1)
+    return 0;
+  unsigned last = ruled.rule.operands[0].back()[0];
+  for (auto [f, factor] : llvm::enumerate(ruled.rule.factors))
+    if (factor.kind == FactorKind::Synchronized && f != last &&
+        !axesOf(strategy, f).empty())
+      return 0;
+  int64_t blocks = mesh.size(axesOf(strategy, last));
+  int64_t size = ruled.operandShapes[0].back();
+  return blocks > 1 && size % blocks == 0 ? blocks : 0;
+}
+
+/// The results of `op` on `arguments` in core operations, blockwise if it can
+/// be. Its summary is pinned to be whole: that is the exchange.
+static SmallVector<Value> decomposed(OpBuilder &builder,
+                                     DecomposableOpInterface op,
+                                     const OpShardings &shardings,
+                                     ValueRange arguments, int64_t blocks) {
+  if (blocks == 0)
+    return op.decompose(builder, arguments);
+  BlockwiseDecomposition blockwise =
+      op.decomposeBlockwise(builder, arguments, blocks);
+  if (blockwise.results.empty())
+    return op.decompose(builder, arguments);
+  Sharding pin = shardings.operands[0];
+  pin.dims.back().clear(); // the blocks
+  pin.dims.push_back({});  // their numbers
+  Value summary = blockwise.summary;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointAfterValue(summary);
+  Value whole =
+      ShardOp::create(builder, op->getLoc(), summary.getType(), summary,
+                      ShardingAttr::get(op->getContext(), pin));
+  summary.replaceAllUsesExcept(whole, whole.getDefiningOp());
+  return std::move(blockwise.results);
+}
+
 /// A module with the decomposition of `op` as its only function, pinned.
 static OwningOpRef<ModuleOp> pinnedDecomposition(DecomposableOpInterface op,
                                                  const OpShardings &shardings,
-                                                 MeshOp mesh) {
+                                                 int64_t blocks, MeshOp mesh) {
   OpBuilder builder(op->getContext());
   OwningOpRef<ModuleOp> module = ModuleOp::create(op->getLoc());
   builder.setInsertionPointToStart(module->getBody());
@@ -52,7 +102,8 @@ static OwningOpRef<ModuleOp> pinnedDecomposition(DecomposableOpInterface op,
                               stripped(op->getResultTypes())));
   Block *block = function.addEntryBlock();
   builder.setInsertionPointToStart(block);
-  SmallVector<Value> results = op.decompose(builder, block->getArguments());
+  SmallVector<Value> results =
+      decomposed(builder, op, shardings, block->getArguments(), blocks);
   func::ReturnOp::create(builder, op->getLoc(), results);
   auto attr = [&](const Sharding &sharding) {
     return ShardingAttr::get(op->getContext(), sharding);
@@ -73,7 +124,11 @@ static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
     return op->emitOpError(
         "is split along a synchronized dimension and partial "
         "at once, which cannot be expanded");
-  OwningOpRef<ModuleOp> body = pinnedDecomposition(op, shardings, meshOp);
+  RuledOp ruled = RuledOp::of(op);
+  int64_t blocks =
+      equalBlocks(ruled, *matchStrategy(ruled, shardings, mesh), mesh);
+  OwningOpRef<ModuleOp> body =
+      pinnedDecomposition(op, shardings, blocks, meshOp);
   FailureOr<Assignment> assignment =
       createPropagationAssigner()->assign(*body, mesh);
   if (failed(assignment))

@@ -14,6 +14,18 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "tpc/Interfaces/ShardingRule.h"
 
+namespace tpc {
+
+/// A composite in terms of core operations that says what its blocks tell each
+/// other: `summary` is [..., blocks, k] where operand 0 is [..., d], k numbers
+/// of each block; the results follow from it and from the operands' blocks.
+struct BlockwiseDecomposition {
+  llvm::SmallVector<mlir::Value> results;
+  mlir::Value summary;
+};
+
+} // namespace tpc
+
 #include "tpc/Interfaces/Decomposable.h.inc"
 
 namespace tpc {

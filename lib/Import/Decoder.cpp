@@ -29,9 +29,9 @@ using namespace tpc;
 static FailureOr<std::vector<int64_t>>
 readWindows(const ModelConfig &config, Windows kind, int64_t layers) {
   std::vector<int64_t> windows(layers, 0);
-  if (kind == Windows::None || !config.has("sliding_window"))
+  if (kind == Windows::None || config.isNull("sliding_window"))
     return windows;
-  auto window = config.size("sliding_window");
+  auto window = config.size("sliding_window", 4096); // transformers' default
   auto used = config.flag("use_sliding_window", false);
   auto first = config.integer("max_window_layers", 0);
   auto types = config.texts("layer_types");

@@ -33,7 +33,7 @@ struct EncoderFamily {
 /// Which layers look at a window of the last keys only.
 enum class Windows {
   None,
-  All,   ///< every layer, if `sliding_window` is set
+  All,   ///< every layer, unless `sliding_window` is null
   Listed ///< if `use_sliding_window` is set: those that `layer_types` lists, or
          ///< the layers from `max_window_layers` on
 };

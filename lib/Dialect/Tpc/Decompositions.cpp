@@ -409,7 +409,9 @@ SmallVector<Value> RopeOp::decompose(OpBuilder &builder, ValueRange operands) {
   Value cosine = spread(core.unary<CosOp>(angle));
   Value sine = spread(core.unary<SinOp>(angle));
 
-  Value x = core.convert(operands[0], core.f32());
+  // Parts are cut out first: a copy of the whole in f32 is never needed.
+  Value x = operands[0];
+  Type type = Core::type(x).getElementType();
   bool pairs = getForm() == RopeForm::Pairs;
   // The pairs' dimensions, before the one along which they stand.
   SmallVector<int64_t> split(half), one(half);
@@ -421,11 +423,14 @@ SmallVector<Value> RopeOp::decompose(OpBuilder &builder, ValueRange operands) {
     Value turned = core.reshape(core.slice(x, last, 0, 2 * count), split);
     return core.reshape(core.slice(turned, last + 1, i, 1), half);
   };
-  Value first = element(0), second = element(1);
+  Value first = core.convert(element(0), core.f32());
+  Value second = core.convert(element(1), core.f32());
   Value newFirst = core.binary<SubOp>(core.binary<MulOp>(first, cosine),
                                       core.binary<MulOp>(second, sine));
   Value newSecond = core.binary<AddOp>(core.binary<MulOp>(second, cosine),
                                        core.binary<MulOp>(first, sine));
+  newFirst = core.convert(newFirst, type);
+  newSecond = core.convert(newSecond, type);
   SmallVector<Value> parts{newFirst, newSecond};
   if (pairs) {
     SmallVector<int64_t> turned(shape);
@@ -437,8 +442,7 @@ SmallVector<Value> RopeOp::decompose(OpBuilder &builder, ValueRange operands) {
   }
   if (int64_t rest = shape.back() - 2 * count)
     parts.push_back(core.slice(x, last, 2 * count, rest));
-  Value result = parts.size() == 1 ? parts[0] : core.concat(parts, last);
-  return {core.convert(result, Core::type(operands[0]).getElementType())};
+  return {parts.size() == 1 ? parts[0] : core.concat(parts, last)};
 }
 
 SmallVector<Value> LinearOp::decompose(OpBuilder &builder,

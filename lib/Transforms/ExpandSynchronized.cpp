@@ -16,10 +16,12 @@
 //
 // The decomposition is put into a function of its own whose arguments and
 // results are pinned to what the composite had, assigned by propagation, and
-// inlined.
+// inlined. A blockwise form is proved to compute what the decomposition does
+// every time (Proof/Blockwise.h).
 //
 //===----------------------------------------------------------------------===//
 
+#include "Proof/Blockwise.h"
 #include "mlir/IR/IRMapping.h"
 #include "tpc/Transforms/Passes.h"
 
@@ -63,8 +65,29 @@ static int64_t equalBlocks(const RuledOp &ruled, const Strategy &strategy,
   return blocks > 1 && size % blocks == 0 ? blocks : 0;
 }
 
-/// The results of `op` on `arguments` in core operations, blockwise if it can
-/// be. Its summary is pinned to be whole: that is the exchange.
+/// The blocks to expand `op` by: 0 for its plain decomposition. Fails if its
+/// blockwise form is not proved.
+static FailureOr<int64_t> chooseBlocks(DecomposableOpInterface op,
+                                       const OpShardings &shardings,
+                                       const Mesh &mesh) {
+  RuledOp ruled = RuledOp::of(op);
+  int64_t blocks =
+      equalBlocks(ruled, *matchStrategy(ruled, shardings, mesh), mesh);
+  if (blocks == 0)
+    return 0;
+  Decomposition plain(op), blockwise(op, blocks);
+  if (blockwise.results().empty())
+    return 0;
+  if (std::optional<std::string> problem =
+          proof::proveBlockwise({plain.block(), plain.results()},
+                                {blockwise.block(), blockwise.results()}))
+    return op->emitOpError("the form in ")
+           << blocks << " blocks is not proved: " << *problem;
+  return blocks;
+}
+
+/// The results of `op` on `arguments` in core operations. The summary of a
+/// blockwise form is pinned to be whole: that is the exchange.
 static SmallVector<Value> decomposed(OpBuilder &builder,
                                      DecomposableOpInterface op,
                                      const OpShardings &shardings,
@@ -73,8 +96,6 @@ static SmallVector<Value> decomposed(OpBuilder &builder,
     return op.decompose(builder, arguments);
   BlockwiseDecomposition blockwise =
       op.decomposeBlockwise(builder, arguments, blocks);
-  if (blockwise.results.empty())
-    return op.decompose(builder, arguments);
   Sharding pin = shardings.operands[0];
   pin.dims.back().clear(); // the blocks
   pin.dims.push_back({});  // their numbers
@@ -124,11 +145,11 @@ static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
     return op->emitOpError(
         "is split along a synchronized dimension and partial "
         "at once, which cannot be expanded");
-  RuledOp ruled = RuledOp::of(op);
-  int64_t blocks =
-      equalBlocks(ruled, *matchStrategy(ruled, shardings, mesh), mesh);
+  FailureOr<int64_t> blocks = chooseBlocks(op, shardings, mesh);
+  if (failed(blocks))
+    return failure();
   OwningOpRef<ModuleOp> body =
-      pinnedDecomposition(op, shardings, blocks, meshOp);
+      pinnedDecomposition(op, shardings, *blocks, meshOp);
   FailureOr<Assignment> assignment =
       createPropagationAssigner()->assign(*body, mesh);
   if (failed(assignment))

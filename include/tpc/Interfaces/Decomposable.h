@@ -35,6 +35,8 @@ namespace tpc {
 class Decomposition {
 public:
   explicit Decomposition(DecomposableOpInterface op);
+  /// Its blockwise form; without results where it has none.
+  Decomposition(DecomposableOpInterface op, int64_t blocks);
   ~Decomposition();
   Decomposition(const Decomposition &) = delete;
   Decomposition &operator=(const Decomposition &) = delete;
@@ -43,6 +45,8 @@ public:
   mlir::ValueRange results() { return values; }
 
 private:
+  mlir::OpBuilder begin(DecomposableOpInterface op);
+
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<mlir::Value> values;
 };

@@ -1,7 +1,7 @@
 //===- Report.cpp - What a compile and its runs amount to -----------------===//
 
 #include "tpc/Pipeline/Report.h"
-#include "tpc/Sharding/CommunicationCost.h"
+#include "tpc/Sharding/CostModel.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"

@@ -32,8 +32,6 @@ public:
         return module.emitError("dump-problem: ") << *error;
     solver::SolverOptions solverOptions;
     solverOptions.timeLimit = options.timeLimit;
-    if (auto start = knownChoice(problem, module, mesh))
-      solverOptions.start = std::move(*start);
     solver::SolverResult result =
         solver::solve(problem.problem(), solverOptions);
     if (result.choice.empty())

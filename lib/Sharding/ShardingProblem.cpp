@@ -138,6 +138,8 @@ ShardingProblem::port(Type type, ArrayRef<Sharding> shardings, bool isFree) {
 }
 
 unsigned ShardingProblem::addNode(NodeInfo info, std::vector<Cost> costs) {
+  built.parts.push_back(info.kind == NodeInfo::Symbol ? solver::Problem::kShared
+                                                      : part);
   nodes.push_back(std::move(info));
   built.nodes.push_back({std::move(costs), {}});
   return nodes.size() - 1;
@@ -199,13 +201,16 @@ LogicalResult ShardingProblem::build(bool memory) {
   times.clear();
   symbolNodes.clear();
   time = 0;
+  part = 0;
   if (withMemory)
     built.memoryLimit = options.memoryLimit;
   if (failed(addSymbols()))
     return failure();
-  for (auto function : module.getOps<func::FuncOp>())
+  for (auto function : module.getOps<func::FuncOp>()) {
     if (failed(addFunction(function)))
       return failure();
+    ++part;
+  }
   for (auto &[name, node] : symbolNodes)
     addMemory(node, nodes[node].gives[0], 0, time);
   return success();

@@ -122,6 +122,7 @@ private:
   bool withMemory = false;
   double weight = 1;
   int64_t time = 0;
+  unsigned part = 0; ///< number of the function
   std::vector<NodeInfo> nodes;
   llvm::DenseMap<mlir::Value, Maker> makers;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<User, 2>> uses;

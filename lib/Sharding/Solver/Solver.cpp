@@ -2,6 +2,7 @@
 
 #include "tpc/Sharding/Solver/Solver.h"
 #include "Exact.h"
+#include "Parts.h"
 #include "Presolve.h"
 #include <algorithm>
 #include <cstdlib>
@@ -75,6 +76,7 @@ private:
   void offer(const Choice &choice);
   void solveRounded(unsigned shift);
   void solveReduced(const Presolved &presolved);
+  bool solveWithoutMemory();
 
   const Problem &problem;
   Clock::time_point begin;
@@ -127,12 +129,26 @@ void Driver::solveReduced(const Presolved &presolved) {
     result.status = Status::Infeasible;
 }
 
+bool Driver::solveWithoutMemory() {
+  ProblemSize size;
+  ExactResult exact = solveParts(problem, deadline, size);
+  if (!exact.choice.empty())
+    offer(exact.choice);
+  if (!exact.proven)
+    return false;
+  result.bound = exact.bound;
+  result.after = size;
+  return true;
+}
+
 SolverResult Driver::run() {
   unsigned shift = 0;
   while (totalOf(problem) >> shift >= largestTotal)
     ++shift;
   if (shift != 0) {
     solveRounded(shift);
+  } else if (!problem.memoryLimit && solveWithoutMemory()) {
+    // Proven.
   } else {
     Presolved presolved = presolve(problem, deadline);
     if (presolved.infeasible)

@@ -87,8 +87,7 @@ FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
     return config.error() << "key \"hidden_act\": expected \"silu\", found \""
                           << *activation << "\", which is not supported";
   auto has = [](Biases biases, bool configured) {
-    return biases == Biases::All ||
-           (biases == Biases::FromConfig && configured);
+    return biases == Biases::FromConfig && configured;
   };
   result.biases.attentionOutput = has(family.attentionBiases, *attentionBias);
   result.biases.queryKeyValue = result.biases.attentionOutput ||
@@ -106,7 +105,6 @@ FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
   result.intermediate = *intermediate;
   result.vocabulary = *vocabulary;
   result.epsilon = *epsilon;
-  result.activation = *activation;
   result.tied = *tied;
   result.windows = std::move(*windows);
   result.rope = std::move(*rope);

@@ -39,13 +39,16 @@ enum class Windows {
 };
 
 /// Whether projections have biases.
-enum class Biases { None, All, QueryKeyValue, FromConfig };
+enum class Biases {
+  None,
+  QueryKeyValue, ///< on these, not on the output of attention
+  FromConfig     ///< of attention by `attention_bias`, of the MLP by `mlp_bias`
+};
 
 /// Decoders with RMS norms before attention and MLP, rotary positions and a
 /// gated MLP. Names as in EncoderFamily.
 struct DecoderFamily {
   llvm::StringRef modelType;
-  /// FromConfig: of attention by `attention_bias`, of the MLP by `mlp_bias`.
   Biases attentionBiases, mlpBiases;
   Windows windows;
 

@@ -29,9 +29,9 @@ using namespace tpc;
 static FailureOr<std::vector<int64_t>>
 readWindows(const ModelConfig &config, Windows kind, int64_t layers) {
   std::vector<int64_t> windows(layers, 0);
-  if (kind == Windows::None || !config.has("sliding_window"))
+  if (kind == Windows::None || config.isNull("sliding_window"))
     return windows;
-  auto window = config.size("sliding_window");
+  auto window = config.size("sliding_window", 4096); // transformers' default
   auto used = config.flag("use_sliding_window", false);
   auto first = config.integer("max_window_layers", 0);
   auto types = config.texts("layer_types");
@@ -87,8 +87,7 @@ FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
     return config.error() << "key \"hidden_act\": expected \"silu\", found \""
                           << *activation << "\", which is not supported";
   auto has = [](Biases biases, bool configured) {
-    return biases == Biases::All ||
-           (biases == Biases::FromConfig && configured);
+    return biases == Biases::FromConfig && configured;
   };
   result.biases.attentionOutput = has(family.attentionBiases, *attentionBias);
   result.biases.queryKeyValue = result.biases.attentionOutput ||
@@ -106,7 +105,6 @@ FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
   result.intermediate = *intermediate;
   result.vocabulary = *vocabulary;
   result.epsilon = *epsilon;
-  result.activation = *activation;
   result.tied = *tied;
   result.windows = std::move(*windows);
   result.rope = std::move(*rope);

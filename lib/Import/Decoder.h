@@ -15,7 +15,6 @@ namespace tpc {
 struct DecoderConfig {
   int64_t hidden, layers, kvHeads, group, headDim, intermediate, vocabulary;
   double epsilon;
-  std::string activation;
   bool tied;
   struct {
     bool queryKeyValue, attentionOutput, mlp;

@@ -33,19 +33,22 @@ struct EncoderFamily {
 /// Which layers look at a window of the last keys only.
 enum class Windows {
   None,
-  All,   ///< every layer, if `sliding_window` is set
+  All,   ///< every layer, unless `sliding_window` is null
   Listed ///< if `use_sliding_window` is set: those that `layer_types` lists, or
          ///< the layers from `max_window_layers` on
 };
 
 /// Whether projections have biases.
-enum class Biases { None, All, QueryKeyValue, FromConfig };
+enum class Biases {
+  None,
+  QueryKeyValue, ///< on these, not on the output of attention
+  FromConfig     ///< of attention by `attention_bias`, of the MLP by `mlp_bias`
+};
 
 /// Decoders with RMS norms before attention and MLP, rotary positions and a
 /// gated MLP. Names as in EncoderFamily.
 struct DecoderFamily {
   llvm::StringRef modelType;
-  /// FromConfig: of attention by `attention_bias`, of the MLP by `mlp_bias`.
   Biases attentionBiases, mlpBiases;
   Windows windows;
 

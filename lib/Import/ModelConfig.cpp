@@ -62,6 +62,14 @@ bool ModelConfig::has(StringRef key) const {
   return lookup(object->fields, key).has_value();
 }
 
+bool ModelConfig::isNull(StringRef key) const {
+  Element value;
+  return object->fields &&
+         !object->fields->at_key(std::string_view(key.data(), key.size()))
+              .get(value) &&
+         value.is_null();
+}
+
 /// "found ...", with at most 40 characters of the value.
 static std::string foundText(Element value) {
   std::string text = simdjson::minify(value);

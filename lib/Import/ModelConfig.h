@@ -21,6 +21,8 @@ public:
                                            llvm::StringRef directory);
   /// Null and absent are the same: not there.
   bool has(llvm::StringRef key) const;
+  /// There, and null.
+  bool isNull(llvm::StringRef key) const;
   mlir::FailureOr<int64_t> integer(llvm::StringRef key,
                                    std::optional<int64_t> fallback = {}) const;
   /// An integer from 1 to `limit`.

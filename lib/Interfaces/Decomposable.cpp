@@ -33,12 +33,22 @@ static Type withoutEncoding(Type type) {
   return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
 }
 
-Decomposition::Decomposition(DecomposableOpInterface op)
-    : module(ModuleOp::create(op->getLoc())) {
+OpBuilder Decomposition::begin(DecomposableOpInterface op) {
+  module = ModuleOp::create(op->getLoc());
   for (Value operand : op->getOperands())
     block().addArgument(withoutEncoding(operand.getType()), op->getLoc());
-  OpBuilder builder = OpBuilder::atBlockBegin(&block());
+  return OpBuilder::atBlockBegin(&block());
+}
+
+Decomposition::Decomposition(DecomposableOpInterface op) {
+  OpBuilder builder = begin(op);
   values = op.decompose(builder, block().getArguments());
+}
+
+Decomposition::Decomposition(DecomposableOpInterface op, int64_t blocks) {
+  OpBuilder builder = begin(op);
+  values =
+      op.decomposeBlockwise(builder, block().getArguments(), blocks).results;
 }
 
 Decomposition::~Decomposition() {

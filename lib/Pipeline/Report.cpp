@@ -151,6 +151,10 @@ std::string tpc::toJson(const Report &report) {
       {"kernels", report.kernels},
       {"seconds", std::move(seconds)},
       {"runs_ms", Array(report.runsMs)}};
+  if (!report.generationMs.empty())
+    root["generation"] = Object{
+        {"prefill_ms", report.generationMs.front()},
+        {"decode_ms", Array(ArrayRef(report.generationMs).drop_front())}};
   if (report.check)
     root["check"] = Object{{"max_abs_diff", report.check->maxAbsDiff},
                            {"max_abs_value", report.check->maxAbsValue},

@@ -8,10 +8,12 @@
 //
 // The decomposition is put into a function of its own whose arguments and
 // results are pinned to what the composite had, assigned by propagation, and
-// inlined.
+// inlined. A blockwise form (tpc/Sharding/Expansion.h) is proved to compute
+// what the decomposition does every time it is used (Proof/Blockwise.h).
 //
 //===----------------------------------------------------------------------===//
 
+#include "Proof/Blockwise.h"
 #include "mlir/IR/IRMapping.h"
 #include "tpc/Sharding/Expansion.h"
 #include "tpc/Transforms/Passes.h"
@@ -33,6 +35,18 @@ static OpShardings shardingsOf(Operation *op) {
   return shardings;
 }
 
+/// Fails if the form of `op` in `blocks` is not proved.
+static LogicalResult checkForm(DecomposableOpInterface op, int64_t blocks) {
+  Decomposition plain(op), blockwise(op, blocks);
+  std::optional<std::string> problem =
+      proof::proveBlockwise({plain.block(), plain.results()},
+                            {blockwise.block(), blockwise.results()});
+  if (!problem)
+    return success();
+  return op->emitOpError("the form in ")
+         << blocks << " blocks is not proved: " << *problem;
+}
+
 static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh) {
   OpShardings shardings = shardingsOf(op);
   auto partial = [](const Sharding &sharding) { return sharding.isPartial(); };
@@ -43,7 +57,8 @@ static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh) {
         "at once, which cannot be expanded");
   Expansion expansion(op, mesh);
   FailureOr<Assignment> assignment = expansion.assign(shardings);
-  if (failed(assignment))
+  if (failed(assignment) || (expansion.getBlocks() > 0 &&
+                             failed(checkForm(op, expansion.getBlocks()))))
     return failure();
   applyAssignment(expansion.getModule(), *assignment, mesh);
 

@@ -7,6 +7,7 @@ the same layout, of which those run that the importer knows.
 import json
 import os
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -110,6 +111,7 @@ def test_rows_of_different_lengths_are_continued_each_for_itself(
     close(found["logits"][0], expected["greedy.logits"][3:11])
     close(found["logits"][1], expected["greedy.logits"][:8])
     assert report["check"]["ok"]
+    assert len(report["generation"]["decode_ms"]) == 7
 
 
 @pytest.mark.parametrize("name", [name for name in FIXTURES
@@ -164,6 +166,27 @@ def test_large_configurations_compile_without_weights(name, tmp_path):
     assert report["seconds"]["import"] < 0.5
 
 
+@pytest.mark.parametrize("architecture, changes, expected", [
+    ("MistralForCausalLM", {"sliding_window": 7}, [7, 7]),
+    ("MistralForCausalLM", {"sliding_window": None}, [0, 0]),
+    ("MistralForCausalLM", {}, [4096, 4096]),
+    ("LlamaForCausalLM", {"sliding_window": 7}, [0, 0]),
+    ("Qwen2ForCausalLM", {"sliding_window": 7}, [0, 0]),
+    ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                          "max_window_layers": 1}, [0, 7]),
+    ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                          "layer_types": ["sliding_attention",
+                                          "full_attention"]}, [7, 0]),
+])
+def test_windows_of_layers(architecture, changes, expected, tmp_path):
+    model = config_with(tmp_path, architectures=[architecture], **changes)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole",
+                "--dry-run").stdout
+    found = [int((re.search(r"window (\d+)", line) or [0, 0])[1])
+             for line in text.splitlines() if "tpc.attention" in line]
+    assert found == expected
+
+
 def config_with(tmp_path, **changes):
     config = json.loads(
         (ROOT / "test/data/hf/llama_rope3/model/config.json").read_text())
@@ -171,6 +194,76 @@ def config_with(tmp_path, **changes):
     (tmp_path / "config.json").write_text(json.dumps(config))
     return tmp_path
 
+
+# Frequencies of rotary positions -------------------------------------------
+
+def ramp(low, high, count):
+    return np.clip((np.arange(count) - low) / (high - low), 0, 1)
+
+
+def rope_llama3(f, factor, low, high, original):
+    wavelength = 2 * np.pi / f
+    blend = (original / wavelength - low) / (high - low)
+    between = (1 - blend) * f / factor + blend * f
+    return np.where(wavelength < original / high, f,
+                    np.where(wavelength > original / low, f / factor, between))
+
+
+def rope_yarn(f, factor, original, theta):
+    def dimension(turns):
+        return (2 * len(f) * np.log(original / (turns * 2 * np.pi)) /
+                (2 * np.log(theta)))
+    low, high = np.floor(dimension(32)), np.ceil(dimension(1))
+    blend = ramp(max(low, 0), min(high, 2 * len(f) - 1), len(f))
+    return f / factor * blend + f * (1 - blend)
+
+
+BASE = 10000.0 ** (-np.arange(32) / 32)
+SHORT, LONG = np.linspace(1, 2, 32), np.linspace(2, 5, 32)
+LONGROPE = {"rope_type": "longrope", "short_factor": SHORT.tolist(),
+            "long_factor": LONG.tolist(),
+            "original_max_position_embeddings": 64}
+# rope_parameters, more of the configuration, the context, frequencies, scale.
+ROPE = {
+    "default": ({}, {}, 64, BASE, 1),
+    "theta": ({"rope_theta": 500.0}, {}, 64, 500.0 ** (-np.arange(32) / 32), 1),
+    "linear": ({"rope_type": "linear", "factor": 4.0}, {}, 64, BASE / 4, 1),
+    "half of each head": ({}, {"partial_rotary_factor": 0.5}, 64,
+                          10000.0 ** (-np.arange(16) / 16), 1),
+    "llama3": ({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 1024}, {}, 64,
+               rope_llama3(BASE, 8, 1, 4, 1024), 1),
+    "yarn": ({"rope_type": "yarn", "factor": 4.0,
+              "original_max_position_embeddings": 1024}, {}, 64,
+             rope_yarn(BASE, 4, 1024, 10000), 0.1 * np.log(4) + 1),
+    "yarn with mscale": ({"rope_type": "yarn", "factor": 4.0, "mscale": 2.0,
+                          "mscale_all_dim": 1.0,
+                          "original_max_position_embeddings": 1024}, {}, 64,
+                         rope_yarn(BASE, 4, 1024, 10000),
+                         (0.2 * np.log(4) + 1) / (0.1 * np.log(4) + 1)),
+    "longrope, short": (LONGROPE, {}, 64, BASE / SHORT,
+                        np.sqrt(1 + np.log(2) / np.log(64))),
+    "longrope, long": (LONGROPE, {}, 65, BASE / LONG,
+                       np.sqrt(1 + np.log(2) / np.log(64))),
+}
+
+
+@pytest.mark.parametrize("case", ROPE)
+def test_frequencies_of_rotary_positions(case, tmp_path):
+    rope, more, context, expected, scale = ROPE[case]
+    model = config_with(tmp_path, rope_parameters=rope, head_dim=64, **more)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole", "--dry-run",
+                "--length", context).stdout
+    constant = re.search(
+        rf"tpc.constant dense<([^>]*)> : tensor<{len(expected)}xf32>", text)
+    found = json.loads(constant.group(1))
+    assert np.allclose(found, expected.astype(np.float32), rtol=2e-7, atol=0)
+    scales = {float(x) for x in re.findall(r"tpc.rope .* scale (\S+)", text)}
+    assert np.allclose(list(scales), [scale], rtol=1e-12)
+
+
+# Errors ----------------------------------------------------------------------
 
 BAD = {
     "heads": ({"num_key_value_heads": 3}, [], "num_key_value_heads"),
@@ -182,6 +275,11 @@ BAD = {
     "rope section": ({"rope_parameters": 3}, [], "an object"),
     "odd part": ({"partial_rotary_factor": 0.25}, [], "partial_rotary_factor"),
     "element": ({}, ["--element", "int4"], "int4"),
+    "layer types": ({"architectures": ["Qwen2ForCausalLM"],
+                     "sliding_window": 3, "use_sliding_window": True,
+                     "layer_types": ["full_attention"]}, [], "layer_types"),
+    "longrope": ({"rope_parameters": {**LONGROPE, "short_factor": [1.0]}},
+                 ["--length", "8"], "expected 6 factors, found 1"),
     "context": ({}, ["--length", "16", "--context", "8"], "--context"),
     "context of generation": ({}, ["--length", "16", "--context", "18",
                                    "--generate", "8"], "23"),

@@ -54,6 +54,20 @@ def test_softmax_of_large_logits_is_finite():
 
 
 @pytest.mark.parametrize("bf16", [False, True])
+def test_cross_entropy(bf16):
+    x, labels = floats(3, 4, 7, bf16=bf16), np.array([[0, 6, 3, -100], [7, 1, 1, 2], [5, 5, 5, 0]], np.int64)
+    x[0, 1, :3] = -np.inf
+    x[2, 0, :] *= 100
+    x = to_bf16(x) if bf16 else x
+    x64 = x.astype(np.float64)
+    peak = x64.max(-1, keepdims=True)
+    log_sum = np.log(np.exp(x64 - peak).sum(-1)) + peak[..., 0]
+    logit = np.take_along_axis(x64, np.clip(labels, 0, 6)[..., None], -1)[..., 0]
+    expected = np.where((labels >= 0) & (labels < 7), log_sum - logit, 0)
+    check(apply("cross_entropy %0, %1", [x, labels], "tensor<3x4xf32>"), expected, 1e-5)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
 def test_layer_norm(bf16):
     x, w, b = floats(3, 5, 8, bf16=bf16), floats(8, bf16=bf16), floats(8, bf16=bf16)
     x64 = x.astype(np.float64)

@@ -292,9 +292,27 @@ private:
         ms += call.ms;
       report.runsMs.push_back(ms);
     }
+    if (options.generate)
+      reportGeneration();
     outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
     report.runtimeJson = tpcrt::toJson(executable->statistics());
     return true;
+  }
+
+  void reportGeneration() {
+    for (const Call &call : calls)
+      report.generationMs.push_back(call.ms);
+    if (options.quiet)
+      return;
+    llvm::outs() << llvm::formatv(
+        "Generated {0} tokens per row: prefill {1:f1} "
+        "ms",
+        calls.size(), calls.front().ms);
+    if (calls.size() > 1)
+      llvm::outs() << llvm::formatv(", then {0:f2} ms per token",
+                                    (report.runsMs.back() - calls.front().ms) /
+                                        (calls.size() - 1));
+    llvm::outs() << "\n";
   }
 
   /// Every run starts from the same states, so that --check holds for all.

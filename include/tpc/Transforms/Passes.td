@@ -37,7 +37,9 @@ def ExpandSynchronizedPass : Pass<"tpc-expand-synchronized", "::mlir::ModuleOp">
     A composite whose strategy splits a synchronized factor (softmax along its
     dimension) is replaced by its decomposition, assigned by propagation from
     its operands' and results' shardings. The reductions inside then appear as
-    reshards.
+    reshards. Where the split is even and the composite has a blockwise form,
+    that is used: the blocks exchange one summary. It is proved to compute what
+    the decomposition does.
   }];
   let dependentDialects = ["::tpc::TpcDialect", "::mlir::func::FuncDialect"];
 }

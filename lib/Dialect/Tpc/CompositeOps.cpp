@@ -16,6 +16,17 @@ LogicalResult SoftmaxOp::verify() {
   return requireElement(*this, "C2", getOperand(), getResult());
 }
 
+LogicalResult CrossEntropyOp::verify() {
+  Shape logits = shape(getLogits()), labels = shape(getLabels());
+  if (failed(require(*this, !logits.empty() && logits.drop_back() == labels,
+                     "C1",
+                     "expected logits with the shape of labels and one more "
+                     "dimension, found " +
+                         text(logits) + " and " + text(labels))))
+    return failure();
+  return requireShape(*this, "C2", "result", shape(getResult()), labels);
+}
+
 LogicalResult LayerNormOp::verify() {
   Shape from = shape(getOperand());
   if (failed(require(*this, !from.empty(), "C1",

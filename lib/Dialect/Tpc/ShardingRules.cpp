@@ -380,6 +380,7 @@ ShardingRule TopKOp::getShardingRule() { return alongLast(*this); }
 #define TPC_DERIVED(Op)                                                        \
   ShardingRule Op::getShardingRule() { return deriveShardingRule(*this); }
 TPC_DERIVED(SoftmaxOp)
+TPC_DERIVED(CrossEntropyOp)
 TPC_DERIVED(LayerNormOp)
 TPC_DERIVED(GeluOp)
 TPC_DERIVED(RmsNormOp)

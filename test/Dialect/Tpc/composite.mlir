@@ -26,6 +26,8 @@ func.func @simple(%x: tensor<2x4xbf16>, %v: tensor<4xbf16>, %w: tensor<4x3x5xbf1
   %8 = tpc.rope halves %x, %t, %f scale 1.0 : (tensor<2x4xbf16>, tensor<2xi32>, tensor<2xf32>) -> tensor<2x4xbf16>
   // CHECK: tpc.rope pairs %{{.*}}, %{{.*}}, %{{.*}} scale 1.250000e+00
   %9 = tpc.rope pairs %x, %t, %f scale 1.25 : (tensor<2x4xbf16>, tensor<2xi32>, tensor<2xf32>) -> tensor<2x4xbf16>
+  // CHECK: tpc.cross_entropy %{{.*}}, %{{.*}} : (tensor<2x4xbf16>, tensor<2xi32>) -> tensor<2xf32>
+  %10 = tpc.cross_entropy %x, %t : (tensor<2x4xbf16>, tensor<2xi32>) -> tensor<2xf32>
   return
 }
 

@@ -254,3 +254,19 @@ func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<2x3xi64>, %f: tensor<4xf32>) {
   %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<2x3xi64>, tensor<4xf32>) -> tensor<2x3x8xbf16>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %l: tensor<3xi64>) {
+  // expected-error @+1 {{C1: expected logits with the shape of labels and one more dimension, found 2x4 and 3}}
+  %0 = tpc.cross_entropy %x, %l : (tensor<2x4xf32>, tensor<3xi64>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %l: tensor<2xi64>) {
+  // expected-error @+1 {{C2: expected result of shape 2, found 4}}
+  %0 = tpc.cross_entropy %x, %l : (tensor<2x4xf32>, tensor<2xi64>) -> tensor<4xf32>
+  return
+}

@@ -301,6 +301,12 @@ std::vector<Case> composites() {
                      "%r = tpc.silu %a : (" + t + ") -> " + t + " => %r",
                      toleranceOf(e)});
     for (std::string n : {"5", "16", "9000"}) {
+      std::string logits = "tensor<3x" + n + "x" + e + ">";
+      cases.push_back({"cross_entropy_" + n + "_" + e,
+                       "%a: " + logits + ", %l: tensor<3xi64>", "tensor<3xf32>",
+                       "%r = tpc.cross_entropy %a, %l : (" + logits +
+                           ", tensor<3xi64>) -> tensor<3xf32> => %r",
+                       1e-5});
       std::string x = "tensor<3x" + n + "x" + e + ">",
                   v = "tensor<" + n + "x" + e + ">";
       cases.push_back({"rms_norm_" + n + "_" + e, "%a: " + x + ", %w: " + v, x,

@@ -274,6 +274,26 @@ static void addComposites(std::vector<OpCase> &cases) {
       {"softmax", "tpc.softmax %0", {"4x7xf32"}, {"4x7xf32"}, {}, 1e-5});
   cases.push_back(
       {"softmax_bf16", "tpc.softmax %0", {"5x6xbf16"}, {"5x6xbf16"}, {}, 1e-2});
+  // 12 is cut into equal blocks on every mesh: devices exchange summaries.
+  cases.push_back({"softmax_of_equal_blocks",
+                   "tpc.softmax %0",
+                   {"4x12xf32"},
+                   {"4x12xf32"},
+                   {},
+                   1e-5});
+  for (std::string v : {"7", "12"})
+    cases.push_back({"cross_entropy_of_" + v,
+                     "tpc.cross_entropy %0, %1",
+                     {"2x3x" + v + "xf32", "2x3xi64"},
+                     {"2x3xf32"},
+                     {{}, {-1, 12}},
+                     1e-5});
+  cases.push_back({"cross_entropy_bf16",
+                   "tpc.cross_entropy %0, %1",
+                   {"5x6xbf16", "5xi32"},
+                   {"5xf32"},
+                   {{}, {0, 5}},
+                   1e-5});
   cases.push_back({"layer_norm",
                    "tpc.layer_norm %0, %1, %2 epsilon 1.0e-3",
                    {"4x7xf32", "7xf32", "7xf32"},

@@ -500,7 +500,14 @@ class Tpc_Composite<string mnemonic, list<Trait> traits = []>
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<DecomposableOpInterface>], traits)>;
 
-def Tpc_SoftmaxOp : Tpc_Composite<"softmax"> {
+// Composites of which the blocks of a split dimension exchange one summary.
+class Tpc_BlockwiseComposite<string mnemonic>
+    : Tpc_Op<mnemonic, [Pure,
+        DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+        DeclareOpInterfaceMethods<DecomposableOpInterface,
+                                  ["decomposeBlockwise"]>]>;
+
+def Tpc_SoftmaxOp : Tpc_BlockwiseComposite<"softmax"> {
   let summary = "exp(x) normalized over the last dimension";
   let description = [{
     Computed in f32 after subtracting the maximum. A row of nothing but -inf
@@ -511,6 +518,21 @@ def Tpc_SoftmaxOp : Tpc_Composite<"softmax"> {
   let arguments = (ins Tpc_FloatTensor:$operand);
   let results = (outs Tpc_FloatTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tpc_CrossEntropyOp : Tpc_BlockwiseComposite<"cross_entropy"> {
+  let summary = "-ln softmax(logits)[label] for every label";
+  let description = [{
+    logits [..., v] and labels [...] give [...]: ln(sum of e^logit) minus the
+    label's logit, computed in f32. A label outside of the v logits gives 0: such
+    tokens do not count. Constraints:
+    - (C1) logits have the shape of labels and one more dimension.
+    - (C2) the result has the shape of labels.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$logits, Tpc_IntTensor:$labels);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "$logits `,` $labels attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

@@ -31,7 +31,7 @@ public:
   PartsSolver(const Problem &problem, Deadline deadline)
       : problem(problem), deadline(deadline) {}
 
-  ExactResult run(ProblemSize &size);
+  std::optional<ExactResult> run(ProblemSize &size);
 
 private:
   static constexpr unsigned kNone = UINT32_MAX;
@@ -253,12 +253,12 @@ void PartsSolver::moveCosts(const std::vector<Marginals> &marginals) {
   }
 }
 
-ExactResult PartsSolver::run(ProblemSize &size) {
+std::optional<ExactResult> PartsSolver::run(ProblemSize &size) {
   ExactResult result;
   split();
   for (Part &part : parts)
     if (!solveAlone(part, size))
-      return result;
+      return std::nullopt;
   auto bound = [&] {
     WideCost sum = 0;
     for (const Part &part : parts)
@@ -286,7 +286,8 @@ ExactResult PartsSolver::run(ProblemSize &size) {
   return result;
 }
 
-ExactResult tpc::solver::solveParts(const Problem &problem, Deadline deadline,
-                                    ProblemSize &size) {
+std::optional<ExactResult> tpc::solver::solveParts(const Problem &problem,
+                                                   Deadline deadline,
+                                                   ProblemSize &size) {
   return PartsSolver(problem, deadline).run(size);
 }

@@ -27,9 +27,9 @@ namespace tpc::solver {
 
 /// Solves the parts of a problem (Problem::parts; one without is one part) by
 /// elimination and brings them to agree. `size` is what the reductions left of
-/// the parts.
-ExactResult solveParts(const Problem &problem, Deadline deadline,
-                       ProblemSize &size);
+/// the parts. Nothing if a part alone is too much.
+std::optional<ExactResult> solveParts(const Problem &problem, Deadline deadline,
+                                      ProblemSize &size);
 
 } // namespace tpc::solver
 

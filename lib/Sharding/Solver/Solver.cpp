@@ -133,13 +133,15 @@ void Driver::solveReduced(const Presolved &presolved) {
 
 bool Driver::solveWithoutMemory() {
   ProblemSize size;
-  ExactResult exact = solveParts(problem, deadline, size);
-  if (!exact.choice.empty())
-    offer(exact.choice);
-  partsBound = exact.bound;
-  if (!exact.proven)
+  std::optional<ExactResult> exact = solveParts(problem, deadline, size);
+  if (!exact)
     return false;
-  result.bound = exact.bound;
+  if (!exact->choice.empty())
+    offer(exact->choice);
+  partsBound = exact->bound;
+  if (!exact->proven)
+    return false;
+  result.bound = exact->bound;
   result.after = size;
   return true;
 }

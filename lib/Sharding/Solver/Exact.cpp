@@ -9,8 +9,11 @@ using namespace tpc::solver;
 
 namespace {
 
-/// Buckets with more entries are left to the search.
-constexpr size_t maxEntries = size_t(1) << 21;
+/// Buckets with more entries are left to the search. Where memory is limited,
+/// each is gone through many times.
+size_t maxEntries(const Problem &problem) {
+  return problem.memoryLimit ? size_t(1) << 21 : size_t(1) << 24;
+}
 /// Labels that one elimination may make.
 constexpr size_t maxLabels = 200'000'000;
 /// Labels by entry that are kept to find a good choice.
@@ -87,7 +90,7 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
     choice.clear();
     return LabelOutcome::Found;
   }
-  auto tree = EliminationTree::build(problem, maxEntries);
+  auto tree = EliminationTree::build(problem, maxEntries(problem));
   if (!tree)
     return LabelOutcome::GaveUp;
   TableOps tables;
@@ -137,7 +140,7 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
   }
   if (!start.empty())
     offer(start);
-  auto tree = EliminationTree::build(problem, maxEntries);
+  auto tree = EliminationTree::build(problem, maxEntries(problem));
   if (!tree)
     return result;
   TableOps tables;

@@ -26,7 +26,8 @@ constexpr unsigned firstSteps = 80, laterSteps = 40;
 
 class ExactSolver {
 public:
-  ExactSolver(Deadline deadline) : deadline(deadline) {}
+  explicit ExactSolver(Deadline deadline)
+      : deadline(deadline), until(deadline) {}
   ExactResult solve(const Problem &problem, const Choice &start);
 
 private:
@@ -38,6 +39,8 @@ private:
                  size_t &removed) const;
 
   Deadline deadline;
+  /// For what is going on.
+  Deadline until;
   size_t labelsMade = 0;
 };
 
@@ -71,7 +74,7 @@ Problem ExactSolver::filter(const Problem &problem, const Pricing &pricing,
 
 LabelOutcome ExactSolver::solveFiltered(const Problem &filtered, WideCost limit,
                                         size_t beam, Choice &choice) {
-  Presolved presolved = presolve(filtered, deadline);
+  Presolved presolved = presolve(filtered, until);
   if (presolved.infeasible)
     return LabelOutcome::None;
   LabelOutcome outcome =
@@ -95,7 +98,7 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
     return LabelOutcome::GaveUp;
   TableOps tables;
   Pricing pricing(problem, *tree, tables);
-  if (!pricing.ascend(laterSteps, limit, deadline))
+  if (!pricing.ascend(laterSteps, limit, until))
     return LabelOutcome::GaveUp;
   if (pricing.bound() > limit)
     return LabelOutcome::None;
@@ -106,17 +109,16 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
     if (pricing.bound() > limit)
       return LabelOutcome::Found;
   }
-  if (!pricing.prepareMargins(deadline))
+  if (!pricing.prepareMargins(until))
     return LabelOutcome::GaveUp;
   size_t removed;
   Problem filtered = filter(problem, pricing, limit, removed);
   Choice better;
-  LabelOutcome outcome =
-      20 * removed >= problem.numValues()
-          ? solveFiltered(filtered, limit, beam, better)
-          : eliminateWithLabels(problem, *tree, pricing,
-                                {limit, maxLabels, beam}, deadline, better,
-                                labelsMade);
+  LabelOutcome outcome = 20 * removed >= problem.numValues()
+                             ? solveFiltered(filtered, limit, beam, better)
+                             : eliminateWithLabels(problem, *tree, pricing,
+                                                   {limit, maxLabels, beam},
+                                                   until, better, labelsMade);
   if (outcome == LabelOutcome::Found)
     choice = better;
   else if (outcome == LabelOutcome::None && known)
@@ -173,6 +175,8 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
     Problem filtered = filter(problem, pricing, limit, removed);
     return solveFiltered(filtered, limit, beam, choice);
   };
+  // A quarter of the time is left for a good choice where proofs fail.
+  until = Clock::now() + (deadline - Clock::now()) / 4 * 3;
   const WideCost lowest = result.bound;
   bool searched = false;
   for (size_t left = problem.nodes.size() / 4 + 16;; left *= 2) {
@@ -197,8 +201,17 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
       return result;
     }
     LabelOutcome outcome = tryLimit(limit, 0, choice);
-    if (outcome == LabelOutcome::GaveUp)
+    if (outcome == LabelOutcome::GaveUp) {
+      until = deadline;
+      for (WideCost above = std::max<WideCost>(1, limit - lowest);
+           !searched && above < most && !isOver(deadline); above *= 2)
+        if (tryLimit(std::min(most, lowest + 2 * above), beamWidth, choice) ==
+            LabelOutcome::Found) {
+          offer(choice);
+          searched = true;
+        }
       return result;
+    }
     if (outcome == LabelOutcome::Found) {
       offer(choice);
       result.bound = result.cost;

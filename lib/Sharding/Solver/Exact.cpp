@@ -17,7 +17,7 @@ size_t maxEntries(const Problem &problem) {
 /// Labels that one elimination may make.
 constexpr size_t maxLabels = 200'000'000;
 /// Labels by entry that are kept to find a good choice.
-constexpr size_t beamWidth = 16;
+constexpr size_t beamWidth = 4;
 /// Labels after which that is worth while.
 constexpr size_t manyLabels = 1'000'000;
 /// Eliminations to find prices: for the whole problem, and for what a limit
@@ -183,8 +183,11 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
     WideCost limit = left < over.size() ? pricing.costAt(over[left]) : most;
     // Work grows exponentially with the distance from the bound, so that of the
     // last limit counts: it should not be much too high.
-    if (result.bound > lowest)
-      limit = std::min(limit, result.bound + 2 * (result.bound - lowest));
+    WideCost raised = result.bound - lowest;
+    if (raised > 0)
+      limit = std::min(limit,
+                       result.bound +
+                           (labelsMade > manyLabels ? raised / 2 : 2 * raised));
     limit = std::clamp(limit, result.bound, most);
     Choice choice;
     // Where limits get expensive, a good choice tells how high they need be.

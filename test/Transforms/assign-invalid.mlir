@@ -10,7 +10,7 @@
 // RUN: not tpc-opt %t/nomesh.mlir --tpc-assign-sharding 2>&1 | FileCheck %s --check-prefix=NOMESH
 // RUN: not tpc-opt %t/foreign.mlir --tpc-assign-sharding 2>&1 | FileCheck %s --check-prefix=FOREIGN
 
-// MODE: error: unknown mode "best"; expected one of: megatron, propagate
+// MODE: error: unknown mode "best"; expected one of: auto, megatron, propagate
 //--- plain.mlir
 tpc.mesh @mesh <"tp" = 2>
 func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {

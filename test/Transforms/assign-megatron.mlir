@@ -1,9 +1,9 @@
 // Column and row pairs by rule: one all-reduce a pair, none inside.
 // RUN: split-file %s %t
-// RUN: tpc-opt %t/mlp.mlir --tpc-phase-assign | FileCheck %t/mlp.mlir
-// RUN: tpc-opt %t/attention.mlir --tpc-phase-assign | FileCheck %t/attention.mlir
-// RUN: tpc-opt %t/vocabulary.mlir --tpc-phase-assign | FileCheck %t/vocabulary.mlir
-// RUN: tpc-opt %t/data.mlir --tpc-phase-assign | FileCheck %t/data.mlir
+// RUN: tpc-opt %t/mlp.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/mlp.mlir
+// RUN: tpc-opt %t/attention.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/attention.mlir
+// RUN: tpc-opt %t/vocabulary.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/vocabulary.mlir
+// RUN: tpc-opt %t/data.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/data.mlir
 
 // The bias of the row-parallel layer is kept on one device and reduced with it.
 //--- mlp.mlir

@@ -110,6 +110,27 @@ void tpc::summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
 // JSON
 //===----------------------------------------------------------------------===//
 
+/// By entry: the whole of it, and its parts.
+static llvm::json::Object predictedJson(const Report &report) {
+  llvm::json::Object entries;
+  for (const EntryPrediction &entry : report.predicted) {
+    llvm::json::Array parts;
+    for (const PartPrediction &part : entry.parts)
+      parts.push_back(
+          llvm::json::Object{{"part", part.part},
+                             {"operations", part.operations},
+                             {"reshards", part.reshards},
+                             {"compute_us", part.computeMicros},
+                             {"communication_us", part.communicationMicros}});
+    entries[entry.entry] =
+        llvm::json::Object{{"compute_us", entry.computeMicros},
+                           {"communication_us", entry.communicationMicros},
+                           {"peak_bytes", entry.peakBytes},
+                           {"parts", std::move(parts)}};
+  }
+  return entries;
+}
+
 std::string tpc::toJson(const Report &report) {
   using llvm::json::Array;
   using llvm::json::Object;
@@ -148,6 +169,8 @@ std::string tpc::toJson(const Report &report) {
                         {"communication", report.memory.communication},
                         {"peak", report.memory.peak},
                         {"unsharded_peak", report.memory.unshardedPeak}}},
+      {"machine", report.machine},
+      {"predicted", predictedJson(report)},
       {"kernels", report.kernels},
       {"seconds", std::move(seconds)},
       {"runs_ms", Array(report.runsMs)}};
@@ -155,6 +178,22 @@ std::string tpc::toJson(const Report &report) {
     root["generation"] = Object{
         {"prefill_ms", report.generationMs.front()},
         {"decode_ms", Array(ArrayRef(report.generationMs).drop_front())}};
+  if (report.search) {
+    double seconds = 0;
+    for (const auto &[phase, value] : report.seconds)
+      if (phase == "assign")
+        seconds = value;
+    const SearchSummary &search = *report.search;
+    root["search"] = Object{{"cost_us", search.costMicros},
+                            {"lower_bound_us", search.lowerBoundMicros},
+                            {"gap", search.gap},
+                            {"nodes", search.nodes},
+                            {"strategies", search.strategies},
+                            {"reduced_nodes", search.reducedNodes},
+                            {"reduced_strategies", search.reducedStrategies},
+                            {"limited_by", search.limitedBy},
+                            {"seconds", seconds}};
+  }
   if (report.check)
     root["check"] = Object{{"max_abs_diff", report.check->maxAbsDiff},
                            {"max_abs_value", report.check->maxAbsValue},
@@ -250,6 +289,54 @@ static void printMemory(llvm::raw_ostream &os, const Report &report) {
       bytesText(m.unshardedPeak));
 }
 
+static std::string microsText(double micros) {
+  if (micros >= 1e6)
+    return llvm::formatv("{0:f2} s", micros / 1e6);
+  if (micros >= 1e4)
+    return llvm::formatv("{0:f1} ms", micros / 1e3);
+  return llvm::formatv("{0:f0} us", micros);
+}
+
+/// By entry the time per part of the model; layers are added up.
+static void printPredictions(llvm::raw_ostream &os, const Report &report) {
+  for (const EntryPrediction &entry : report.predicted) {
+    os << llvm::formatv(
+        "Predicted on {0}, {1}: {2} a call (compute {3}, communication {4}), "
+        "at most {5} per device\n",
+        report.machine, entry.entry, microsText(entry.micros()),
+        microsText(entry.computeMicros), microsText(entry.communicationMicros),
+        bytesText(entry.peakBytes));
+    for (const PartPrediction &part : entry.parts)
+      if (entry.parts.size() > 1)
+        os << llvm::formatv(
+            "  {0,-44} {1,5} operations {2,10}  {3,4} reshards {4,10}\n",
+            part.part.empty() ? "(unnamed)" : part.part, part.operations,
+            microsText(part.computeMicros), part.reshards,
+            microsText(part.communicationMicros));
+  }
+}
+
+static void printSearch(llvm::raw_ostream &os, const Report &report) {
+  if (!report.search)
+    return;
+  const SearchSummary &search = *report.search;
+  double seconds = 0;
+  for (const auto &[phase, value] : report.seconds)
+    if (phase == "assign")
+      seconds = value;
+  if (search.gap == 0)
+    os << "Search: proven optimal";
+  else
+    os << llvm::formatv("Search: gap to the proven bound {0:f2} % (limited by: "
+                        "{1})",
+                        100 * search.gap, search.limitedBy);
+  os << llvm::formatv(
+      " under the model in {0:f2} s; {1} choices of {2} strategies, after "
+      "reductions {3} of {4}\n",
+      seconds, search.nodes, search.strategies, search.reducedNodes,
+      search.reducedStrategies);
+}
+
 std::string tpc::planText(const Report &report) {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -260,6 +347,8 @@ std::string tpc::planText(const Report &report) {
   os << ", mode " << report.mode << "\n";
   printParameters(os, report);
   printCollectives(os, report);
+  printPredictions(os, report);
+  printSearch(os, report);
   if (report.memory.peak)
     printMemory(os, report);
   if (report.kernels)

@@ -3,6 +3,7 @@
 #include "Options.h"
 #include "tpc/Sharding/Assignment.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace tpc;
 namespace cl = llvm::cl;
@@ -17,9 +18,30 @@ cl::opt<std::string> model(cl::Positional, cl::Required,
 cl::opt<std::string> mesh("mesh", cl::desc("mesh of devices"),
                           cl::value_desc("dp=2,tp=4"), cl::cat(category));
 cl::opt<std::string> mode("mode",
-                          cl::desc("how shardings are decided (default "
-                                   "megatron): megatron, propagate"),
-                          cl::init("megatron"), cl::cat(category));
+                          cl::desc("how shardings are decided: auto (default: "
+                                   "least predicted time), megatron, "
+                                   "propagate"),
+                          cl::init("auto"), cl::cat(category));
+cl::opt<std::string>
+    machine("machine",
+            cl::desc("machine that times are predicted for: a100, b200, cpu "
+                     "(default), h100, h200, or a file that describes one; "
+                     "programs run on the CPU in any case"),
+            cl::value_desc("name"), cl::init("cpu"), cl::cat(category));
+cl::opt<std::string>
+    memoryLimit("memory-limit",
+                cl::desc("memory of one device, like 40GiB (default: what the "
+                         "machine has)"),
+                cl::value_desc("size"), cl::cat(category));
+cl::opt<std::string> mix("mix",
+                         cl::desc("how often entries are called, relative to "
+                                  "each other (default: all alike)"),
+                         cl::value_desc("prefill=1,decode=100"),
+                         cl::cat(category));
+cl::opt<double> searchTime("search-time",
+                           cl::desc("seconds that mode auto may search "
+                                    "(default 60)"),
+                           cl::init(60), cl::cat(category));
 cl::opt<std::string> entry("entry",
                            cl::desc("function to run; optional if a module has "
                                     "one only (default of a decoder: "
@@ -73,10 +95,12 @@ cl::opt<int64_t> context("context",
                          cl::desc("tokens that a decoder's cache holds per row "
                                   "(default: the length)"),
                          cl::cat(category));
-cl::opt<std::string> element("element",
-                             cl::desc("element type of a Hugging Face model: "
-                                      "f32 (default), bf16, f16, or stored"),
-                             cl::init("f32"), cl::cat(category));
+cl::opt<std::string>
+    element("element",
+            cl::desc("element type of a Hugging Face model: "
+                     "f32 (default), bf16, f16, or stored (default of a dry "
+                     "run for another machine)"),
+            cl::init("f32"), cl::cat(category));
 cl::opt<std::string> logits("logits",
                             cl::desc("which logits a decoder's prefill gives: "
                                      "last (default: of each row's last "
@@ -84,6 +108,28 @@ cl::opt<std::string> logits("logits",
                             cl::init("last"), cl::cat(category));
 cl::opt<bool> quiet("quiet", cl::desc("does not print the plan"),
                     cl::cat(category));
+
+/// "40GiB", "512MiB", "1000" (bytes); ends the tool with an error otherwise.
+int64_t sizeOf(llvm::StringRef text) {
+  llvm::StringRef number = text;
+  double unit = 1;
+  for (auto [name, bytes] : {std::pair<const char *, double>{"KiB", 1 << 10},
+                             {"MiB", 1 << 20},
+                             {"GiB", 1 << 30},
+                             {"B", 1}})
+    if (number.consume_back(name)) {
+      unit = bytes;
+      break;
+    }
+  double value;
+  if (number.getAsDouble(value) || !(value > 0) || value * unit > 1e18) {
+    llvm::errs() << "tpc-run: error: --memory-limit: expected a size like "
+                    "40GiB, 512MiB or 1000000, found \""
+                 << text << "\"\n";
+    std::exit(1);
+  }
+  return static_cast<int64_t>(value * unit);
+}
 
 template <typename OptionT>
 auto given(const OptionT &option)
@@ -104,6 +150,11 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.model = model;
   options.mesh = given(mesh);
   options.mode = mode;
+  options.machine = machine;
+  if (memoryLimit.getNumOccurrences())
+    options.memoryLimit = sizeOf(memoryLimit);
+  options.mix = mix;
+  options.searchTime = searchTime;
   options.entry = given(entry);
   options.inputs = inputs;
   options.outputs = outputs;
@@ -119,7 +170,9 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.batch = given(batch);
   options.length = given(length);
   options.context = given(context);
-  options.element = element;
+  // What is only predicted for another machine keeps the types it is stored in.
+  bool predictsOnly = dryRun && machine != "cpu";
+  options.element = given(element).value_or(predictsOnly ? "stored" : "f32");
   options.logits = logits;
   options.quiet = quiet;
   return options;

@@ -13,6 +13,14 @@ struct RunOptions {
   std::string model;
   std::optional<std::string> mesh, entry, weights, save, report;
   std::string mode;
+  /// A built-in machine or a file with one, that times are predicted for.
+  std::string machine;
+  /// Bytes on one device; nothing: what the machine has.
+  std::optional<int64_t> memoryLimit;
+  /// How often entries are called: "prefill=1,decode=100".
+  std::string mix;
+  /// Seconds that mode auto may search.
+  double searchTime = 60;
   /// Print the module after this phase and stop: whole, assigned, program,
   /// plan. Empty: go on.
   std::string emit;

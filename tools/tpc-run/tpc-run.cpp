@@ -38,14 +38,17 @@ public:
     if (!checkOptions() || !readInputs() || !importModel() ||
         emitted("whole") || !chooseEntry() || !measureUnsharded() ||
         !assign() || emitted("assigned") || !partition() ||
-        emitted("program") || !summarize() || !verify() || !plan() ||
-        emitted("plan"))
+        emitted("program") || !summarize() || !verify())
+      return code;
+    if (plansMemory() && (!plan() || emitted("plan")))
       return code;
     if (!options.quiet)
       llvm::outs() << planText(report)
-                   << "Proved: the per-device program computes the whole "
-                      "model, and in its memory plan every read sees\n"
-                      "the value that it means.\n\n";
+                   << "Proved: the per-device program computes the whole model"
+                   << (plansMemory()
+                           ? ", and in its memory plan every read sees\nthe "
+                             "value that it means.\n\n"
+                           : ".\n");
     if (!options.dryRun || options.save)
       if (!emitKernels())
         return code;
@@ -141,9 +144,28 @@ private:
   }
 
   bool assign() {
-    return phase("assign", [&](OpPassManager &pm) {
-      buildAssignPhase(pm, options.mode);
-    });
+    AssignPhaseOptions assign;
+    assign.mode = options.mode;
+    assign.machine = options.machine;
+    assign.memoryLimit = options.memoryLimit;
+    assign.weights = options.mix;
+    assign.timeLimit = options.searchTime;
+    if (!phase("assign",
+               [&](OpPassManager &pm) { buildAssignPhase(pm, assign); }))
+      return false;
+    report.machine = options.machine;
+    report.search = searchSummary(*module);
+    for (func::FuncOp function : module->getOps<func::FuncOp>())
+      if (auto prediction = predictionOf(*module, function.getName()))
+        report.predicted.push_back(std::move(*prediction));
+    return true;
+  }
+
+  /// Kernels and memory are planned for the CPU, on which programs run. A plan
+  /// for another machine that is not run goes without.
+  bool plansMemory() const {
+    return !options.dryRun || options.save || options.machine == "cpu" ||
+           options.emit == "plan";
   }
 
   bool partition() { return phase("partition", buildPartitionPhase); }
@@ -154,7 +176,7 @@ private:
 
   /// Plans the same module for one device, for comparison.
   bool measureUnsharded() {
-    if (!options.emit.empty())
+    if (!options.emit.empty() || !plansMemory())
       return true;
     OwningOpRef<ModuleOp> single = module->clone();
     // Pins may name axes, or parts of them, that one device does not have.
@@ -163,7 +185,7 @@ private:
     if (failed(setMesh(*single, "tp=1", error)))
       return fail(error);
     bool ok = succeeded(runPhase(*single, [&](OpPassManager &pm) {
-      buildAssignPhase(pm, options.mode);
+      buildAssignPhase(pm, "megatron");
       buildPartitionPhase(pm);
       buildPlanPhase(pm);
     }));

@@ -11,6 +11,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
+#include "tpc/Sharding/Prediction.h"
 #include <map>
 #include <optional>
 
@@ -57,6 +58,12 @@ struct CheckSummary {
 struct Report {
   std::vector<std::pair<std::string, int64_t>> mesh;
   std::string mode;
+  /// What times are predicted for.
+  std::string machine;
+  /// Of mode auto.
+  std::optional<SearchSummary> search;
+  /// By entry, in the module's order.
+  std::vector<EntryPrediction> predicted;
   std::vector<ParameterSummary> parameters;
   std::vector<CollectiveSummary> collectives;
   MemorySummary memory;

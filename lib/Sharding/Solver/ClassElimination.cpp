@@ -156,7 +156,7 @@ private:
     std::vector<Partition> partitions;
     bool isFine;
   };
-  static constexpr size_t maxFineEntries = size_t(1) << 21;
+  static constexpr size_t maxFineEntries = size_t(1) << 18;
 
   void addFactor(Factor factor, std::vector<Partition> fine = {});
   bool isMessage(unsigned factor) const {

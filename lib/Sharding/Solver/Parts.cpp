@@ -4,6 +4,7 @@
 #include "ClassElimination.h"
 #include "Presolve.h"
 #include <algorithm>
+#include <thread>
 
 using namespace tpc::solver;
 
@@ -22,6 +23,8 @@ struct Part {
   std::vector<unsigned> own;
   Choice choice;
   WideCost cost = 0;
+  /// What the reductions left of it.
+  ProblemSize size;
   /// Reduced around the shared nodes, whose costs move there.
   std::optional<Presolved> reduced;
 };
@@ -36,8 +39,9 @@ public:
 private:
   static constexpr unsigned kNone = UINT32_MAX;
 
+  template <typename Fn> bool forEachPart(Fn fn);
   void split();
-  bool solveAlone(Part &part, ProblemSize &size);
+  bool solveAlone(Part &part);
   /// By shared node and value.
   using Marginals = std::vector<std::vector<Cost>>;
   bool reduce(Part &part);
@@ -55,6 +59,19 @@ private:
 };
 
 } // namespace
+
+/// Calls `fn` with every part, each on a thread of its own; whether all calls
+/// returned true. Parts have nothing in common.
+template <typename Fn> bool PartsSolver::forEachPart(Fn fn) {
+  std::vector<char> ok(parts.size(), 0);
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < parts.size(); ++i)
+    threads.emplace_back([&, i] { ok[i] = fn(i); });
+  ok[0] = fn(0);
+  for (std::thread &thread : threads)
+    thread.join();
+  return std::all_of(ok.begin(), ok.end(), [](char each) { return each; });
+}
 
 void PartsSolver::split() {
   unsigned count = 1;
@@ -105,12 +122,11 @@ void PartsSolver::split() {
   }
 }
 
-bool PartsSolver::solveAlone(Part &part, ProblemSize &size) {
+bool PartsSolver::solveAlone(Part &part) {
   Presolved presolved = presolve(part.problem, deadline);
   if (presolved.infeasible)
     return false;
-  size.nodes += presolved.problem.nodes.size();
-  size.values += presolved.problem.numValues();
+  part.size = {presolved.problem.nodes.size(), presolved.problem.numValues()};
   ClassResult result =
       eliminateByClasses(presolved.problem, maxEntries, deadline);
   if (result.outcome != ClassResult::Solved)
@@ -171,8 +187,7 @@ void PartsSolver::follow(const Part &leader, ExactResult &result) {
           if (v != kept)
             costs[v] = kForbidden;
       }
-    ProblemSize ignored;
-    if (!solveAlone(part, ignored)) {
+    if (!solveAlone(part)) {
       parts = std::move(before);
       return;
     }
@@ -194,23 +209,28 @@ bool PartsSolver::reduce(Part &part) {
 /// Solves the parts with costs as they have moved; returns the marginals of
 /// the shared nodes by part, node and value, or nothing if the time is up.
 std::optional<std::vector<PartsSolver::Marginals>> PartsSolver::solveMoved() {
-  std::vector<Marginals> marginals;
-  for (Part &part : parts) {
+  std::vector<Marginals> marginals(parts.size());
+  bool solved = forEachPart([&](size_t index) {
+    Part &part = parts[index];
     if (!part.reduced && !reduce(part))
-      return std::nullopt;
+      return false;
     const Problem &reduced = part.reduced->problem;
     ClassResult result = eliminateByClasses(reduced, maxEntries, deadline,
                                             /*withMarginals=*/true);
     if (result.outcome != ClassResult::Solved)
-      return std::nullopt;
+      return false;
     part.cost = part.reduced->constant + price(reduced, result.choice).cost;
     part.choice = part.reduced->expand(result.choice);
-    Marginals &own = marginals.emplace_back(problem.nodes.size());
+    Marginals &own = marginals[index];
+    own.resize(problem.nodes.size());
     for (unsigned node : shared)
       if (part.own[node] != kNone)
         own[node] =
             std::move(result.marginals[*part.reduced->find(part.own[node])]);
-  }
+    return true;
+  });
+  if (!solved)
+    return std::nullopt;
   return marginals;
 }
 
@@ -256,9 +276,12 @@ void PartsSolver::moveCosts(const std::vector<Marginals> &marginals) {
 std::optional<ExactResult> PartsSolver::run(ProblemSize &size) {
   ExactResult result;
   split();
-  for (Part &part : parts)
-    if (!solveAlone(part, size))
-      return std::nullopt;
+  if (!forEachPart([&](size_t i) { return solveAlone(parts[i]); }))
+    return std::nullopt;
+  for (const Part &part : parts) {
+    size.nodes += part.size.nodes;
+    size.values += part.size.values;
+  }
   auto bound = [&] {
     WideCost sum = 0;
     for (const Part &part : parts)

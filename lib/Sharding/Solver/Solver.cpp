@@ -1,6 +1,7 @@
 //===- Solver.cpp - Reduces, eliminates, searches -------------------------===//
 
 #include "tpc/Sharding/Solver/Solver.h"
+#include "Presolve.h"
 
 using namespace tpc::solver;
 
@@ -17,9 +18,14 @@ double SolverResult::gap() const {
 
 SolverResult tpc::solver::solve(const Problem &problem,
                                 const SolverOptions &options) {
+  Clock::time_point start = Clock::now();
   SolverResult result;
-  result.before = result.after = {problem.nodes.size(), problem.numValues()};
+  result.before = {problem.nodes.size(), problem.numValues()};
+  Presolved presolved = presolve(problem, after(options.timeLimit));
+  result.after = {presolved.problem.nodes.size(),
+                  presolved.problem.numValues()};
   result.choice = options.start;
   result.limitedBy = "time limit";
+  result.seconds = secondsSince(start);
   return result;
 }

@@ -53,7 +53,7 @@ public:
   Choice round() const;
 
   /// By node, the value with the least cost in the last pass.
-  Choice argmin() const { return least; }
+  const Choice &argmin() const { return least; }
 
   /// After a backward pass that returned `bound`: forbids the values that no
   /// choice of at most the scaled cost `atMost` has; returns how many.

@@ -11,6 +11,8 @@ using namespace tpc::solver;
 static constexpr unsigned kManyArcs = 48;
 /// How often the prices of rows that do not fit rise before a move is given up.
 static constexpr unsigned kAttempts = 6;
+static constexpr size_t kFirstEpoch = 1 << 23;
+static double kUsualSize = getenv("US")?atof(getenv("US")):32;
 
 ForestMoves::ForestMoves(const FlatProblem &flat, uint64_t seed)
     : flat(flat), random(seed), positionInTime(flat.numNodes(), 0),
@@ -51,13 +53,22 @@ void ForestMoves::setPrices(const std::vector<double> &prices) {
 
 void ForestMoves::start(const Choice &choice) {
   state.emplace(flat, choice);
+  repairing = true;
   repairPrice = 0;
   keepIfBest();
 }
 
+void ForestMoves::offer(const Choice &choice) {
+  if (!state)
+    start(choice);
+  else
+    offered = choice;
+}
+
 void ForestMoves::keepIfBest() {
-  if ((found() && state->cost() >= bestTotal) || !state->keepsMemory() ||
-      state->cost() >= FlatProblem::kBig)
+  if (repairing)
+    repairing = !state->keepsMemory() || state->cost() >= FlatProblem::kBig;
+  if (repairing || (found() && state->cost() >= bestTotal))
     return;
   bestTotal = state->cost();
   bestChoice = state->current();
@@ -381,9 +392,16 @@ double ForestMoves::temperature() const {
   return hot * std::pow(0.01, progress) * (1 - progress);
 }
 
+/// Mostly small, now and then up to everything; about equal work on every
+/// scale above kUsualSize.
+unsigned ForestMoves::regionSize() {
+  double size = kUsualSize / std::max(random.unit(), 1e-9);
+  return unsigned(std::min(size, double(open.size()))); 
+}
+
 void ForestMoves::improve() {
   double heat = temperature();
-  pickRegion(8 + random.below(random.below(4) == 0 ? 240 : 60));
+  pickRegion(regionSize());
   pickForest();
   extra.clear();
   double priced = random.below(3) == 0 ? 0 : 1.2 * random.unit();
@@ -397,6 +415,8 @@ void ForestMoves::improve() {
       raisePrices(std::max(-change, heat) + 1, (0.5 + random.unit()) *(1 << attempt));
       continue;
     }
+    double saved=0; if(eta>0){ for(const Member&m:forest){const double*q=&memoryPrice[flat.begin[m.node]]; saved+=q[m.chosen]-q[state->current()[m.node]];} }
+    change+=eta*(1-double(epochWork)/double(epochLength))*saved;
     if (change <= 0 || (heat > 0 && random.unit() < std::exp(-change / heat))) {
       apply();
       keepIfBest();
@@ -449,25 +469,33 @@ void ForestMoves::repair() {
   }
 }
 
+/// By turns from the best choice and from what was offered.
+void ForestMoves::nextEpoch() {
+  epochWork = 0;
+  epochLength = std::max<size_t>(epochLength + epochLength / 4, kFirstEpoch);
+  hot = hotFactor * bestTotal / double(open.size());
+  if (++epochs % 2 == 0 && !offered.empty()) {
+    start(offered);
+    offered.clear();
+  } else if (found()) {
+    start(bestChoice);
+  }
+}
+
 void ForestMoves::run(size_t budget, Deadline deadline) {
   if (open.empty())
     return;
   size_t end = work + budget;
   while (work < end && !isOver(deadline)) {
     size_t before = work;
-    if (!found()) {
-      repair();++steps;
-      continue;
-    }
-    if (epochWork >= epochLength) {
-      epochWork = 0;
-      epochLength = std::max<size_t>(epochLength * 3 / 2, 1 << 24);
-      hot = hotFactor * bestTotal / double(open.size());
-      if (state->current() != bestChoice)
-        state.emplace(flat, bestChoice);
-    }
-    improve();++steps;
+    if (epochWork >= epochLength)
+      nextEpoch();
+    if (repairing)
+      repair();
+    else
+      improve();
     work += 64;
+    ++steps;
     epochWork += work - before;
   }
 }

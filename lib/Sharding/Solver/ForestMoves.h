@@ -26,6 +26,7 @@
 #include "Deadline.h"
 #include "Random.h"
 #include <array>
+#include <cstdlib>
 #include <optional>
 
 namespace tpc::solver {
@@ -36,8 +37,10 @@ public:
 
   /// Scaled cost a byte, by row: what memory is about worth.
   void setPrices(const std::vector<double> &prices);
-  /// Where to go on from.
+  /// Goes on from here.
   void start(const Choice &choice);
+  /// Another choice to start from some time.
+  void offer(const Choice &choice);
   /// Moves until so many entries are touched.
   void run(size_t work, Deadline deadline);
 
@@ -76,8 +79,10 @@ private:
 
   static constexpr unsigned kPlaced = ~0u;
 
+  unsigned regionSize();
   void improve();
   void repair();
+  void nextEpoch();
   double temperature() const;
   void keepIfBest();
 
@@ -95,7 +100,9 @@ private:
   const FlatProblem &flat;
   Random random;
   std::optional<ChoiceState> state;
-  Choice bestChoice;
+  Choice bestChoice, offered;
+  /// The choice does not keep all rows, or has what is forbidden.
+  bool repairing = false;
   double bestTotal = 0;
   /// Nodes that have a choice.
   std::vector<unsigned> open;
@@ -124,9 +131,10 @@ private:
   size_t work = 0;
   /// Progress of annealing.
   size_t epochWork = 0, epochLength = 0;
+  unsigned epochs = 0;
   double hot = 0;
   double repairPrice = 0;
-public: double hotFactor=0.1; size_t steps=0; size_t worked() const{return work;}
+public: double hotFactor=getenv("HOT")?atof(getenv("HOT")):1,eta=getenv("ETA")?atof(getenv("ETA")):1; size_t steps=0; size_t worked() const{return work;}
 };
 
 } // namespace tpc::solver

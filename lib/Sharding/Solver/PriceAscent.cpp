@@ -1,0 +1,116 @@
+//===- PriceAscent.cpp - Finds the prices of memory -----------------------===//
+
+#include "PriceAscent.h"
+#include <algorithm>
+
+using namespace tpc::solver;
+
+/// Steps at the beginning that leave the prices as they are.
+static constexpr unsigned kFirstSteps = 10;
+/// The weight of the past in the averaged slope.
+static constexpr double kInertia = 0.9;
+/// Falling behind the best bound by this part of the gap undoes all steps since.
+static constexpr double kTooFar = 0.05;
+/// An improvement by less than this part of the gap is none.
+static constexpr double kNoticeable = 1e-4;
+/// Steps without an improvement until they become shorter.
+static constexpr unsigned kPatience = 20;
+
+PriceAscent::PriceAscent(const FlatProblem &flat)
+    : flat(flat), relaxation(flat), current(flat.memory.numRows(), 0.0),
+      bestPrices(current), slope(current), fresh(current.size() + 1, 0.0),
+      bestBound(flat.constant) {}
+
+void PriceAscent::run(size_t work, Deadline deadline) {
+  size_t ofStep = 2 * relaxation.workOfPass();
+  size_t count = std::max<size_t>(1, work / ofStep);
+  for (size_t k = 0; k < count && !closed() && !isOver(deadline); ++k)
+    step();
+}
+
+double PriceAscent::passes() {
+  relaxation.setPrices(current);
+  relaxation.pass(/*forward=*/true);
+  WideCost bound = relaxation.pass(/*forward=*/false);
+  // Values up to here are exact as doubles.
+  constexpr WideCost limit = WideCost(1) << 52;
+  return double(int64_t(std::clamp(bound - flat.constant, -limit, limit)));
+}
+
+void PriceAscent::step() {
+  double bound = passes();
+  double best = double(int64_t(bestBound - flat.constant));
+  double gap =
+      target ? double(int64_t(*target - flat.constant)) - best : 0.05 * best;
+  gap = std::max(gap, 1.0);
+  if (bound > best) {
+    if (bound > best + kNoticeable * gap) {
+      stale = 0;
+      stepLength = std::min(stepLength * 1.02, 1.0);
+    }
+    bestBound = flat.constant + int64_t(bound);
+    bestPrices = relaxation.prices();
+  }
+  if (++steps <= kFirstSteps || current.empty())
+    return;
+  if (bound < best - kTooFar * gap) {
+    current = bestPrices;
+    stepLength *= 0.7;
+    stale = 0;
+    std::fill(slope.begin(), slope.end(), 0.0);
+    return;
+  }
+  if (++stale > kPatience) {
+    stepLength *= 0.8;
+    stale = 0;
+  }
+  averageSlope();
+  move(best + gap - bound);
+}
+
+void PriceAscent::averageSlope() {
+  const CapacityRows &memory = flat.memory;
+  const Choice &choice = relaxation.argmin();
+  std::fill(fresh.begin(), fresh.end(), 0.0);
+  for (unsigned i = 0; i < flat.numNodes(); ++i)
+    for (unsigned u = memory.useBegin[i]; u < memory.useBegin[i + 1]; ++u) {
+      const CapacityRows::Use &use = memory.uses[u];
+      double bytes = double(memory.excess[use.bytes + choice[i]]);
+      fresh[use.firstRow] += bytes;
+      fresh[use.endRow] -= bytes;
+    }
+  double inUse = 0;
+  for (size_t r = 0; r < slope.size(); ++r) {
+    inUse += fresh[r];
+    slope[r] = kInertia * slope[r] +
+               (1 - kInertia) * (inUse - double(memory.capacity[r]));
+  }
+}
+
+void PriceAscent::move(double distance) {
+  double square = 0;
+  for (size_t r = 0; r < slope.size(); ++r)
+    if (current[r] > 0 || slope[r] > 0)
+      square += slope[r] * slope[r];
+  if (square == 0)
+    return;
+  double length = stepLength * distance / square;
+  for (size_t r = 0; r < slope.size(); ++r)
+    current[r] = std::max(0.0, current[r] + length * slope[r]);
+}
+
+Choice PriceAscent::round() {
+  current = bestPrices;
+  passes();
+  return relaxation.round();
+}
+
+size_t PriceAscent::fix() {
+  if (!target)
+    return 0;
+  relaxation.setPrices(bestPrices);
+  relaxation.pass(/*forward=*/true);
+  WideCost bound = relaxation.pass(/*forward=*/false);
+  bestBound = std::max(bestBound, bound);
+  return relaxation.fix(bound, *target - 1);
+}

@@ -61,7 +61,13 @@ public:
   /// Forbids a value.
   void forbid(unsigned node, unsigned value);
   bool isForbidden(unsigned node, unsigned value) const {
-    return own[flat.begin[node] + value] >= FlatProblem::kBig;
+    return own[flat->begin[node] + value] >= FlatProblem::kBig;
+  }
+
+  /// By value of a node.
+  const double *ownCosts(unsigned node) const { return &own[flat->begin[node]]; }
+  const double *costsWithMemory(unsigned node) const {
+    return &priced[flat->begin[node]];
   }
 
   /// Entries touched by a pass: what a step of work is counted in.
@@ -71,7 +77,7 @@ private:
   template <bool forward> WideCost passInDirection();
   void receive(unsigned node, double *sum) const;
 
-  const FlatProblem &flat;
+  const FlatProblem *flat;
   /// Costs by value without and with prices; kBig where forbidden.
   std::vector<double> own, priced;
   /// Received by a node, by arc.

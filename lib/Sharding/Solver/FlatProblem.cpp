@@ -111,10 +111,10 @@ static double typicalCost(const Links &links) {
 FlatProblem::FlatProblem(const Problem &problem) : memory(problem) {
   Links links = mergeEdges(problem);
   // A typical cost of 2^38 keeps all of what may matter well below kBig.
-  // Costs of up to four times that are not rounded for it.
+  // Costs of up to 16 times that are not rounded for it.
   shift = std::min(38 - std::ilogb(typicalCost(links) + 1), 30);
-  if (shift == -1 || shift == -2)
-    shift = 0;
+  if (shift < 0)
+    shift = std::min(shift + 4, 0);
   constant = scale(links.constant);
   auto scaled = [&](WideCost cost) {
     return cost >= kForbiddenSum
@@ -188,6 +188,14 @@ FlatProblem::FlatProblem(const Problem &problem) : memory(problem) {
     for (unsigned a = arcBegin[i]; a < arcBegin[i + 1]; ++a) {
       arcs[a].message = messageSlots;
       messageSlots += slots(i);
+    }
+
+  for (unsigned i = 0; i < numNodes(); ++i)
+    for (unsigned u = memory.useBegin[i]; u < memory.useBegin[i + 1]; ++u) {
+      bytesBegin.push_back(bytes.size());
+      for (unsigned v = 0; v < numValues[i]; ++v)
+        bytes.push_back(double(memory.excess[memory.uses[u].bytes + v]));
+      bytes.resize(bytesBegin.back() + slots(i), 0.0);
     }
 }
 

@@ -27,8 +27,8 @@ typedef double Vector __attribute__((vector_size(32), aligned(8)));
 constexpr unsigned kLanes = 4;
 
 struct FlatProblem {
-  /// Far above any cost of interest, and 2^9 of them still add up exactly.
-  static constexpr double kBig = 0x1p44;
+  /// Far above any cost of interest, and 2^7 of them still add up exactly.
+  static constexpr double kBig = 0x1p46;
 
   explicit FlatProblem(const Problem &problem);
 
@@ -72,6 +72,10 @@ struct FlatProblem {
   /// Slots of all messages together.
   size_t messageSlots = 0;
   CapacityRows memory;
+  /// What memory.uses[u] takes by value, padded: bytes[bytesBegin[u]] on. Off by
+  /// at most one part in 2^53.
+  std::vector<size_t> bytesBegin;
+  std::vector<double> bytes;
 };
 
 } // namespace tpc::solver

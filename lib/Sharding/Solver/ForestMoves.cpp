@@ -11,7 +11,7 @@ using namespace tpc::solver;
 static constexpr unsigned kManyArcs = 48;
 /// How often the prices of rows that do not fit rise before a move is given up.
 static constexpr unsigned kAttempts = 6;
-static constexpr size_t kFirstEpoch = 1 << 23;
+static constexpr size_t kFirstEpoch = 1 << 21, kWorkPerNode = 1 << 11;
 static double kUsualSize = getenv("US")?atof(getenv("US")):32;
 
 ForestMoves::ForestMoves(const FlatProblem &flat, uint64_t seed)
@@ -472,7 +472,8 @@ void ForestMoves::repair() {
 /// By turns from the best choice and from what was offered.
 void ForestMoves::nextEpoch() {
   epochWork = 0;
-  epochLength = std::max<size_t>(epochLength + epochLength / 4, kFirstEpoch);
+  size_t base = std::max(kFirstEpoch, open.size() * kWorkPerNode);
+  epochLength = base * (4 + epochs) / 4;
   hot = hotFactor * bestTotal / double(open.size());
   if (++epochs % 2 == 0 && !offered.empty()) {
     start(offered);

@@ -45,6 +45,14 @@ TPC_VERSIONS void tpc::solver::exchangeRow(const double *in, const double *out,
         *reinterpret_cast<const Vector *>(out + v);
 }
 
+TPC_VERSIONS void tpc::solver::addScaled(double factor, const double *row,
+                                         unsigned slots, double *sum) {
+  for (unsigned v = 0; v < slots; v += kLanes) {
+    Vector product = *reinterpret_cast<const Vector *>(row + v) * factor;
+    *reinterpret_cast<Vector *>(sum + v) += product;
+  }
+}
+
 TPC_VERSIONS void tpc::solver::takeShares(const double *cost, double base,
                                           double part, const double *own,
                                           unsigned slots, double *share) {

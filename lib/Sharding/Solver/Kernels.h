@@ -23,6 +23,9 @@ void subtract(const double *a, const double *b, unsigned slots,
 void exchangeRow(const double *in, const double *out, unsigned slots,
                  double *sum);
 
+/// sum[v] += factor * row[v].
+void addScaled(double factor, const double *row, unsigned slots, double *sum);
+
 /// share[v] = (cost[v] - base) * part, rounded down; kBig where own[v] is.
 void takeShares(const double *cost, double base, double part,
                 const double *own, unsigned slots, double *share);

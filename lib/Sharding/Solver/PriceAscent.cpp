@@ -9,6 +9,10 @@ using namespace tpc::solver;
 static constexpr unsigned kFirstSteps = 10;
 /// The weight of the past in the averaged slope.
 static constexpr double kInertia = 0.9;
+/// The weight of the past in what is known of values.
+static constexpr double kMemoryOfValues = 0.95;
+/// The length of a step after values were forbidden.
+static constexpr double kRestartLength = 0.05;
 /// Falling behind the best bound by this part of the gap undoes all steps since.
 static constexpr double kTooFar = 0.05;
 /// An improvement by less than this part of the gap is none.
@@ -16,16 +20,23 @@ static constexpr double kNoticeable = 1e-4;
 /// Steps without an improvement until they become shorter.
 static constexpr unsigned kPatience = 20;
 
-PriceAscent::PriceAscent(const FlatProblem &flat)
-    : flat(flat), relaxation(flat), current(flat.memory.numRows(), 0.0),
+PriceAscent::PriceAscent(const FlatProblem &problem)
+    : flat(&problem), relaxation(problem), current(flat->memory.numRows(), 0.0),
       bestPrices(current), slope(current), fresh(current.size() + 1, 0.0),
-      bestBound(flat.constant) {}
+      taken(flat->unary.size(), 0.0),
+      bestBound(flat->constant) {}
 
-void PriceAscent::run(size_t work, Deadline deadline) {
-  size_t ofStep = 2 * relaxation.workOfPass();
-  size_t count = std::max<size_t>(1, work / ofStep);
-  for (size_t k = 0; k < count && !closed() && !isOver(deadline); ++k)
+size_t PriceAscent::run(size_t count, Deadline deadline) {
+  size_t done = 0;
+  for (; done < count && !closed() && !isOver(deadline); ++done)
     step();
+  return done * workOfStep();
+}
+
+void PriceAscent::restart() {
+  stepLength = kRestartLength;
+  stale = 0;
+  current = bestPrices;
 }
 
 double PriceAscent::passes() {
@@ -34,21 +45,21 @@ double PriceAscent::passes() {
   WideCost bound = relaxation.pass(/*forward=*/false);
   // Values up to here are exact as doubles.
   constexpr WideCost limit = WideCost(1) << 52;
-  return double(int64_t(std::clamp(bound - flat.constant, -limit, limit)));
+  return double(int64_t(std::clamp(bound - flat->constant, -limit, limit)));
 }
 
 void PriceAscent::step() {
   double bound = passes();
-  double best = double(int64_t(bestBound - flat.constant));
+  double best = double(int64_t(bestBound - flat->constant));
   double gap =
-      target ? double(int64_t(*target - flat.constant)) - best : 0.05 * best;
+      target ? double(int64_t(*target - flat->constant)) - best : 0.05 * best;
   gap = std::max(gap, 1.0);
   if (bound > best) {
     if (bound > best + kNoticeable * gap) {
       stale = 0;
       stepLength = std::min(stepLength * 1.02, 1.0);
     }
-    bestBound = flat.constant + int64_t(bound);
+    bestBound = flat->constant + int64_t(bound);
     bestPrices = relaxation.prices();
   }
   if (++steps <= kFirstSteps || current.empty())
@@ -69,10 +80,14 @@ void PriceAscent::step() {
 }
 
 void PriceAscent::averageSlope() {
-  const CapacityRows &memory = flat.memory;
+  const CapacityRows &memory = flat->memory;
   const Choice &choice = relaxation.argmin();
   std::fill(fresh.begin(), fresh.end(), 0.0);
-  for (unsigned i = 0; i < flat.numNodes(); ++i)
+  for (double &share : taken)
+    share *= kMemoryOfValues;
+  for (unsigned i = 0; i < flat->numNodes(); ++i)
+    taken[flat->begin[i] + choice[i]] += 1 - kMemoryOfValues;
+  for (unsigned i = 0; i < flat->numNodes(); ++i)
     for (unsigned u = memory.useBegin[i]; u < memory.useBegin[i + 1]; ++u) {
       const CapacityRows::Use &use = memory.uses[u];
       double bytes = double(memory.excess[use.bytes + choice[i]]);

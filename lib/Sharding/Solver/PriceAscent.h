@@ -24,9 +24,16 @@ public:
 
   /// Only choices that cost less (scaled) are of interest from now on.
   void setTarget(WideCost cost) { target = cost; }
-  /// Steps until so many entries are touched. Stops early when the bound
-  /// reaches the target.
-  void run(size_t work, Deadline deadline);
+  /// Takes so many steps, fewer when the bound reaches the target or the time
+  /// is over. Returns how many entries were touched.
+  size_t run(size_t count, Deadline deadline);
+  size_t workOfStep() const { return 2 * relaxation.workOfPass(); }
+  /// Forbids a value. The bound stays valid, and may now be too low.
+  void forbid(unsigned node, unsigned value) {
+    relaxation.forbid(node, value);
+  }
+  /// Steps get long again, after values were forbidden.
+  void restart();
   /// Forbids what no choice has that costs less than the target; returns how
   /// many values.
   size_t fix();
@@ -38,6 +45,10 @@ public:
   const std::vector<double> &prices() const { return bestPrices; }
   /// A choice that fits the prices, though not always the rows.
   Choice round();
+  /// By value of a node: how often it was the best of late.
+  const double *shares(unsigned node) const {
+    return &taken[flat->begin[node]];
+  }
   const Bound &messages() const { return relaxation; }
 
 public:
@@ -46,10 +57,10 @@ public:
   void averageSlope();
   void move(double bound);
 
-  const FlatProblem &flat;
+  const FlatProblem *flat;
   Bound relaxation;
   std::optional<WideCost> target;
-  std::vector<double> current, bestPrices, slope, fresh;
+  std::vector<double> current, bestPrices, slope, fresh, taken;
   WideCost bestBound = 0;
   double stepLength = 0.1;
   unsigned steps = 0, stale = 0;

@@ -2,6 +2,7 @@
 
 #include "Search.h"
 #include "ForestMoves.h"
+#include "BranchAndBound.h"
 #include "Presolve.h"
 #include "PriceAscent.h"
 #include <algorithm>
@@ -62,13 +63,13 @@ public:
            Deadline deadline, unsigned &rounds) {
     if (!start.empty())
       moves.start(start);
-    ascent.run(20 * 2 * ascent.messages().workOfPass(), deadline);
+    ascent.run(20, deadline);
     for (size_t work = kFirstWork; rounds > 0 && !isOver(deadline); --rounds) {
       setTarget(best);
-      moves.offer(ascent.round());
+      moves.offer(tree&&!tree->candidate().empty()?tree->candidate():ascent.round());
       moves.setPrices(ascent.prices());
       std::thread other(
-          [&] { ascent.run(work * kPassesPerMove, deadline); });
+          [&] { if(tree) tree->run(work*kPassesPerMove,deadline); else ascent.run(std::max<size_t>(1, work * kPassesPerMove / ascent.workOfStep()), deadline); });
       moves.run(work, deadline);
       other.join();
       work = std::min(work + work / 4, kMostWork);
@@ -76,18 +77,24 @@ public:
       if (moves.found())
         best.offer(expand(moves.best()));
       setTarget(best);
-      WideCost bound = flat.unscaleBound(ascent.bound()) + constant;
+      if(tree) tree->setTarget(flat.scale(best.result.cost - constant));
+      WideCost bound = flat.unscaleBound(tree?tree->bound():ascent.bound()) + constant;
       if (best.found())
         bound = std::min(bound, best.result.cost);
       best.result.bound = std::max(best.result.bound, bound);
       if(getenv("TR")) fprintf(stderr,"%.2f round %u cost %s bound %s gap %.3f%% steps %u/%zu fixed %zu of %zu\n",secondsSince(t0),rounds,toString(best.result.cost).c_str(),toString(best.result.bound).c_str(),best.found()?100*(1-double(best.result.bound)/double(best.result.cost)):100.0,ascent.steps,moves.steps,numFixed,problem.numValues());
       if (best.found() && best.result.bound >= best.result.cost)
         return;
+      if(tree) { if(getenv("TR")) fprintf(stderr,"tree nodes %zu open %zu\n",tree->nodes,tree->open.size()); continue; }
       numFixed += ascent.fix();
       if (numFixed * 4 > problem.numValues())
         return;
+      // no progress
+      if(best.found()&&problem.numValues()-numFixed<4000 && double(bound-last)<0.01*double(best.result.cost-bound)){ if(++stuck>=8) tree.emplace(flat,ascent),tree->setTarget(flat.scale(best.result.cost - constant)); } else stuck=0,last=bound;
     }
   }
+  WideCost last=-(WideCost(1)<<100);int stuck=0;
+  std::optional<BranchAndBound> tree;
 
   Problem rest() const { return withoutForbidden(problem, ascent.messages()); }
   static inline Clock::time_point t0=Clock::now();

@@ -1,7 +1,10 @@
 //===- Solver.cpp - Reduces, eliminates, searches -------------------------===//
 
 #include "tpc/Sharding/Solver/Solver.h"
+#include "Exact.h"
 #include "Presolve.h"
+#include <algorithm>
+#include <cstdlib>
 
 using namespace tpc::solver;
 
@@ -16,16 +19,142 @@ double SolverResult::gap() const {
   return static_cast<double>(cost - bound) / magnitude;
 }
 
+namespace {
+
+/// What all finite costs may add up to for exact elimination.
+constexpr WideCost largestTotal = WideCost(1) << 55;
+
+WideCost totalOf(const Problem &problem) {
+  WideCost total = 0;
+  auto add = [&](const std::vector<Cost> &costs) {
+    Cost largest = 0;
+    for (Cost cost : costs)
+      if (cost < kForbidden)
+        largest = std::max(largest, std::abs(cost));
+    total += largest;
+  };
+  for (const Node &node : problem.nodes)
+    add(node.costs);
+  for (const Edge &edge : problem.edges)
+    add(*edge.costs);
+  return total;
+}
+
+/// Costs divided by 2^shift, rounded down: times 2^shift, a bound of this
+/// problem is one of the original.
+Problem divideCosts(const Problem &problem, unsigned shift) {
+  Problem result = problem;
+  auto divide = [&](std::vector<Cost> &costs) {
+    for (Cost &cost : costs)
+      cost = cost >= kForbidden ? kForbidden : cost >> shift;
+  };
+  for (Node &node : result.nodes)
+    divide(node.costs);
+  for (Edge &edge : result.edges) {
+    std::vector<Cost> costs = *edge.costs;
+    divide(costs);
+    edge.costs = std::make_shared<const std::vector<Cost>>(std::move(costs));
+  }
+  return result;
+}
+
+/// The problem with the best choice that is known.
+class Driver {
+public:
+  Driver(const Problem &problem, const SolverOptions &options)
+      : problem(problem), begin(Clock::now()),
+        deadline(after(options.timeLimit)) {
+    result.before = result.after = {problem.nodes.size(), problem.numValues()};
+    if (options.start.size() == problem.nodes.size())
+      offer(options.start);
+  }
+
+  SolverResult run();
+
+private:
+  void offer(const Choice &choice);
+  void solveRounded(unsigned shift);
+  void solveReduced(const Presolved &presolved);
+
+  const Problem &problem;
+  Clock::time_point begin;
+  Deadline deadline;
+  SolverResult result;
+};
+
+} // namespace
+
+void Driver::offer(const Choice &choice) {
+  Price offered = price(problem, choice);
+  if (!offered.feasible ||
+      (result.status == Status::Feasible && offered.cost >= result.cost))
+    return;
+  result.status = Status::Feasible;
+  result.choice = choice;
+  result.cost = offered.cost;
+}
+
+/// Costs that are too large to be added up in 64 bits lose their lowest digits.
+void Driver::solveRounded(unsigned shift) {
+  SolverOptions options;
+  options.timeLimit = std::chrono::duration<double>(deadline - begin).count();
+  options.start = result.choice;
+  SolverResult rounded = solve(divideCosts(problem, shift), options);
+  if (rounded.status == Status::Infeasible)
+    result.status = Status::Infeasible;
+  if (!rounded.choice.empty())
+    offer(rounded.choice);
+  result.bound = rounded.bound << shift;
+  result.after = rounded.after;
+  result.limitedBy = rounded.status == Status::Optimal ? "rounding of costs"
+                                                       : rounded.limitedBy;
+}
+
+void Driver::solveReduced(const Presolved &presolved) {
+  const Problem &reduced = presolved.problem;
+  result.after = {reduced.nodes.size(), reduced.numValues()};
+  Choice start;
+  if (!result.choice.empty()) {
+    start = presolved.reduce(result.choice);
+    if (!price(reduced, start).feasible)
+      start.clear();
+  }
+  ExactResult exact = solveExactly(reduced, start, deadline);
+  result.bound = presolved.constant + exact.bound;
+  if (!exact.choice.empty() || reduced.nodes.empty())
+    offer(presolved.expand(exact.choice));
+  if (exact.proven && result.status != Status::Feasible)
+    result.status = Status::Infeasible;
+}
+
+SolverResult Driver::run() {
+  unsigned shift = 0;
+  while (totalOf(problem) >> shift >= largestTotal)
+    ++shift;
+  if (shift != 0) {
+    solveRounded(shift);
+  } else {
+    Presolved presolved = presolve(problem, deadline);
+    if (presolved.infeasible)
+      result.status = Status::Infeasible;
+    else
+      solveReduced(presolved);
+  }
+  if (result.status == Status::Feasible && result.bound >= result.cost) {
+    result.status = Status::Optimal;
+    result.bound = result.cost;
+  }
+  if (result.status == Status::Optimal)
+    result.limitedBy = "optimality";
+  else if (result.status == Status::Infeasible)
+    result.limitedBy = "infeasibility";
+  else if (result.limitedBy.empty())
+    result.limitedBy = "time limit";
+  result.seconds = secondsSince(begin);
+  return std::move(result);
+}
+
 SolverResult tpc::solver::solve(const Problem &problem,
                                 const SolverOptions &options) {
-  Clock::time_point start = Clock::now();
-  SolverResult result;
-  result.before = {problem.nodes.size(), problem.numValues()};
-  Presolved presolved = presolve(problem, after(options.timeLimit));
-  result.after = {presolved.problem.nodes.size(),
-                  presolved.problem.numValues()};
-  result.choice = options.start;
-  result.limitedBy = "time limit";
-  result.seconds = secondsSince(start);
-  return result;
+  return Driver(problem, options).run();
 }

@@ -1,0 +1,185 @@
+//===- Exact.cpp - Proofs by elimination ----------------------------------===//
+
+#include "Exact.h"
+#include "LabelElimination.h"
+#include "Presolve.h"
+#include <algorithm>
+
+using namespace tpc::solver;
+
+namespace {
+
+/// Buckets with more entries are left to the search.
+constexpr size_t maxEntries = size_t(1) << 21;
+/// Labels that one elimination may make.
+constexpr size_t maxLabels = 200'000'000;
+/// Eliminations to find prices: for the whole problem, and for what a limit
+/// leaves of it.
+constexpr unsigned firstSteps = 80, laterSteps = 40;
+
+class ExactSolver {
+public:
+  ExactSolver(Deadline deadline) : deadline(deadline) {}
+  ExactResult solve(const Problem &problem, const Choice &start);
+
+private:
+  LabelOutcome solveWithin(const Problem &problem, WideCost limit,
+                           Choice &choice);
+  LabelOutcome solveFiltered(const Problem &filtered, WideCost limit,
+                             Choice &choice);
+  Problem filter(const Problem &problem, const Pricing &pricing, WideCost limit,
+                 size_t &removed) const;
+
+  Deadline deadline;
+};
+
+} // namespace
+
+/// Of what is not forbidden.
+static Cost largestCost(const std::vector<Cost> &costs) {
+  Cost largest = 0;
+  for (Cost cost : costs)
+    if (cost < kForbidden)
+      largest = std::max(largest, cost);
+  return largest;
+}
+
+/// Forbids the values that no choice of at most `limit` uses.
+Problem ExactSolver::filter(const Problem &problem, const Pricing &pricing,
+                            WideCost limit, size_t &removed) const {
+  Problem result = problem;
+  WideCost margin = pricing.margin(limit);
+  removed = 0;
+  for (unsigned node = 0; node < problem.nodes.size(); ++node) {
+    const std::vector<Cost> &over = pricing.elimination().marginal(node);
+    for (size_t v = 0; v < over.size(); ++v)
+      if (over[v] > margin && result.nodes[node].costs[v] < kForbidden) {
+        result.nodes[node].costs[v] = kForbidden;
+        ++removed;
+      }
+  }
+  return result;
+}
+
+LabelOutcome ExactSolver::solveFiltered(const Problem &filtered, WideCost limit,
+                                        Choice &choice) {
+  Presolved presolved = presolve(filtered, deadline);
+  if (presolved.infeasible)
+    return LabelOutcome::None;
+  LabelOutcome outcome =
+      solveWithin(presolved.problem, limit - presolved.constant, choice);
+  if (outcome == LabelOutcome::Found)
+    choice = presolved.expand(choice);
+  return outcome;
+}
+
+/// The cheapest choice that costs at most `limit`.
+LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
+                                      Choice &choice) {
+  if (limit < 0)
+    return LabelOutcome::None;
+  if (problem.nodes.empty()) {
+    choice.clear();
+    return LabelOutcome::Found;
+  }
+  auto tree = EliminationTree::build(problem, maxEntries);
+  if (!tree)
+    return LabelOutcome::GaveUp;
+  TableOps tables;
+  Pricing pricing(problem, *tree, tables);
+  if (!pricing.ascend(laterSteps, limit, deadline))
+    return LabelOutcome::GaveUp;
+  if (pricing.bound() > limit)
+    return LabelOutcome::None;
+  bool known = !pricing.choice().empty() && pricing.choiceCost() <= limit;
+  if (known) {
+    choice = pricing.choice();
+    limit = pricing.choiceCost() - 1;
+    if (pricing.bound() > limit)
+      return LabelOutcome::Found;
+  }
+  if (!pricing.prepareMargins(deadline))
+    return LabelOutcome::GaveUp;
+  size_t removed;
+  Problem filtered = filter(problem, pricing, limit, removed);
+  Choice better;
+  LabelOutcome outcome =
+      20 * removed >= problem.numValues()
+          ? solveFiltered(filtered, limit, better)
+          : eliminateWithLabels(problem, *tree, pricing, limit, maxLabels,
+                                deadline, better);
+  if (outcome == LabelOutcome::Found)
+    choice = better;
+  else if (outcome == LabelOutcome::None && known)
+    return LabelOutcome::Found;
+  return outcome;
+}
+
+ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
+  ExactResult result;
+  auto offer = [&](const Choice &choice) {
+    Price offered = price(problem, choice);
+    if (offered.feasible &&
+        (result.choice.empty() || offered.cost < result.cost)) {
+      result.choice = choice;
+      result.cost = offered.cost;
+    }
+  };
+  if (problem.nodes.empty()) {
+    result.proven = true;
+    return result;
+  }
+  if (!start.empty())
+    offer(start);
+  auto tree = EliminationTree::build(problem, maxEntries);
+  if (!tree)
+    return result;
+  TableOps tables;
+  Pricing pricing(problem, *tree, tables);
+  // The bound itself is never enough: what is above any choice is.
+  WideCost most = 0;
+  for (const Node &node : problem.nodes)
+    most += largestCost(node.costs);
+  for (const Edge &edge : problem.edges)
+    most += largestCost(*edge.costs);
+  if (!pricing.ascend(firstSteps, most, deadline))
+    return result;
+  result.bound = pricing.bound();
+  if (!pricing.choice().empty())
+    offer(pricing.choice());
+  result.proven = result.bound > most ||
+                  (!result.choice.empty() && result.bound >= result.cost);
+  if (result.proven || !pricing.prepareMargins(deadline))
+    return result;
+  WideCost step = std::max<WideCost>(1, result.bound / 2000);
+  if (!result.choice.empty())
+    step =
+        std::max<WideCost>(1, std::min(step, (result.cost - result.bound) / 8));
+  while (true) {
+    WideCost limit = std::min(most, result.bound + step);
+    if (!result.choice.empty())
+      limit = std::min(limit, result.cost - 1);
+    size_t removed;
+    Choice choice;
+    LabelOutcome outcome =
+        solveFiltered(filter(problem, pricing, limit, removed), limit, choice);
+    if (outcome == LabelOutcome::GaveUp)
+      return result;
+    if (outcome == LabelOutcome::Found) {
+      offer(choice);
+      result.bound = result.cost;
+    } else {
+      result.bound = limit + 1;
+    }
+    result.proven = result.bound > most || outcome == LabelOutcome::Found ||
+                    (!result.choice.empty() && result.bound >= result.cost);
+    if (result.proven)
+      return result;
+    step *= 4;
+  }
+}
+
+ExactResult tpc::solver::solveExactly(const Problem &problem,
+                                      const Choice &start, Deadline deadline) {
+  return ExactSolver(deadline).solve(problem, start);
+}

@@ -9,6 +9,10 @@ using namespace tpc::solver;
 static constexpr unsigned kSteps = 20, kJudgements = 10;
 /// Splits that are tried, and steps of the ascent for each.
 static constexpr unsigned kTried = 6, kTrialSteps = 6;
+/// Bytes that open nodes may take before the last one is next.
+static constexpr size_t kMostMemory = size_t(1) << 30;
+/// A split in which one side is taken less often than this is none.
+static constexpr double kLeastShare = 0.02;
 
 WideCost BranchAndBound::bound() const {
   WideCost least = target;
@@ -23,7 +27,31 @@ void BranchAndBound::run(size_t budget, Deadline deadline) {
     expand(deadline);
 }
 
-/// Raises the bound of a node while that goes well; false if nothing is left.
+void BranchAndBound::offer(const Choice &choice) {
+  rounded = choice;
+  Price priced = price(problem, choice);
+  WideCost cost = flat.scale(priced.cost);
+  if (!priced.feasible || cost >= target)
+    return;
+  better = choice;
+  target = cost;
+}
+
+PriceAscent BranchAndBound::takeNext() {
+  if (open.size() * open.back().bytes() < kMostMemory)
+    std::iter_swap(
+        std::min_element(open.begin(), open.end(),
+                         [](const PriceAscent &a, const PriceAscent &b) {
+                           return a.bound() < b.bound();
+                         }),
+        std::prev(open.end()));
+  PriceAscent state = std::move(open.back());
+  open.pop_back();
+  return state;
+}
+
+/// Raises the bound of a node while that goes well; false if nothing of
+/// interest is left.
 bool BranchAndBound::tighten(PriceAscent &state, Deadline deadline) {
   state.setTarget(target);
   for (unsigned k = 0; k < kJudgements; ++k) {
@@ -38,51 +66,54 @@ bool BranchAndBound::tighten(PriceAscent &state, Deadline deadline) {
   return true;
 }
 
+std::optional<BranchAndBound::Split>
+BranchAndBound::splitNode(const PriceAscent &state, unsigned node) const {
+  const Bound &bound = state.messages();
+  const double *share = state.shares(node);
+  unsigned count = 0, top = 0;
+  std::vector<double> paid(flat.numValues[node]); // for memory
+  double mean = 0, total = 0;
+  for (unsigned v = 0; v < paid.size(); ++v) {
+    if (bound.isForbidden(node, v))
+      continue;
+    paid[v] = bound.costsWithMemory(node)[v] - bound.ownCosts(node)[v];
+    mean += share[v] * paid[v];
+    total += share[v];
+    if (count++ == 0 || share[v] > share[top])
+      top = v;
+  }
+  if (count < 2)
+    return std::nullopt;
+  Split split{node, std::vector<bool>(paid.size()), 0};
+  total = std::max(total, 1e-9);
+  mean /= total;
+  double shareLow = 0, low = 0, shareHigh = 0, high = 0;
+  for (unsigned v = 0; v < paid.size(); ++v) {
+    if (bound.isForbidden(node, v))
+      continue;
+    split.low[v] = paid[v] <= mean;
+    (split.low[v] ? shareLow : shareHigh) += share[v] / total;
+    (split.low[v] ? low : high) += share[v] / total * paid[v];
+  }
+  if (std::min(shareLow, shareHigh) > kLeastShare) {
+    split.score = std::min(shareLow, shareHigh) *
+                  (1 + high / shareHigh - low / shareLow);
+    return split;
+  }
+  // Memory does not tell the values apart that are taken.
+  for (unsigned v = 0; v < paid.size(); ++v)
+    split.low[v] = v == top;
+  split.score = 1 - share[top] / total;
+  return split;
+}
+
 /// The most promising first.
 std::vector<BranchAndBound::Split>
 BranchAndBound::findSplits(const PriceAscent &state) const {
   std::vector<Split> splits;
-  const Bound &bound = state.messages();
-  for (unsigned i = 0; i < flat.numNodes(); ++i) {
-    const double *share = state.shares(i);
-    const double *price = bound.costsWithMemory(i);
-    const double *own = bound.ownCosts(i);
-    double mean = 0, most = 0;
-    unsigned count = 0, top = 0;
-    for (unsigned v = 0; v < flat.numValues[i]; ++v) {
-      if (bound.isForbidden(i, v))
-        continue;
-      ++count;
-      mean += share[v] * (price[v] - own[v]);
-      if (share[v] > most) {
-        most = share[v];
-        top = v;
-      }
-    }
-    if (count < 2)
-      continue;
-    Split split{i, std::vector<bool>(flat.numValues[i]), 0};
-    double shareLow = 0, low = 0, high = 0;
-    for (unsigned v = 0; v < flat.numValues[i]; ++v) {
-      if (bound.isForbidden(i, v))
-        continue;
-      double paid = price[v] - own[v];
-      split.low[v] = paid <= mean;
-      (split.low[v] ? low : high) += share[v] * paid;
-      shareLow += split.low[v] ? share[v] : 0;
-    }
-    double shareHigh = 1 - shareLow;
-    if (shareLow > 0.02 && shareHigh > 0.02) {
-      split.score = std::min(shareLow, shareHigh) *
-                    (1 + high / shareHigh - low / shareLow);
-    } else {
-      // Memory does not tell the values apart.
-      for (unsigned v = 0; v < flat.numValues[i]; ++v)
-        split.low[v] = v == top;
-      split.score = 1 - most;
-    }
-    splits.push_back(std::move(split));
-  }
+  for (unsigned i = 0; i < flat.numNodes(); ++i)
+    if (std::optional<Split> split = splitNode(state, i))
+      splits.push_back(std::move(*split));
   std::sort(splits.begin(), splits.end(), [](const Split &a, const Split &b) {
     return std::pair(b.score, a.node) < std::pair(a.score, b.node);
   });
@@ -102,37 +133,31 @@ PriceAscent BranchAndBound::branch(const PriceAscent &state, const Split &split,
 }
 
 void BranchAndBound::expand(Deadline deadline) {
-  PriceAscent state = std::move(open.back());
-  open.pop_back();
-  ++nodes;
+  PriceAscent state = takeNext();
   if (state.bound() >= target || !tighten(state, deadline))
     return;
-  rounded = state.round();
-  std::vector<Split> splits = findSplits(state);
-  if (splits.empty()) {
-    // One choice is left, and it is not better: memory forbids it, or its cost
-    // is the bound.
-    return;
-  }
+  offer(state.round());
+  // Without a split one choice is left, and that was offered.
   std::optional<std::pair<PriceAscent, PriceAscent>> best;
   double bestScore = -1;
-  for (const Split &split : splits) {
+  for (const Split &split : findSplits(state)) {
     std::pair<PriceAscent, PriceAscent> children{branch(state, split, true),
                                                  branch(state, split, false)};
-    work += children.first.run(kTrialSteps, deadline);
-    work += children.second.run(kTrialSteps, deadline);
     double gap = double(int64_t(target - state.bound()));
-    auto rise = [&](const PriceAscent &child) {
-      return std::clamp(double(int64_t(child.bound() - state.bound())) / gap,
-                        1e-6, 1.0);
-    };
-    double score = rise(children.first) * rise(children.second);
+    double score = 1;
+    for (PriceAscent *child : {&children.first, &children.second}) {
+      work += child->run(kTrialSteps, deadline);
+      double rise = double(int64_t(child->bound() - state.bound())) / gap;
+      score *= std::clamp(rise, 1e-6, 1.0);
+    }
     if (score > bestScore) {
       bestScore = score;
       best = std::move(children);
     }
   }
-  // The branch with the lower bound is more likely to hold what is sought.
+  if (!best)
+    return;
+  // What is more likely to hold what is sought comes last.
   if (best->first.bound() < best->second.bound())
     std::swap(best->first, best->second);
   for (PriceAscent *child : {&best->first, &best->second})

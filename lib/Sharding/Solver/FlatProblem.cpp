@@ -108,11 +108,18 @@ static double typicalCost(const Links &links) {
   return static_cast<double>(total);
 }
 
-FlatProblem::FlatProblem(const Problem &problem) : memory(problem) {
+FlatProblem::FlatProblem(const Problem &problem,
+                         std::optional<WideCost> target)
+    : memory(problem) {
   Links links = mergeEdges(problem);
+  double typical = typicalCost(links);
+  if (target)
+    typical = std::min(
+        typical,
+        double(std::max<WideCost>(*target - links.constant, 0)));
   // A typical cost of 2^38 keeps all of what may matter well below kBig.
   // Costs of up to 16 times that are not rounded for it.
-  shift = std::min(38 - std::ilogb(typicalCost(links) + 1), 30);
+  shift = std::min(38 - std::ilogb(typical + 1), 30);
   if (shift < 0)
     shift = std::min(shift + 4, 0);
   constant = scale(links.constant);

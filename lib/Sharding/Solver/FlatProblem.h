@@ -30,7 +30,10 @@ struct FlatProblem {
   /// Far above any cost of interest, and 2^7 of them still add up exactly.
   static constexpr double kBig = 0x1p46;
 
-  explicit FlatProblem(const Problem &problem);
+  /// Only choices that cost less than `target` are of interest, if there is
+  /// one: then less is lost to rounding.
+  explicit FlatProblem(const Problem &problem,
+                       std::optional<WideCost> target = std::nullopt);
 
   /// An edge as seen from one of its nodes.
   struct Arc {

@@ -11,8 +11,12 @@ using namespace tpc::solver;
 static constexpr unsigned kManyArcs = 48;
 /// How often the prices of rows that do not fit rise before a move is given up.
 static constexpr unsigned kAttempts = 6;
+/// How large most regions are.
+static constexpr double kUsualSize = 32;
+/// Annealing begins with this part of the cost of a node.
+static constexpr double kHot = 1;
+/// The work of the first epoch of annealing: at least, and by node.
 static constexpr size_t kFirstEpoch = 1 << 21, kWorkPerNode = 1 << 11;
-static double kUsualSize = getenv("US")?atof(getenv("US")):32;
 
 ForestMoves::ForestMoves(const FlatProblem &flat, uint64_t seed)
     : flat(flat), random(seed), positionInTime(flat.numNodes(), 0),
@@ -39,16 +43,12 @@ void ForestMoves::setPrices(const std::vector<double> &prices) {
   std::vector<double> before(memory.numRows() + 1, 0.0);
   for (size_t r = 0; r < memory.numRows(); ++r)
     before[r + 1] = before[r] + prices[r];
+  std::fill(memoryPrice.begin(), memoryPrice.end(), 0.0);
   for (unsigned i = 0; i < flat.numNodes(); ++i)
-    for (unsigned v = 0; v < flat.numValues[i]; ++v) {
-      double sum = 0;
-      for (unsigned u = memory.useBegin[i]; u < memory.useBegin[i + 1]; ++u) {
-        const CapacityRows::Use &use = memory.uses[u];
-        sum += double(memory.excess[use.bytes + v]) *
-               (before[use.endRow] - before[use.firstRow]);
-      }
-      memoryPrice[flat.begin[i] + v] = sum;
-    }
+    for (unsigned u = memory.useBegin[i]; u < memory.useBegin[i + 1]; ++u)
+      addScaled(before[memory.uses[u].endRow] - before[memory.uses[u].firstRow],
+                &flat.bytes[flat.bytesBegin[u]], flat.slots(i),
+                &memoryPrice[flat.begin[i]]);
 }
 
 void ForestMoves::start(const Choice &choice) {
@@ -107,10 +107,7 @@ void ForestMoves::growRegion(unsigned seed, unsigned size) {
 
 /// One or more connected parts. Parts that are close in time compete for the
 /// same memory.
-void ForestMoves::pickRegion(unsigned size) {
-  ++now;
-  region.clear();
-  unsigned seed = open[random.below(unsigned(open.size()))];
+void ForestMoves::growParts(unsigned seed, unsigned size) {
   unsigned parts = 1 + random.below(4);
   for (unsigned p = 0; p < parts; ++p) {
     growRegion(seed, std::max(1u, size / parts));
@@ -166,9 +163,13 @@ void ForestMoves::pickForest() {
     forest.push_back({node, self, 0, 0, 0, state->current()[node]});
   }
   orderTrees();
+  takeLocalCosts();
 }
 
-/// Sorts the members such that parents come first.
+/// The node of a member that has been put in order.
+static constexpr unsigned kPlaced = ~0u;
+
+/// Sorts the members such that parents come first, and finds these.
 void ForestMoves::orderTrees() {
   unsigned size = unsigned(forest.size());
   // Tree edges by member, both ways.
@@ -215,8 +216,10 @@ void ForestMoves::orderTrees() {
   forest.swap(ordered);
   local.resize(values);
   solved.resize(values);
+}
 
-  // What the members cost with all that is not in the forest.
+/// What the members cost with all nodes that are not in the forest.
+void ForestMoves::takeLocalCosts() {
   for (const Member &member : forest)
     std::copy_n(state->around(member.node), flat.slots(member.node),
                 &local[member.values]);
@@ -245,9 +248,9 @@ void ForestMoves::priceForest(double factor, double noise) {
   const CapacityRows &memory = flat.memory;
   for (const Member &member : forest) {
     unsigned slots = flat.slots(member.node);
-    const double *price = &memoryPrice[flat.begin[member.node]];
-    for (unsigned v = 0; v < slots; ++v)
-      solved[member.values + v] = local[member.values + v] + factor * price[v];
+    std::copy_n(&local[member.values], slots, &solved[member.values]);
+    addScaled(factor, &memoryPrice[flat.begin[member.node]], slots,
+              &solved[member.values]);
     if (noise > 0)
       for (unsigned v = 0; v < slots; ++v)
         solved[member.values + v] += noise * random.unit();
@@ -261,9 +264,8 @@ void ForestMoves::priceForest(double factor, double noise) {
         if (use.firstRow <= entry.row && entry.row < use.endRow)
           sum += entry.price;
       if (sum > 0)
-        for (unsigned v = 0; v < flat.numValues[member.node]; ++v)
-          solved[member.values + v] +=
-              sum * double(memory.excess[use.bytes + v]);
+        addScaled(sum, &flat.bytes[flat.bytesBegin[u]], slots,
+                  &solved[member.values]);
     }
   }
 }
@@ -314,6 +316,16 @@ double ForestMoves::changeOfCost() const {
   return change;
 }
 
+/// The price of the memory that the forest takes in addition.
+double ForestMoves::changeOfMemory() const {
+  double change = 0;
+  for (const Member &member : forest) {
+    const double *price = &memoryPrice[flat.begin[member.node]];
+    change += price[member.chosen] - price[state->current()[member.node]];
+  }
+  return change;
+}
+
 /// Whether the rows that become fuller hold what the forest chose; otherwise
 /// the rows that do not are in overflows.
 bool ForestMoves::fits() {
@@ -336,7 +348,7 @@ bool ForestMoves::fits() {
     }
   }
   std::sort(changes.begin(), changes.end(),
-            [](const Change &a, const Change &b) { return a.row < b.row; });
+            [](const RowBytes &a, const RowBytes &b) { return a.row < b.row; });
   int64_t more = 0;
   for (size_t c = 0; c < changes.size();) {
     unsigned row = changes[c].row;
@@ -355,7 +367,7 @@ bool ForestMoves::fits() {
 /// Makes what was gained by overflowing rows as expensive as it was worth.
 void ForestMoves::raisePrices(double gain, double factor) {
   std::sort(overflows.begin(), overflows.end(),
-            [](const Overflow &a, const Overflow &b) {
+            [](const RowBytes &a, const RowBytes &b) {
               return std::pair(b.bytes, a.row) < std::pair(a.bytes, b.row);
             });
   size_t count = std::min<size_t>(overflows.size(), 3);
@@ -387,37 +399,41 @@ void ForestMoves::apply() {
 // The search
 //===----------------------------------------------------------------------===//
 
-double ForestMoves::temperature() const {
+/// The cost that is lost with a probability of 1/e.
+double ForestMoves::heat() const {
   double progress = double(epochWork) / double(epochLength);
   return hot * std::pow(0.01, progress) * (1 - progress);
 }
 
-/// Mostly small, now and then up to everything; about equal work on every
-/// scale above kUsualSize.
+/// Mostly small, now and then up to everything, with about equal work on every
+/// scale.
 unsigned ForestMoves::regionSize() {
   double size = kUsualSize / std::max(random.unit(), 1e-9);
-  return unsigned(std::min(size, double(open.size()))); 
+  return unsigned(std::min(size, double(open.size())));
 }
 
 void ForestMoves::improve() {
-  double heat = temperature();
-  pickRegion(regionSize());
+  ++now;
+  region.clear();
+  growParts(open[random.below(unsigned(open.size()))], regionSize());
   pickForest();
   extra.clear();
+  double warm = heat();
   double priced = random.below(3) == 0 ? 0 : 1.2 * random.unit();
-  double noise = random.below(2) == 0 ? heat * 4 * random.unit() : 0;
+  double noise = random.below(2) == 0 ? 4 * warm * random.unit() : 0;
   for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
     priceForest(priced, noise);
     solveForest();
     double change = changeOfCost();
     if (!fits()) {
-      // TODO
-      raisePrices(std::max(-change, heat) + 1, (0.5 + random.unit()) *(1 << attempt));
+      raisePrices(std::max(-change, warm) + 1,
+                  (0.5 + random.unit()) * (1 << attempt));
       continue;
     }
-    double saved=0; if(eta>0){ for(const Member&m:forest){const double*q=&memoryPrice[flat.begin[m.node]]; saved+=q[m.chosen]-q[state->current()[m.node]];} }
-    change+=eta*(1-double(epochWork)/double(epochLength))*saved;
-    if (change <= 0 || (heat > 0 && random.unit() < std::exp(-change / heat))) {
+    // Memory that becomes free is worth something, until the end.
+    double left = 1 - double(epochWork) / double(epochLength);
+    double loss = change + left * changeOfMemory();
+    if (loss <= 0 || (warm > 0 && random.unit() < std::exp(-loss / warm))) {
       apply();
       keepIfBest();
     }
@@ -425,42 +441,59 @@ void ForestMoves::improve() {
   }
 }
 
+/// A node where something is wrong: that takes memory in the row `worst` if it
+/// is too full, or has a forbidden cost.
+unsigned ForestMoves::culprit(RowLoads::Largest worst) {
+  const CapacityRows &memory = flat.memory;
+  const Choice &choice = state->current();
+  auto isWrong = [&](unsigned node) {
+    if (worst.load <= 0)
+      return state->around(node)[choice[node]] >= FlatProblem::kBig;
+    for (unsigned u = memory.useBegin[node]; u < memory.useBegin[node + 1];
+         ++u) {
+      const CapacityRows::Use &use = memory.uses[u];
+      if (use.firstRow <= worst.row && worst.row < use.endRow &&
+          memory.excess[use.bytes + choice[node]] > 0)
+        return true;
+    }
+    return false;
+  };
+  unsigned start = random.below(unsigned(open.size()));
+  work += 64;
+  for (unsigned k = 0; k < open.size(); ++k) {
+    unsigned node = open[(start + k) % open.size()];
+    if (isWrong(node))
+      return node;
+  }
+  return open[start];
+}
+
 void ForestMoves::repair() {
-  // What is too full, if anything: the rest is a matter of forbidden entries.
   RowLoads::Largest worst{0, 0};
   if (flat.memory.numRows())
     worst = state->loads().largest(0, unsigned(flat.memory.numRows()));
-  pickRegion(8 + random.below(120));
+  if (state->cost() >= FlatProblem::kBig && random.below(2) == 0)
+    worst.load = 0;
+  ++now;
+  region.clear();
+  unsigned size = 8 + random.below(120);
+  growRegion(culprit(worst), size);
+  growParts(open[random.below(unsigned(open.size()))], size);
+  pickForest();
   extra.clear();
   if (worst.load > 0) {
     if (repairPrice == 0)
-      repairPrice = (state->cost() + 1) /
-                    (1000.0 * double(flat.memory.capacity[worst.row] + worst.load));
-    repairPrice *= 1.02;
+      repairPrice = (std::fmod(state->cost(), FlatProblem::kBig) + 1) /
+                    (1000 * (double(flat.memory.capacity[worst.row]) +
+                             double(worst.load)));
+    repairPrice = std::min(repairPrice * 1.02, FlatProblem::kBig);
     extra.push_back({worst.row, repairPrice});
-    // Something that is live then belongs to it.
-    for (unsigned tries = 0; tries < 200; ++tries) {
-      unsigned node = byTime[random.below(unsigned(byTime.size()))];
-      bool live = false;
-      for (unsigned u = flat.memory.useBegin[node];
-           u < flat.memory.useBegin[node + 1]; ++u)
-        live |= flat.memory.uses[u].firstRow <= worst.row &&
-                worst.row < flat.memory.uses[u].endRow &&
-                flat.memory.excess[flat.memory.uses[u].bytes + state->current()[node]] > 0;
-      if (!live)
-        continue;
-      growRegion(node, 4 + random.below(60));
-      if (tries > 100)
-        break;
-    }
   }
-  pickForest();
   for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
     priceForest(0, 0);
     solveForest();
-    double change = changeOfCost();
     if (!fits()) {
-      raisePrices(std::fabs(change) + 1, 1 << attempt);
+      raisePrices(std::fabs(changeOfCost()) + 1, 1 << attempt);
       continue;
     }
     apply();
@@ -474,7 +507,7 @@ void ForestMoves::nextEpoch() {
   epochWork = 0;
   size_t base = std::max(kFirstEpoch, open.size() * kWorkPerNode);
   epochLength = base * (4 + epochs) / 4;
-  hot = hotFactor * bestTotal / double(open.size());
+  hot = kHot * bestTotal / double(open.size());
   if (++epochs % 2 == 0 && !offered.empty()) {
     start(offered);
     offered.clear();
@@ -496,7 +529,6 @@ void ForestMoves::run(size_t budget, Deadline deadline) {
     else
       improve();
     work += 64;
-    ++steps;
     epochWork += work - before;
   }
 }

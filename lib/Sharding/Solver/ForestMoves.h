@@ -25,8 +25,6 @@
 #include "ChoiceState.h"
 #include "Deadline.h"
 #include "Random.h"
-#include <array>
-#include <cstdlib>
 #include <optional>
 
 namespace tpc::solver {
@@ -54,7 +52,7 @@ private:
   /// A node of the forest.
   struct Member {
     unsigned node;
-    /// In forest; itself for a root.
+    /// In forest; itself for a root. Parents come first.
     unsigned parent;
     /// Of the node, to its parent; of the parent, to the node.
     unsigned arcUp, arcDown;
@@ -62,79 +60,83 @@ private:
     size_t values;
     unsigned chosen;
   };
-  /// A price on top of all others.
+  /// A price of a byte on top of all others.
   struct ExtraPrice {
     unsigned row;
     double price;
   };
-  struct Overflow {
+  /// Bytes that a row has too many, or that change from a row on.
+  struct RowBytes {
     unsigned row;
     int64_t bytes;
   };
 
-  struct Change {
-    unsigned row;
-    int64_t bytes;
-  };
-
-  static constexpr unsigned kPlaced = ~0u;
-
-  unsigned regionSize();
+  void nextEpoch();
   void improve();
   void repair();
-  void nextEpoch();
-  double temperature() const;
+  unsigned culprit(RowLoads::Largest worst);
   void keepIfBest();
+  double heat() const;
+  unsigned regionSize();
 
-  void pickRegion(unsigned size);
   void growRegion(unsigned seed, unsigned size);
+  void growParts(unsigned seed, unsigned size);
   void pickForest();
   void orderTrees();
+  void takeLocalCosts();
   void priceForest(double factor, double noise);
   void solveForest();
   double changeOfCost() const;
+  double changeOfMemory() const;
   bool fits();
   void raisePrices(double gain, double factor);
   void apply();
 
   const FlatProblem &flat;
   Random random;
+  /// Nodes that have a choice; of these, those that take memory, by the first
+  /// row in which they do; the place of a node there.
+  std::vector<unsigned> open, byTime, positionInTime;
+  /// By value.
+  std::vector<double> memoryPrice;
+
   std::optional<ChoiceState> state;
-  Choice bestChoice, offered;
   /// The choice does not keep all rows, or has what is forbidden.
   bool repairing = false;
+  double repairPrice = 0;
+  Choice bestChoice, offered;
   double bestTotal = 0;
-  /// Nodes that have a choice.
-  std::vector<unsigned> open;
-  /// Nodes with uses, by the first row of these.
-  std::vector<unsigned> byTime;
-  /// By node: its position there.
-  std::vector<unsigned> positionInTime;
-  /// Prices of the memory of all values.
-  std::vector<double> memoryPrice;
-  /// What is being tried.
+  /// Entries touched since the beginning, and in this epoch of annealing.
+  size_t work = 0, epochWork = 0, epochLength = 0;
+  unsigned epochs = 0;
+  /// The heat at the beginning of the epoch.
+  double hot = 0;
+
+  /// The move that is being tried. Its number marks, by node, whether it is in
+  /// the region or waits to be, and in the forest.
+  uint64_t now = 0;
+  std::vector<uint64_t> seen, inForest;
   std::vector<unsigned> region, frontier;
   std::vector<Member> forest;
-  std::vector<std::array<unsigned, 3>> treeEdges; // member, member, arc
-  std::vector<unsigned> roots, edgeBegin, memberOf;
-  std::vector<std::pair<unsigned, unsigned>> halfEdges; // member, arc
-  std::vector<Member> ordered;
-  std::vector<double> local, solved, message;
-  std::vector<ExtraPrice> extra;
-  std::vector<Overflow> overflows;
-  std::vector<Change> changes;
-  /// By node: the step in which it was last seen in a region, and its place in
-  /// the forest.
-  std::vector<uint64_t> seen, inForest;
+  /// By node, in forest.
   std::vector<unsigned> place;
-  uint64_t now = 0;
-  size_t work = 0;
-  /// Progress of annealing.
-  size_t epochWork = 0, epochLength = 0;
-  unsigned epochs = 0;
-  double hot = 0;
-  double repairPrice = 0;
-public: double hotFactor=getenv("HOT")?atof(getenv("HOT")):1,eta=getenv("ETA")?atof(getenv("ETA")):1; size_t steps=0; size_t worked() const{return work;}
+  /// Costs by value of a member: with all nodes that are not in the forest; and
+  /// with prices and the trees below.
+  std::vector<double> local, solved;
+  std::vector<ExtraPrice> extra;
+  std::vector<RowBytes> overflows;
+
+  /// Room for intermediate results.
+  struct TreeEdge {
+    unsigned a, b; // members
+    unsigned arc;  // from a to b
+  };
+  std::vector<TreeEdge> treeEdges;
+  std::vector<std::pair<unsigned, unsigned>> halfEdges; // member, arc
+  std::vector<unsigned> roots, edgeBegin, memberOf;
+  std::vector<Member> ordered;
+  std::vector<double> message;
+  std::vector<RowBytes> changes;
 };
 
 } // namespace tpc::solver

@@ -49,9 +49,14 @@ public:
   const double *shares(unsigned node) const {
     return &taken[flat->begin[node]];
   }
+  /// What a copy takes.
+  size_t bytes() const {
+    return sizeof(double) *
+           (flat->messageSlots + 3 * taken.size() + 5 * current.size());
+  }
   const Bound &messages() const { return relaxation; }
 
-public:
+private:
   void step();
   double passes();
   void averageSlope();

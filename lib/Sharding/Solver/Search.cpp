@@ -1,152 +1,219 @@
 //===- Search.cpp - What is too large to be solved exactly ----------------===//
 
 #include "Search.h"
-#include "ForestMoves.h"
 #include "BranchAndBound.h"
+#include "ForestMoves.h"
 #include "Presolve.h"
-#include "PriceAscent.h"
 #include <algorithm>
 #include <thread>
 
 using namespace tpc::solver;
 
-/// The work of the search in the first round and in any; some milliseconds and
+/// The work of the search in the first round, and in any: some milliseconds,
 /// some tenths of a second.
 static constexpr size_t kFirstWork = 1 << 21, kMostWork = 1 << 27;
 /// Passes touch an entry in half the time that moves take.
 static constexpr size_t kPassesPerMove = 2;
+/// Steps of the ascent before the first choice is sought.
+static constexpr unsigned kFirstSteps = 20;
+/// Rounds without an improvement of the bound by a part of the gap after which
+/// branch and bound takes over, if at most so many values are left.
+static constexpr unsigned kPatience = 8;
+static constexpr double kImprovement = 0.01;
+static constexpr size_t kBranchable = 4000;
 
 namespace {
 
-/// The best choice so far, of the problem that search() was given.
-struct Best {
+/// What is known about the problem that search() was given.
+struct Known {
   const Problem &problem;
+  /// From there to the problem at hand.
+  std::vector<Presolved> reductions;
   SearchResult result;
 
   bool found() const { return !result.choice.empty(); }
+  bool closed() const { return found() && result.bound >= result.cost; }
 
-  /// Takes the choice if it is feasible and better.
-  void offer(const Choice &choice) {
+  /// Takes a choice of the problem at hand if it is feasible and better.
+  void offer(Choice choice) {
+    for (size_t r = reductions.size(); r-- > 0;)
+      choice = reductions[r].expand(choice);
     Price priced = price(problem, choice);
     if (!priced.feasible || (found() && priced.cost >= result.cost))
       return;
     result.choice = choice;
     result.cost = priced.cost;
   }
+
+  /// No choice costs less than both `bound` and the best one.
+  void raiseBound(WideCost bound) {
+    if (found())
+      bound = std::min(bound, result.cost);
+    result.bound = std::max(result.bound, bound);
+  }
+
+  /// The best choice in terms of the problem at hand, as far as possible.
+  Choice reduced() const {
+    Choice choice = result.choice;
+    if (found())
+      for (const Presolved &reduction : reductions)
+        choice = reduction.reduce(choice);
+    return choice;
+  }
+};
+
+/// One of the problems that follow from each other by presolving.
+class Stage {
+public:
+  /// Costs here are by `constant` lower than those of the first problem.
+  Stage(const Problem &problem, WideCost constant, Known &known)
+      : problem(problem), constant(constant), known(known),
+        flat(problem, target()), ascent(flat), moves(flat, /*seed=*/1) {}
+
+  /// Searches on until bound and cost meet, the time or the rounds are over, or
+  /// there is much less to search than at the beginning. A stage `mayBranch` if
+  /// presolving again would not help.
+  void run(const Choice &start, bool mayBranch, Deadline deadline,
+           unsigned &rounds);
+
+  /// The problem without the values that are excluded.
+  Problem rest() const;
+
+private:
+  std::optional<WideCost> target() const {
+    if (!known.found())
+      return std::nullopt;
+    return known.result.cost - constant;
+  }
+  void exchange();
+  void work(size_t amount, Deadline deadline);
+  bool isStuck();
+
+  const Problem &problem;
+  WideCost constant;
+  Known &known;
+  FlatProblem flat;
+  PriceAscent ascent;
+  ForestMoves moves;
+  /// In place of the ascent once that is stuck.
+  std::optional<BranchAndBound> tree;
+  size_t numFixed = 0;
+  WideCost lastBound = 0;
+  unsigned staleRounds = 0;
 };
 
 } // namespace
 
-/// Without the values that the bound has excluded.
-static Problem withoutForbidden(const Problem &problem, const Bound &bound) {
+/// Tells either side what the other has found.
+void Stage::exchange() {
+  if (moves.found())
+    known.offer(moves.best());
+  if (tree && !tree->found().empty())
+    known.offer(tree->found());
+  known.raiseBound(constant +
+                   flat.unscaleBound(tree ? tree->bound() : ascent.bound()));
+  if (auto cost = target()) {
+    ascent.setTarget(flat.scale(*cost));
+    if (tree)
+      tree->setTarget(flat.scale(*cost));
+  }
+  Choice candidate = tree ? tree->candidate() : ascent.round();
+  if (!candidate.empty())
+    moves.offer(candidate);
+  moves.setPrices(ascent.prices());
+}
+
+void Stage::work(size_t amount, Deadline deadline) {
+  std::thread other([&] {
+    if (tree)
+      tree->run(amount * kPassesPerMove, deadline);
+    else
+      ascent.run(1 + amount * kPassesPerMove / ascent.workOfStep(), deadline);
+  });
+  moves.run(amount, deadline);
+  other.join();
+}
+
+/// Whether the bound has not improved for some rounds.
+bool Stage::isStuck() {
+  WideCost bound = known.result.bound;
+  if (!known.found() || problem.numValues() - numFixed > kBranchable)
+    return false;
+  if (double(bound - lastBound) >
+      kImprovement * double(known.result.cost - bound)) {
+    lastBound = bound;
+    staleRounds = 0;
+  }
+  return ++staleRounds > kPatience;
+}
+
+void Stage::run(const Choice &start, bool mayBranch, Deadline deadline,
+                unsigned &rounds) {
+  if (!start.empty())
+    moves.start(start);
+  lastBound = known.result.bound;
+  ascent.run(kFirstSteps, deadline);
+  exchange();
+  for (size_t amount = kFirstWork;
+       rounds > 0 && !known.closed() && !isOver(deadline); --rounds) {
+    work(amount, deadline);
+    exchange();
+    amount = std::min(amount + amount / 4, kMostWork);
+    if (tree)
+      continue;
+    numFixed += ascent.fix();
+    if (numFixed * 4 > problem.numValues())
+      return;
+    if (!isStuck())
+      continue;
+    if (!mayBranch)
+      return;
+    tree.emplace(problem, flat, ascent);
+    tree->setTarget(flat.scale(*target()));
+  }
+}
+
+Problem Stage::rest() const {
   Problem result = problem;
   for (unsigned i = 0; i < result.nodes.size(); ++i)
     for (unsigned v = 0; v < result.nodes[i].costs.size(); ++v)
-      if (bound.isForbidden(i, v))
+      if (ascent.messages().isForbidden(i, v))
         result.nodes[i].costs[v] = kForbidden;
   return result;
 }
 
-namespace {
-
-/// One problem of those that follow from each other by presolving.
-class Stage {
-public:
-  Stage(const Problem &problem, WideCost constant)
-      : problem(problem), constant(constant), flat(problem), ascent(flat),
-        moves(flat, /*seed=*/1) {}
-
-  /// Searches on until the deadline, or the bound meets the cost, or there is
-  /// much less to search than at the beginning.
-  template <typename Expand>
-  void run(Best &best, const Choice &start, const Expand &expand,
-           Deadline deadline, unsigned &rounds) {
-    if (!start.empty())
-      moves.start(start);
-    ascent.run(20, deadline);
-    for (size_t work = kFirstWork; rounds > 0 && !isOver(deadline); --rounds) {
-      setTarget(best);
-      moves.offer(tree&&!tree->candidate().empty()?tree->candidate():ascent.round());
-      moves.setPrices(ascent.prices());
-      std::thread other(
-          [&] { if(tree) tree->run(work*kPassesPerMove,deadline); else ascent.run(std::max<size_t>(1, work * kPassesPerMove / ascent.workOfStep()), deadline); });
-      moves.run(work, deadline);
-      other.join();
-      work = std::min(work + work / 4, kMostWork);
-
-      if (moves.found())
-        best.offer(expand(moves.best()));
-      setTarget(best);
-      if(tree) tree->setTarget(flat.scale(best.result.cost - constant));
-      WideCost bound = flat.unscaleBound(tree?tree->bound():ascent.bound()) + constant;
-      if (best.found())
-        bound = std::min(bound, best.result.cost);
-      best.result.bound = std::max(best.result.bound, bound);
-      if(getenv("TR")) fprintf(stderr,"%.2f round %u cost %s bound %s gap %.3f%% steps %u/%zu fixed %zu of %zu\n",secondsSince(t0),rounds,toString(best.result.cost).c_str(),toString(best.result.bound).c_str(),best.found()?100*(1-double(best.result.bound)/double(best.result.cost)):100.0,ascent.steps,moves.steps,numFixed,problem.numValues());
-      if (best.found() && best.result.bound >= best.result.cost)
-        return;
-      if(tree) { if(getenv("TR")) fprintf(stderr,"tree nodes %zu open %zu\n",tree->nodes,tree->open.size()); continue; }
-      numFixed += ascent.fix();
-      if (numFixed * 4 > problem.numValues())
-        return;
-      // no progress
-      if(best.found()&&problem.numValues()-numFixed<4000 && double(bound-last)<0.01*double(best.result.cost-bound)){ if(++stuck>=8) tree.emplace(flat,ascent),tree->setTarget(flat.scale(best.result.cost - constant)); } else stuck=0,last=bound;
-    }
-  }
-  WideCost last=-(WideCost(1)<<100);int stuck=0;
-  std::optional<BranchAndBound> tree;
-
-  Problem rest() const { return withoutForbidden(problem, ascent.messages()); }
-  static inline Clock::time_point t0=Clock::now();
-
-private:
-  void setTarget(const Best &best) {
-    if (best.found())
-      ascent.setTarget(flat.scale(best.result.cost - constant));
-  }
-
-  const Problem &problem;
-  WideCost constant;
-  FlatProblem flat;
-  PriceAscent ascent;
-  ForestMoves moves;
-  size_t numFixed = 0;
-};
-
-} // namespace
-
 SearchResult tpc::solver::search(const Problem &problem, const Choice &start,
                                  Deadline deadline, unsigned maxRounds) {
-  Best best{problem, {}};
-  best.result.bound = -(WideCost(1) << 100);
-  std::vector<Presolved> reductions;
-  auto expand = [&](Choice choice) {
-    for (size_t r = reductions.size(); r-- > 0;)
-      choice = reductions[r].expand(choice);
-    return choice;
-  };
+  Known known{problem, {}, {}};
+  known.result.bound = -(WideCost(1) << 100);
+  if (!start.empty())
+    known.offer(start);
   Problem rest = problem;
   WideCost constant = 0;
   Choice from = start;
+  bool mayBranch = false;
   while (true) {
-    Stage stage(rest, constant);
-    stage.run(best, from, expand, deadline, maxRounds);
-    if ((best.found() && best.result.bound >= best.result.cost) ||
-        isOver(deadline) || maxRounds == 0)
-      return best.result;
-    reductions.push_back(presolve(stage.rest(), deadline));
-    const Presolved &last = reductions.back();
-    if (last.infeasible) {
-      // Nothing better is left.
-      best.result.bound = best.result.cost;
-      return best.result;
+    if (rest.nodes.empty()) {
+      // The one choice that is left.
+      known.offer({});
+      known.raiseBound(constant);
+      return known.result;
     }
-    constant += last.constant;
-    rest = last.problem;
-    if(getenv("TR")) fprintf(stderr,"presolved again: %zu nodes %zu values\n",rest.nodes.size(),rest.numValues());
-    from = best.result.choice;
-    for (const Presolved &reduction : reductions)
-      if (!from.empty())
-        from = reduction.reduce(from);
+    Stage stage(rest, constant, known);
+    stage.run(from, mayBranch, deadline, maxRounds);
+    if (known.closed() || isOver(deadline) || maxRounds == 0)
+      return known.result;
+    size_t before = rest.numValues();
+    Presolved reduced = presolve(stage.rest(), deadline);
+    if (reduced.infeasible) {
+      // Nothing better is left.
+      known.raiseBound(known.result.cost);
+      return known.result;
+    }
+    rest = reduced.problem;
+    constant += reduced.constant;
+    mayBranch = rest.numValues() * 4 > before * 3;
+    known.reductions.push_back(std::move(reduced));
+    from = known.reduced();
   }
 }

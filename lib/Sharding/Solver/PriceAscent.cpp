@@ -7,8 +7,9 @@ using namespace tpc::solver;
 
 /// Steps at the beginning that leave the prices as they are.
 static constexpr unsigned kFirstSteps = 10;
-/// The weight of the past in the averaged slope.
-static constexpr double kInertia = 0.9;
+/// The weight of the last choice in the averaged slope falls with the steps
+/// from a tenth to this.
+static constexpr double kLeastWeight = 0.02;
 /// The weight of the past in what is known of values.
 static constexpr double kMemoryOfValues = 0.95;
 /// The length of a step after values were forbidden.
@@ -35,6 +36,7 @@ size_t PriceAscent::run(size_t count, Deadline deadline) {
 
 void PriceAscent::restart() {
   stepLength = kRestartLength;
+  steps = kFirstSteps;
   stale = 0;
   current = bestPrices;
 }
@@ -94,11 +96,12 @@ void PriceAscent::averageSlope() {
       fresh[use.firstRow] += bytes;
       fresh[use.endRow] -= bytes;
     }
+  double weight = std::max(kLeastWeight, 10.0 / (100 + steps));
   double inUse = 0;
   for (size_t r = 0; r < slope.size(); ++r) {
     inUse += fresh[r];
-    slope[r] = kInertia * slope[r] +
-               (1 - kInertia) * (inUse - double(memory.capacity[r]));
+    slope[r] +=
+        weight * (inUse - double(memory.capacity[r]) - slope[r]);
   }
 }
 

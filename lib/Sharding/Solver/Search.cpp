@@ -6,6 +6,7 @@
 #include "Presolve.h"
 #include <algorithm>
 #include <thread>
+#include <tuple>
 
 using namespace tpc::solver;
 
@@ -22,6 +23,7 @@ static constexpr unsigned kPatience = 8;
 static constexpr double kImprovement = 0.01;
 static constexpr size_t kBranchable = 4000;
 
+static Clock::time_point t0=Clock::now();
 namespace {
 
 /// What is known about the problem that search() was given.
@@ -104,6 +106,31 @@ private:
 
 } // namespace
 
+/// Every node takes the value with the least memory, times its duration.
+static Choice leastMemory(const Problem &problem) {
+  Choice choice;
+  for (const Node &node : problem.nodes) {
+    std::vector<std::pair<WideCost, Cost>> price; // memory, cost
+    for (Cost cost : node.costs)
+      price.push_back({0, cost});
+    for (const MemoryUse &use : node.memory)
+      if (use.live.begin < use.live.end)
+        for (size_t v = 0; v < price.size(); ++v)
+          price[v].first +=
+              WideCost(use.bytes[v]) * (use.live.end - use.live.begin);
+    choice.push_back(
+        unsigned(std::min_element(price.begin(), price.end(),
+                                  [](const auto &a, const auto &b) {
+                                    bool noA = a.second >= kForbidden,
+                                         noB = b.second >= kForbidden;
+                                    return std::tie(noA, a.first, a.second) <
+                                           std::tie(noB, b.first, b.second);
+                                  }) -
+                 price.begin()));
+  }
+  return choice;
+}
+
 /// Tells either side what the other has found.
 void Stage::exchange() {
   if (moves.found())
@@ -149,8 +176,7 @@ bool Stage::isStuck() {
 
 void Stage::run(const Choice &start, bool mayBranch, Deadline deadline,
                 unsigned &rounds) {
-  if (!start.empty())
-    moves.start(start);
+  moves.start(start.empty() ? leastMemory(problem) : start);
   lastBound = known.result.bound;
   ascent.run(kFirstSteps, deadline);
   exchange();
@@ -159,6 +185,7 @@ void Stage::run(const Choice &start, bool mayBranch, Deadline deadline,
     work(amount, deadline);
     exchange();
     amount = std::min(amount + amount / 4, kMostWork);
+    if(getenv("TR")) fprintf(stderr,"%.2f %u cost %s bound %s gap %.3f%% fixed %zu of %zu tree %d\n",secondsSince(t0),rounds,toString(known.result.cost).c_str(),toString(known.result.bound).c_str(),known.found()?100*(1-double(known.result.bound)/double(known.result.cost)):100.0,numFixed,problem.numValues(),!!tree);
     if (tree)
       continue;
     numFixed += ascent.fix();

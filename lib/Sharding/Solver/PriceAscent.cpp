@@ -7,9 +7,9 @@ using namespace tpc::solver;
 
 /// Steps at the beginning that leave the prices as they are.
 static constexpr unsigned kFirstSteps = 10;
-/// The weight of the last choice in the averaged slope falls with the steps
-/// from a tenth to this.
-static constexpr double kLeastWeight = 0.02;
+/// The weight of the last choice in the averaged slope falls with the steps,
+/// at the root; a branch takes few steps.
+static constexpr double kFirstWeight = 0.1, kLeastWeight = 0.02;
 /// The weight of the past in what is known of values.
 static constexpr double kMemoryOfValues = 0.95;
 /// The length of a step after values were forbidden.
@@ -25,7 +25,7 @@ PriceAscent::PriceAscent(const FlatProblem &problem)
     : flat(&problem), relaxation(problem), current(flat->memory.numRows(), 0.0),
       bestPrices(current), slope(current), fresh(current.size() + 1, 0.0),
       taken(flat->unary.size(), 0.0),
-      bestBound(flat->constant) {}
+      bestBound(flat->constant), leastWeight(kLeastWeight) {}
 
 size_t PriceAscent::run(size_t count, Deadline deadline) {
   size_t done = 0;
@@ -37,6 +37,7 @@ size_t PriceAscent::run(size_t count, Deadline deadline) {
 void PriceAscent::restart() {
   stepLength = kRestartLength;
   steps = kFirstSteps;
+  leastWeight = kFirstWeight;
   stale = 0;
   current = bestPrices;
 }
@@ -96,7 +97,7 @@ void PriceAscent::averageSlope() {
       fresh[use.firstRow] += bytes;
       fresh[use.endRow] -= bytes;
     }
-  double weight = std::max(kLeastWeight, 10.0 / (100 + steps));
+  double weight = std::max(leastWeight, kFirstWeight * 100 / (100 + steps));
   double inUse = 0;
   for (size_t r = 0; r < slope.size(); ++r) {
     inUse += fresh[r];

@@ -67,7 +67,7 @@ private:
   std::optional<WideCost> target;
   std::vector<double> current, bestPrices, slope, fresh, taken;
   WideCost bestBound = 0;
-  double stepLength = 0.1;
+  double leastWeight, stepLength = 0.1;
   unsigned steps = 0, stale = 0;
 };
 

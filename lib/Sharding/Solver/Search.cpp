@@ -23,7 +23,6 @@ static constexpr unsigned kPatience = 8;
 static constexpr double kImprovement = 0.01;
 static constexpr size_t kBranchable = 4000;
 
-static Clock::time_point t0=Clock::now();
 namespace {
 
 /// What is known about the problem that search() was given.
@@ -185,7 +184,6 @@ void Stage::run(const Choice &start, bool mayBranch, Deadline deadline,
     work(amount, deadline);
     exchange();
     amount = std::min(amount + amount / 4, kMostWork);
-    if(getenv("TR")) fprintf(stderr,"%.2f %u cost %s bound %s gap %.3f%% fixed %zu of %zu tree %d\n",secondsSince(t0),rounds,toString(known.result.cost).c_str(),toString(known.result.bound).c_str(),known.found()?100*(1-double(known.result.bound)/double(known.result.cost)):100.0,numFixed,problem.numValues(),!!tree);
     if (tree)
       continue;
     numFixed += ascent.fix();

@@ -151,12 +151,17 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
                   (!result.choice.empty() && result.bound >= result.cost);
   if (result.proven || !pricing.prepareMargins(deadline))
     return result;
-  WideCost step = std::max<WideCost>(1, result.bound / 2000);
-  if (!result.choice.empty())
-    step =
-        std::max<WideCost>(1, std::min(step, (result.cost - result.bound) / 8));
-  while (true) {
-    WideCost limit = std::min(most, result.bound + step);
+  // The first limit leaves few nodes a choice; each further one about twice as
+  // many values as the one before.
+  std::vector<Cost> over;
+  for (unsigned node = 0; node < problem.nodes.size(); ++node)
+    for (Cost cost : pricing.elimination().marginal(node))
+      if (cost > 0 && cost < kForbidden)
+        over.push_back(cost);
+  std::sort(over.begin(), over.end());
+  for (size_t left = problem.nodes.size() / 4 + 16;; left *= 2) {
+    WideCost limit = left < over.size() ? pricing.costAt(over[left]) : most;
+    limit = std::clamp(limit, result.bound, most);
     if (!result.choice.empty())
       limit = std::min(limit, result.cost - 1);
     size_t removed;
@@ -175,7 +180,6 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
                     (!result.choice.empty() && result.bound >= result.cost);
     if (result.proven)
       return result;
-    step *= 4;
   }
 }
 

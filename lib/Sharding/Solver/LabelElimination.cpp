@@ -225,13 +225,15 @@ Groups LabelElimination::addToGroups(const Groups &groups,
                                      const LabelMessage &message) const {
   Groups result;
   result.ofRow.assign(rows.size(), -1);
-  std::map<std::pair<int, int>, int> indices;
+  std::unordered_map<uint64_t, int> indices;
   for (unsigned row = 0; row < rows.size(); ++row) {
     std::pair<int, int> parts(groups.ofRow[row], message.inside[row].dimension);
     if (!rows[row].needed || parts == std::pair(-1, -1))
       continue;
     auto [found, isNew] =
-        indices.try_emplace(parts, static_cast<int>(result.groups.size()));
+        indices.try_emplace(uint64_t(static_cast<uint32_t>(parts.first)) << 32 |
+                                static_cast<uint32_t>(parts.second),
+                            static_cast<int>(result.groups.size()));
     if (isNew)
       result.groups.push_back({parts.first, parts.second, INT64_MAX});
     result.ofRow[row] = found->second;
@@ -320,7 +322,8 @@ int64_t LabelElimination::harmless(const LabelMessage &message,
 /// drops the rows that nothing outside adds to.
 std::vector<Dimension> LabelElimination::makeDimensions(LabelMessage &message,
                                                         const Groups &groups) {
-  std::map<uint64_t, unsigned> outsides; // what the outside adds -> class
+  std::unordered_map<uint64_t, unsigned>
+      outsides; // what the outside adds -> class
   std::vector<std::vector<unsigned>> edges(groups.groups.size());
   std::vector<unsigned> outsideOf(rows.size());
   for (unsigned row = 0; row < rows.size(); ++row) {
@@ -335,9 +338,11 @@ std::vector<Dimension> LabelElimination::makeDimensions(LabelMessage &message,
     outsideOf[row] =
         outsides.try_emplace(outside, static_cast<unsigned>(outsides.size()))
             .first->second;
-    auto &to = edges[static_cast<size_t>(groups.ofRow[row])];
-    if (std::find(to.begin(), to.end(), outsideOf[row]) == to.end())
-      to.push_back(outsideOf[row]);
+    edges[static_cast<size_t>(groups.ofRow[row])].push_back(outsideOf[row]);
+  }
+  for (std::vector<unsigned> &to : edges) {
+    std::sort(to.begin(), to.end());
+    to.erase(std::unique(to.begin(), to.end()), to.end());
   }
   VertexCover cover(edges, outsides.size());
   std::vector<Dimension> dimensions;
@@ -450,6 +455,28 @@ bool LabelElimination::extend(const Labels &labels, const LabelMessage &source,
   return true;
 }
 
+namespace {
+
+/// Pairs of which none is at most another in both numbers.
+class Staircase {
+public:
+  /// False if one that is there is at most the new one in both.
+  bool add(int64_t x, int64_t y) {
+    auto next = steps.upper_bound(x);
+    if (next != steps.begin() && std::prev(next)->second <= y)
+      return false;
+    while (next != steps.end() && next->second >= y)
+      next = steps.erase(next);
+    steps[x] = y;
+    return true;
+  }
+
+private:
+  std::map<int64_t, int64_t> steps; // y falls as x rises
+};
+
+} // namespace
+
 /// Keeps those of the labels from `begin` on that no other one beats.
 void LabelElimination::removeDominated(Labels &labels, size_t begin) {
   size_t count = labels.size() - begin, width = labels.width();
@@ -464,15 +491,23 @@ void LabelElimination::removeDominated(Labels &labels, size_t begin) {
     return x == a + width - 1 ? i < j : *x < *y;
   });
   std::vector<uint32_t> kept;
+  Staircase staircase;
   for (uint32_t i : order) {
     const int64_t *it = label(i) + 2;
-    bool dominated = std::any_of(kept.rbegin(), kept.rend(), [&](uint32_t k) {
-      const int64_t *other = label(k) + 2;
-      for (unsigned d = 0; d < labels.dimensions; ++d)
-        if (other[d] > it[d])
-          return false;
-      return true;
-    });
+    bool dominated;
+    if (labels.dimensions <= 2) {
+      dominated = !staircase.add(labels.dimensions > 0 ? it[0] : 0,
+                                 labels.dimensions > 1 ? it[1] : 0);
+    } else {
+      // The latest are nearest in cost and dominate most often.
+      dominated = std::any_of(kept.rbegin(), kept.rend(), [&](uint32_t k) {
+        const int64_t *other = label(k) + 2;
+        for (unsigned d = 0; d < labels.dimensions; ++d)
+          if (other[d] > it[d])
+            return false;
+        return true;
+      });
+    }
     if (!dominated)
       kept.push_back(i);
   }

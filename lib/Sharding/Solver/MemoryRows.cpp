@@ -27,27 +27,39 @@ MemoryRows::MemoryRows(const Problem &problem, TableOps &tables)
 
 void MemoryRows::read(const std::vector<MemoryUse> &uses, unsigned node,
                       const std::vector<int64_t> &times) {
+  struct Use {
+    unsigned begin, end;
+    const std::vector<int64_t> *bytes;
+  };
   auto rowAt = [&](int64_t time) {
     return static_cast<unsigned>(
         std::lower_bound(times.begin(), times.end(), time) - times.begin());
   };
+  std::vector<Use> live;
   std::vector<unsigned> ends;
   for (const MemoryUse &use : uses)
-    if (use.live.begin < use.live.end)
-      ends.insert(ends.end(), {rowAt(use.live.begin), rowAt(use.live.end)});
+    if (use.live.begin < use.live.end) {
+      live.push_back({rowAt(use.live.begin), rowAt(use.live.end), &use.bytes});
+      ends.insert(ends.end(), {live.back().begin, live.back().end});
+    }
+  std::sort(live.begin(), live.end(), [](const Use &a, const Use &b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+  std::vector<Use> current;
+  size_t next = 0;
   for (size_t i = 0; i + 1 < ends.size(); ++i) {
+    std::erase_if(current, [&](const Use &use) { return use.end <= ends[i]; });
+    for (; next < live.size() && live[next].begin <= ends[i]; ++next)
+      current.push_back(live[next]);
     std::vector<int64_t> bytes;
-    for (const MemoryUse &use : uses) {
-      if (use.live.begin >= use.live.end || rowAt(use.live.begin) > ends[i] ||
-          rowAt(use.live.end) <= ends[i])
-        continue;
-      bytes.resize(use.bytes.size(), 0);
+    for (const Use &use : current) {
+      bytes.resize(use.bytes->size(), 0);
       // Saturates far above any limit that a value could keep.
       for (size_t v = 0; v < bytes.size(); ++v)
-        bytes[v] = static_cast<int64_t>(
-            std::min<WideCost>(WideCost(bytes[v]) + use.bytes[v], INT64_MAX));
+        bytes[v] = static_cast<int64_t>(std::min<WideCost>(
+            WideCost(bytes[v]) + (*use.bytes)[v], INT64_MAX));
     }
     if (!bytes.empty())
       append(node, ends[i], ends[i + 1], tables.intern(std::move(bytes)));
@@ -126,7 +138,7 @@ static bool isAtMost(const CostTable &a, const CostTable &b) {
                     [](int64_t x, int64_t y) { return x <= y; });
 }
 
-std::vector<bool> MemoryRows::findKept() const {
+std::vector<bool> MemoryRows::keepMaximal() const {
   // What is gained and lost at the begin of a row, and the most that the nodes
   // of a row can take over their minimum.
   std::vector<unsigned> gains(count() + 1), losses(count() + 1);
@@ -185,13 +197,56 @@ std::vector<bool> MemoryRows::findKept() const {
   return kept;
 }
 
+/// A tight row bounds what it shares with another one: what the other one has
+/// for itself must then fit into the difference of their slack. Parameters that
+/// are always live make one row imply most.
+void MemoryRows::dropImplied(std::vector<bool> &kept) const {
+  constexpr size_t tightRows = 16;
+  auto addTo = [](std::vector<WideCost> &changes, const Segment &segment) {
+    int64_t largest =
+        *std::max_element(segment.bytes->begin(), segment.bytes->end());
+    changes[segment.begin] += largest;
+    changes[segment.end] -= largest;
+  };
+  std::vector<WideCost> most(count() + 1);
+  for (const std::vector<Segment> &segments : memory)
+    for (const Segment &segment : segments)
+      addTo(most, segment);
+  std::partial_sum(most.begin(), most.end(), most.begin());
+  std::vector<unsigned> tight;
+  for (unsigned row = 0; row < count(); ++row)
+    if (kept[row])
+      tight.push_back(row);
+  std::sort(tight.begin(), tight.end(), [&](unsigned a, unsigned b) {
+    return std::pair(slack[a], a) < std::pair(slack[b], b);
+  });
+  size_t tried = 0;
+  for (unsigned row : tight) {
+    if (!kept[row])
+      continue;
+    if (++tried > tightRows)
+      break;
+    std::vector<WideCost> shared(count() + 1);
+    for (const std::vector<Segment> &segments : memory)
+      for (const Segment &segment : segments)
+        if (segment.begin <= row && row < segment.end)
+          addTo(shared, segment);
+    std::partial_sum(shared.begin(), shared.end(), shared.begin());
+    for (unsigned other = 0; other < count(); ++other)
+      if (other != row && kept[other] &&
+          most[other] - shared[other] <= slack[other] - slack[row])
+        kept[other] = false;
+  }
+}
+
 std::vector<unsigned> MemoryRows::dropRows() {
   WideCost sum = 0;
   for (size_t row = 0; row < count(); ++row) {
     sum += change[row];
     slack[row] += sum;
   }
-  std::vector<bool> kept = findKept();
+  std::vector<bool> kept = keepMaximal();
+  dropImplied(kept);
   std::vector<unsigned> before(count() + 1, 0); // kept rows before this one
   for (size_t row = 0; row < count(); ++row)
     before[row + 1] = before[row] + kept[row];

@@ -56,7 +56,11 @@ private:
   void append(unsigned node, unsigned begin, unsigned end,
               const CostTable &bytes);
   void takeFromSlack(unsigned begin, unsigned end, int64_t bytes);
-  std::vector<bool> findKept() const;
+  /// Drops the rows that no choice violates, or only if it violates one before
+  /// or after.
+  std::vector<bool> keepMaximal() const;
+  /// Drops the rows that no choice violates unless it violates some tight row.
+  void dropImplied(std::vector<bool> &kept) const;
 
   TableOps &tables;
   std::vector<std::vector<Segment>> memory;

@@ -40,6 +40,10 @@ public:
   /// By how much more than its minimum the priced problem may cost for choices
   /// of at most `cost`.
   WideCost margin(WideCost cost) const { return scale * cost - best.value; }
+  /// The inverse: margin(costAt(m)) is m or little less.
+  WideCost costAt(WideCost margin) const {
+    return (best.value + margin) / scale;
+  }
   /// At the best prices.
   const Elimination &elimination() const { return *best.elimination; }
 

@@ -56,8 +56,8 @@ void Bound::setPrices(const std::vector<double> &prices) {
     double *values = &priced[flat->begin[i]];
     const double *base = &own[flat->begin[i]];
     for (unsigned v = 0; v < slots; ++v)
-      values[v] = std::min(base[v] + std::floor(paid[v] * scale),
-                           FlatProblem::kBig);
+      values[v] =
+          std::min(base[v] + std::floor(paid[v] * scale), FlatProblem::kBig);
   }
 }
 
@@ -85,9 +85,8 @@ template <bool forward> WideCost Bound::passInDirection() {
     unsigned i = forward ? k : flat->numNodes() - 1 - k;
     unsigned slots = flat->slots(i), values = flat->numValues[i];
     receive(i, cost.data());
-    unsigned best =
-        unsigned(std::min_element(cost.begin(), cost.begin() + values) -
-                 cost.begin());
+    unsigned best = unsigned(
+        std::min_element(cost.begin(), cost.begin() + values) - cost.begin());
     least[i] = best;
     double base = cost[best];
     bound += int64_t(base);
@@ -105,9 +104,9 @@ template <bool forward> WideCost Bound::passInDirection() {
       const FlatProblem::Arc &arc = flat->arcs[a];
       subtract(share.data(), &messages[arc.message], slots, sent.data());
       double *message = &messages[flat->arcs[arc.reverse].message];
-      bound += int64_t(sendMessage(sent.data(), values,
-                                   &flat->tables[arc.table],
-                                   flat->slots(arc.other), message));
+      bound +=
+          int64_t(sendMessage(sent.data(), values, &flat->tables[arc.table],
+                              flat->slots(arc.other), message));
     }
   }
   return bound;
@@ -155,8 +154,8 @@ void Bound::forbid(unsigned node, unsigned value) {
 size_t Bound::fix(WideCost bound, WideCost atMost) {
   if (bound > atMost)
     return 0;
-  double allowed = double(int64_t(std::min<WideCost>(
-      atMost - bound, int64_t(FlatProblem::kBig) / 2)));
+  double allowed = double(int64_t(
+      std::min<WideCost>(atMost - bound, int64_t(FlatProblem::kBig) / 2)));
   std::vector<double> collected(flat->messageSlots), cost(maxSlots),
       share(maxSlots), sent(maxSlots);
   size_t numFixed = 0;

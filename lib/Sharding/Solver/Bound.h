@@ -65,7 +65,9 @@ public:
   }
 
   /// By value of a node.
-  const double *ownCosts(unsigned node) const { return &own[flat->begin[node]]; }
+  const double *ownCosts(unsigned node) const {
+    return &own[flat->begin[node]];
+  }
   const double *costsWithMemory(unsigned node) const {
     return &priced[flat->begin[node]];
   }

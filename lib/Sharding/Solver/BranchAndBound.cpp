@@ -96,8 +96,8 @@ BranchAndBound::splitNode(const PriceAscent &state, unsigned node) const {
     (split.low[v] ? low : high) += share[v] / total * paid[v];
   }
   if (std::min(shareLow, shareHigh) > kLeastShare) {
-    split.score = std::min(shareLow, shareHigh) *
-                  (1 + high / shareHigh - low / shareLow);
+    split.score =
+        std::min(shareLow, shareHigh) * (1 + high / shareHigh - low / shareLow);
     return split;
   }
   // Memory does not tell the values apart that are taken.

@@ -1,4 +1,5 @@
-//===- CapacityRows.cpp - The times at which memory can run out -------------===//
+//===- CapacityRows.cpp - The times at which memory can run out
+//-------------===//
 
 #include "CapacityRows.h"
 #include <algorithm>
@@ -129,8 +130,8 @@ CapacityRows::CapacityRows(const Problem &problem)
   findSteps(problem, timed, segments);
   std::vector<size_t> kept = binding(segments, *problem.memoryLimit);
   for (size_t k : kept)
-    capacity.push_back(static_cast<int64_t>(std::max<WideCost>(
-        *problem.memoryLimit - segments[k].base, -1)));
+    capacity.push_back(static_cast<int64_t>(
+        std::max<WideCost>(*problem.memoryLimit - segments[k].base, -1)));
   auto rowAt = [&](size_t segment) {
     return unsigned(std::lower_bound(kept.begin(), kept.end(), segment) -
                     kept.begin());

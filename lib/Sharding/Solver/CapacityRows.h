@@ -1,4 +1,5 @@
-//===- CapacityRows.h - The times at which memory can run out -----*- C++ -*-===//
+//===- CapacityRows.h - The times at which memory can run out -----*- C++
+//-*-===//
 //
 // Memory over time as few rows "sum of bytes of the live nodes <= capacity".
 // Of all times only those matter whose live set is not part of another's, and

@@ -102,8 +102,8 @@ void ChoiceState::set(unsigned node, unsigned value) {
   choice[node] = value;
   for (unsigned a = flat.arcBegin[node]; a < flat.arcBegin[node + 1]; ++a) {
     const FlatProblem::Arc &arc = flat.arcs[a];
-    exchangeRow(flat.row(arc, value), flat.row(arc, old),
-                flat.slots(arc.other), &conditioned[flat.begin[arc.other]]);
+    exchangeRow(flat.row(arc, value), flat.row(arc, old), flat.slots(arc.other),
+                &conditioned[flat.begin[arc.other]]);
   }
   const CapacityRows &memory = flat.memory;
   for (unsigned u = memory.useBegin[node]; u < memory.useBegin[node + 1]; ++u) {

@@ -71,9 +71,9 @@ static Links mergeEdges(const Problem &problem) {
     auto &costs = links.back().costs;
     for (size_t r = 0; r < rows; ++r)
       for (size_t c = 0; c < columns; ++c) {
-        WideCost entry = widen(edge.from == from
-                                   ? (*edge.costs)[r * columns + c]
-                                   : (*edge.costs)[c * rows + r]);
+        WideCost entry =
+            widen(edge.from == from ? (*edge.costs)[r * columns + c]
+                                    : (*edge.costs)[c * rows + r]);
         WideCost &sum = costs[r * columns + c];
         sum = std::min(sum + entry, kForbiddenSum);
       }
@@ -96,9 +96,9 @@ static double typicalCost(const Links &links) {
     for (unsigned l : earlier[i]) {
       const Link &link = links.links[l];
       for (size_t v = 0; v < sum.size(); ++v)
-        sum[v] = std::min(
-            sum[v] + link.costs[choice[link.from] * sum.size() + v],
-            kForbiddenSum);
+        sum[v] =
+            std::min(sum[v] + link.costs[choice[link.from] * sum.size() + v],
+                     kForbiddenSum);
     }
     auto least = std::min_element(sum.begin(), sum.end());
     choice[i] = least - sum.begin();
@@ -108,15 +108,13 @@ static double typicalCost(const Links &links) {
   return static_cast<double>(total);
 }
 
-FlatProblem::FlatProblem(const Problem &problem,
-                         std::optional<WideCost> target)
+FlatProblem::FlatProblem(const Problem &problem, std::optional<WideCost> target)
     : memory(problem) {
   Links links = mergeEdges(problem);
   double typical = typicalCost(links);
   if (target)
-    typical = std::min(
-        typical,
-        double(std::max<WideCost>(*target - links.constant, 0)));
+    typical = std::min(typical,
+                       double(std::max<WideCost>(*target - links.constant, 0)));
   // A typical cost of 2^38 keeps all of what may matter well below kBig.
   // Costs of up to 16 times that are not rounded for it.
   shift = std::min(38 - std::ilogb(typical + 1), 30);
@@ -159,10 +157,10 @@ FlatProblem::FlatProblem(const Problem &problem,
     table.clear();
     for (unsigned r = 0; r < numValues[row]; ++r)
       for (unsigned c = 0; c < slots(column); ++c)
-        table.push_back(
-            c >= numValues[column] ? kBig
-            : transposed ? scaled(link.costs[c * numValues[row] + r])
-                         : scaled(link.costs[r * numValues[column] + c]));
+        table.push_back(c >= numValues[column] ? kBig
+                        : transposed
+                            ? scaled(link.costs[c * numValues[row] + r])
+                            : scaled(link.costs[r * numValues[column] + c]));
     size_t hash = table.size();
     for (double entry : table)
       hash = (hash ^ std::hash<double>()(entry)) * 0x9E3779B97F4A7C15u +

@@ -75,8 +75,8 @@ struct FlatProblem {
   /// Slots of all messages together.
   size_t messageSlots = 0;
   CapacityRows memory;
-  /// What memory.uses[u] takes by value, padded: bytes[bytesBegin[u]] on. Off by
-  /// at most one part in 2^53.
+  /// What memory.uses[u] takes by value, padded: bytes[bytesBegin[u]] on. Off
+  /// by at most one part in 2^53.
   std::vector<size_t> bytesBegin;
   std::vector<double> bytes;
 };

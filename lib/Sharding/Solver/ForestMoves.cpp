@@ -147,8 +147,7 @@ void ForestMoves::pickForest() {
       if (inForest[other] != now)
         continue;
       unsigned root = rootOf(place[other]);
-      closesCycle =
-          std::find(roots.begin(), roots.end(), root) != roots.end();
+      closesCycle = std::find(roots.begin(), roots.end(), root) != roots.end();
       roots.push_back(root);
       treeEdges.push_back({self, place[other], a});
     }
@@ -388,10 +387,10 @@ void ForestMoves::apply() {
   for (const Member &member : forest)
     if (state->current()[member.node] != member.chosen) {
       state->set(member.node, member.chosen);
-      work += size_t(flat.arcBegin[member.node + 1] -
-                     flat.arcBegin[member.node]) *
-                  8 +
-              16;
+      work +=
+          size_t(flat.arcBegin[member.node + 1] - flat.arcBegin[member.node]) *
+              8 +
+          16;
     }
 }
 

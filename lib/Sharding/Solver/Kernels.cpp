@@ -79,8 +79,8 @@ TPC_VERSIONS double tpc::solver::sendMessage(const double *sent, unsigned rows,
     *reinterpret_cast<Vector *>(message + v) = best;
     least = best < least ? best : least;
   }
-  double low = std::min(std::min(least[0], least[1]),
-                        std::min(least[2], least[3]));
+  double low =
+      std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
   Vector most = Vector{} + FlatProblem::kBig;
   for (unsigned v = 0; v < slots; v += kLanes) {
     Vector *entry = reinterpret_cast<Vector *>(message + v);

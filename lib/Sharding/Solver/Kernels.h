@@ -16,8 +16,7 @@ namespace tpc::solver {
 void addRows(const double *rows, size_t count, unsigned slots, double *sum);
 
 /// result[v] = a[v] - b[v].
-void subtract(const double *a, const double *b, unsigned slots,
-              double *result);
+void subtract(const double *a, const double *b, unsigned slots, double *result);
 
 /// sum[v] += in[v] - out[v].
 void exchangeRow(const double *in, const double *out, unsigned slots,
@@ -27,8 +26,8 @@ void exchangeRow(const double *in, const double *out, unsigned slots,
 void addScaled(double factor, const double *row, unsigned slots, double *sum);
 
 /// share[v] = (cost[v] - base) * part, rounded down; kBig where own[v] is.
-void takeShares(const double *cost, double base, double part,
-                const double *own, unsigned slots, double *share);
+void takeShares(const double *cost, double base, double part, const double *own,
+                unsigned slots, double *share);
 
 /// message[v] = min over r < rows (sent[r] + table[r][v]) less the least entry,
 /// which is returned; at most kBig.

@@ -14,7 +14,8 @@ static constexpr double kFirstWeight = 0.1, kLeastWeight = 0.02;
 static constexpr double kMemoryOfValues = 0.95;
 /// The length of a step after values were forbidden.
 static constexpr double kRestartLength = 0.05;
-/// Falling behind the best bound by this part of the gap undoes all steps since.
+/// Falling behind the best bound by this part of the gap undoes all steps
+/// since.
 static constexpr double kTooFar = 0.05;
 /// An improvement by less than this part of the gap is none.
 static constexpr double kNoticeable = 1e-4;
@@ -24,8 +25,8 @@ static constexpr unsigned kPatience = 20;
 PriceAscent::PriceAscent(const FlatProblem &problem)
     : flat(&problem), relaxation(problem), current(flat->memory.numRows(), 0.0),
       bestPrices(current), slope(current), fresh(current.size() + 1, 0.0),
-      taken(flat->unary.size(), 0.0),
-      bestBound(flat->constant), leastWeight(kLeastWeight) {}
+      taken(flat->unary.size(), 0.0), bestBound(flat->constant),
+      leastWeight(kLeastWeight) {}
 
 size_t PriceAscent::run(size_t count, Deadline deadline) {
   size_t done = 0;
@@ -101,8 +102,7 @@ void PriceAscent::averageSlope() {
   double inUse = 0;
   for (size_t r = 0; r < slope.size(); ++r) {
     inUse += fresh[r];
-    slope[r] +=
-        weight * (inUse - double(memory.capacity[r]) - slope[r]);
+    slope[r] += weight * (inUse - double(memory.capacity[r]) - slope[r]);
   }
 }
 

@@ -29,9 +29,7 @@ public:
   size_t run(size_t count, Deadline deadline);
   size_t workOfStep() const { return 2 * relaxation.workOfPass(); }
   /// Forbids a value. The bound stays valid, and may now be too low.
-  void forbid(unsigned node, unsigned value) {
-    relaxation.forbid(node, value);
-  }
+  void forbid(unsigned node, unsigned value) { relaxation.forbid(node, value); }
   /// Steps get long again, after values were forbidden.
   void restart();
   /// Forbids what no choice has that costs less than the target; returns how

@@ -12,7 +12,8 @@ static constexpr int64_t kMaxPrice = int64_t(1) << 40;
 
 Bound::Bound(const FlatProblem &problem)
     : flat(&problem), own(flat->unary), priced(flat->unary),
-      messages(flat->messageSlots, 0.0), rowPrices(flat->memory.numRows(), 0),
+      messages(flat->messageSlots, 0.0), taken(flat->arcs.size(), 0.0),
+      rowPrices(flat->memory.numRows(), 0),
       least(flat->numNodes(), 0) {
   // A price that makes the largest row cost kBig is large enough.
   int64_t capacity = 1;
@@ -104,9 +105,9 @@ template <bool forward> WideCost Bound::passInDirection() {
       const FlatProblem::Arc &arc = flat->arcs[a];
       subtract(share.data(), &messages[arc.message], slots, sent.data());
       double *message = &messages[flat->arcs[arc.reverse].message];
-      bound +=
-          int64_t(sendMessage(sent.data(), values, &flat->tables[arc.table],
-                              flat->slots(arc.other), message));
+      taken[a] = sendMessage(sent.data(), values, &flat->tables[arc.table],
+                             flat->slots(arc.other), message);
+      bound += int64_t(taken[a]);
     }
   }
   return bound;
@@ -149,13 +150,13 @@ void Bound::forbid(unsigned node, unsigned value) {
 //                    + sum over earlier neighbours of
 //                      min over their values (collected / edges ahead
 //                                             - message back + table)
+//                      - what the edge has paid into the bound
 //
 // Nothing is counted twice, since every node passes on at most what it has.
 size_t Bound::fix(WideCost bound, WideCost atMost) {
-  if (bound > atMost)
+  if (bound > atMost || atMost - bound >= int64_t(FlatProblem::kMostFinite))
     return 0;
-  double allowed = double(int64_t(
-      std::min<WideCost>(atMost - bound, int64_t(FlatProblem::kBig) / 2)));
+  double allowed = double(int64_t(atMost - bound));
   std::vector<double> collected(flat->messageSlots), cost(maxSlots),
       share(maxSlots), sent(maxSlots);
   size_t numFixed = 0;
@@ -185,10 +186,10 @@ size_t Bound::fix(WideCost bound, WideCost atMost) {
       subtract(share.data(), &messages[arc.message], slots, sent.data());
       double *message = &collected[flat->arcs[arc.reverse].message];
       unsigned width = flat->slots(arc.other);
-      double taken = sendMessage(sent.data(), values, &flat->tables[arc.table],
-                                 width, message);
+      double low = sendMessage(sent.data(), values, &flat->tables[arc.table],
+                               width, message);
       for (unsigned v = 0; v < width; ++v)
-        message[v] += taken;
+        message[v] += low - taken[arc.reverse];
     }
   }
   return numFixed;

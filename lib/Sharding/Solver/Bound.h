@@ -84,6 +84,8 @@ private:
   std::vector<double> own, priced;
   /// Received by a node, by arc.
   std::vector<double> messages;
+  /// By arc, what the last message along it took off into the bound.
+  std::vector<double> taken;
   /// Prices in fixed point: scaled cost a byte times 2^priceShift.
   std::vector<int64_t> rowPrices;
   int priceShift = 0;

@@ -108,23 +108,42 @@ static double typicalCost(const Links &links) {
   return static_cast<double>(total);
 }
 
+/// Exact sums of what matters need room, and so do shares of costs.
+static int chooseShift(const Links &links, std::optional<WideCost> target) {
+  double typical = typicalCost(links);
+  if (target)
+    typical = std::min(
+        typical, double(std::max<WideCost>(*target - links.constant, 0)));
+  double largest = 0;
+  auto add = [&](const std::vector<WideCost> &costs) {
+    for (WideCost cost : costs)
+      if (cost < kForbiddenSum)
+        largest = std::max(largest, double(cost));
+  };
+  for (const auto &costs : links.unary)
+    add(costs);
+  for (const Link &link : links.links)
+    add(link.costs);
+  // Memory may make choices many times as expensive as what is typical without.
+  int shift = std::min(38 - std::ilogb(typical + 1), 30);
+  // Costs that are not split for it may be larger, and rare ones cut off.
+  constexpr int enough = 8;
+  if (shift < 0)
+    return std::min(shift + 4, 0);
+  return std::min(shift,
+                  std::max(enough, std::ilogb(FlatProblem::kMostFinite) - 1 -
+                                       std::ilogb(largest + 1)));
+}
+
 FlatProblem::FlatProblem(const Problem &problem, std::optional<WideCost> target)
     : memory(problem) {
   Links links = mergeEdges(problem);
-  double typical = typicalCost(links);
-  if (target)
-    typical = std::min(typical,
-                       double(std::max<WideCost>(*target - links.constant, 0)));
-  // A typical cost of 2^38 keeps all of what may matter well below kBig.
-  // Costs of up to 16 times that are not rounded for it.
-  shift = std::min(38 - std::ilogb(typical + 1), 30);
-  if (shift < 0)
-    shift = std::min(shift + 4, 0);
+  shift = chooseShift(links, target);
   constant = scale(links.constant);
   auto scaled = [&](WideCost cost) {
     return cost >= kForbiddenSum
                ? kBig
-               : std::min(static_cast<double>(scale(cost)), kBig);
+               : std::min(static_cast<double>(scale(cost)), kMostFinite);
   };
 
   begin.push_back(0);

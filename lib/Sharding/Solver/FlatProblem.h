@@ -6,9 +6,9 @@
 // bounds rigorous at the speed of vector instructions.
 //
 // What every choice pays (the least entry of every node and every table) is
-// taken out into a constant; parallel edges are one; entries that are
-// forbidden, or too large to be part of a good choice, are kBig. Everything
-// rounds down, so an optimum here is never above that of the problem.
+// taken out into a constant; parallel edges are one; forbidden entries are
+// kBig, and those that are too large to be part of a good choice kMostFinite.
+// Everything rounds down, so an optimum here is never above that of the problem.
 //
 // Arrays by value are padded to whole vectors: a node with 5 values has 8
 // slots, the last three of them kBig.
@@ -29,6 +29,8 @@ constexpr unsigned kLanes = 4;
 struct FlatProblem {
   /// Far above any cost of interest, and 2^7 of them still add up exactly.
   static constexpr double kBig = 0x1p46;
+  /// What larger entries that are not forbidden count as.
+  static constexpr double kMostFinite = kBig / 2;
 
   /// Only choices that cost less than `target` are of interest, if there is
   /// one: then less is lost to rounding.

@@ -30,11 +30,10 @@ void BranchAndBound::run(size_t budget, Deadline deadline) {
 void BranchAndBound::offer(const Choice &choice) {
   rounded = choice;
   Price priced = price(problem, choice);
-  WideCost cost = flat.scale(priced.cost);
-  if (!priced.feasible || cost >= target)
+  if (!priced.feasible || flat.target(priced.cost) >= target)
     return;
   better = choice;
-  target = cost;
+  target = flat.target(priced.cost);
 }
 
 PriceAscent BranchAndBound::takeNext() {

@@ -27,7 +27,8 @@ public:
                  const PriceAscent &root)
       : problem(problem), flat(flat), open{root} {}
 
-  /// Only choices that cost less (scaled) are of interest from now on.
+  /// Choices that cost at least this (scaled; FlatProblem::target) are of no
+  /// interest from now on.
   void setTarget(WideCost cost) { target = cost; }
   /// Goes on until so many entries are touched, or nothing of interest is left.
   void run(size_t work, Deadline deadline);

@@ -13,6 +13,10 @@ namespace {
 constexpr size_t maxEntries = size_t(1) << 21;
 /// Labels that one elimination may make.
 constexpr size_t maxLabels = 200'000'000;
+/// Labels by entry that are kept to find a good choice.
+constexpr size_t beamWidth = 16;
+/// Labels after which that is worth while.
+constexpr size_t manyLabels = 1'000'000;
 /// Eliminations to find prices: for the whole problem, and for what a limit
 /// leaves of it.
 constexpr unsigned firstSteps = 80, laterSteps = 40;
@@ -23,14 +27,15 @@ public:
   ExactResult solve(const Problem &problem, const Choice &start);
 
 private:
-  LabelOutcome solveWithin(const Problem &problem, WideCost limit,
+  LabelOutcome solveWithin(const Problem &problem, WideCost limit, size_t beam,
                            Choice &choice);
   LabelOutcome solveFiltered(const Problem &filtered, WideCost limit,
-                             Choice &choice);
+                             size_t beam, Choice &choice);
   Problem filter(const Problem &problem, const Pricing &pricing, WideCost limit,
                  size_t &removed) const;
 
   Deadline deadline;
+  size_t labelsMade = 0;
 };
 
 } // namespace
@@ -62,20 +67,20 @@ Problem ExactSolver::filter(const Problem &problem, const Pricing &pricing,
 }
 
 LabelOutcome ExactSolver::solveFiltered(const Problem &filtered, WideCost limit,
-                                        Choice &choice) {
+                                        size_t beam, Choice &choice) {
   Presolved presolved = presolve(filtered, deadline);
   if (presolved.infeasible)
     return LabelOutcome::None;
   LabelOutcome outcome =
-      solveWithin(presolved.problem, limit - presolved.constant, choice);
+      solveWithin(presolved.problem, limit - presolved.constant, beam, choice);
   if (outcome == LabelOutcome::Found)
     choice = presolved.expand(choice);
   return outcome;
 }
 
-/// The cheapest choice that costs at most `limit`.
+/// The cheapest choice that costs at most `limit`; with a beam, some choice.
 LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
-                                      Choice &choice) {
+                                      size_t beam, Choice &choice) {
   if (limit < 0)
     return LabelOutcome::None;
   if (problem.nodes.empty()) {
@@ -105,9 +110,10 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
   Choice better;
   LabelOutcome outcome =
       20 * removed >= problem.numValues()
-          ? solveFiltered(filtered, limit, better)
-          : eliminateWithLabels(problem, *tree, pricing, limit, maxLabels,
-                                deadline, better);
+          ? solveFiltered(filtered, limit, beam, better)
+          : eliminateWithLabels(problem, *tree, pricing,
+                                {limit, maxLabels, beam}, deadline, better,
+                                labelsMade);
   if (outcome == LabelOutcome::Found)
     choice = better;
   else if (outcome == LabelOutcome::None && known)
@@ -159,15 +165,35 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
       if (cost > 0 && cost < kForbidden)
         over.push_back(cost);
   std::sort(over.begin(), over.end());
+  auto tryLimit = [&](WideCost limit, size_t beam, Choice &choice) {
+    size_t removed;
+    Problem filtered = filter(problem, pricing, limit, removed);
+    return solveFiltered(filtered, limit, beam, choice);
+  };
+  const WideCost lowest = result.bound;
+  bool searched = false;
   for (size_t left = problem.nodes.size() / 4 + 16;; left *= 2) {
     WideCost limit = left < over.size() ? pricing.costAt(over[left]) : most;
+    // Work grows exponentially with the distance from the bound, so that of the
+    // last limit counts: it should not be much too high.
+    if (result.bound > lowest)
+      limit = std::min(limit, result.bound + 2 * (result.bound - lowest));
     limit = std::clamp(limit, result.bound, most);
+    Choice choice;
+    // Where limits get expensive, a good choice tells how high they need be.
+    if (labelsMade > manyLabels && !searched &&
+        tryLimit(std::min(most, limit + limit - lowest), beamWidth, choice) ==
+            LabelOutcome::Found) {
+      offer(choice);
+      searched = true;
+    }
     if (!result.choice.empty())
       limit = std::min(limit, result.cost - 1);
-    size_t removed;
-    Choice choice;
-    LabelOutcome outcome =
-        solveFiltered(filter(problem, pricing, limit, removed), limit, choice);
+    if (result.bound > limit) {
+      result.proven = true;
+      return result;
+    }
+    LabelOutcome outcome = tryLimit(limit, 0, choice);
     if (outcome == LabelOutcome::GaveUp)
       return result;
     if (outcome == LabelOutcome::Found) {

@@ -60,6 +60,9 @@ struct FlatProblem {
   WideCost unscaleBound(WideCost scaled) const;
   /// A cost of the problem as a sum of entries here.
   WideCost scale(WideCost cost) const;
+  /// The least bound, scaled, that shows that no choice costs less than `cost`:
+  /// one that costs less does so by at least 1.
+  WideCost target(WideCost cost) const { return scale(cost - 1) + 1; }
 
   /// An entry here is cost * 2^shift.
   int shift = 0;

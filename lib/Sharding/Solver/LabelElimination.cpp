@@ -80,9 +80,10 @@ struct Dimension {
 class LabelElimination {
 public:
   LabelElimination(const Problem &problem, const EliminationTree &tree,
-                   const Pricing &pricing, WideCost limit, size_t work,
+                   const Pricing &pricing, const LabelOptions &options,
                    Deadline deadline);
   LabelOutcome run(Choice &choice);
+  size_t workLeft() const { return work; }
 
 private:
   bool processBucket(unsigned bucket);
@@ -101,7 +102,7 @@ private:
   void project(const Labels &labels, const std::vector<Dimension> &dimensions,
                LabelMessage &message);
   void finishEntry(LabelMessage &message, size_t begin);
-  void removeDominated(Labels &labels, size_t begin);
+  void prune(Labels &labels, size_t begin);
   void close(const std::vector<unsigned> &consumed);
   void forget(const std::vector<unsigned> &consumed);
   Cost ownCost(unsigned bucket) const;
@@ -112,7 +113,7 @@ private:
   const EliminationTree &tree;
   const Pricing &pricing;
   const Elimination &elimination;
-  WideCost limit;
+  LabelOptions options;
   int64_t margin;
   size_t work;
   Deadline deadline;
@@ -143,13 +144,14 @@ static int64_t mostOf(const Segment &segment) {
 
 LabelElimination::LabelElimination(const Problem &problem,
                                    const EliminationTree &tree,
-                                   const Pricing &pricing, WideCost limit,
-                                   size_t work, Deadline deadline)
+                                   const Pricing &pricing,
+                                   const LabelOptions &options,
+                                   Deadline deadline)
     : problem(problem), tree(tree), pricing(pricing),
-      elimination(pricing.elimination()), limit(limit),
-      margin(static_cast<int64_t>(
-          std::min<WideCost>(pricing.margin(limit), TableOps::largest))),
-      work(work), deadline(deadline), messages(tree.buckets.size()),
+      elimination(pricing.elimination()), options(options),
+      margin(static_cast<int64_t>(std::min<WideCost>(
+          pricing.margin(options.limit), TableOps::largest))),
+      work(options.work), deadline(deadline), messages(tree.buckets.size()),
       values(problem.nodes.size()) {
   const MemoryRows &memory = pricing.memoryRows();
   for (unsigned row = 0; row < memory.count(); ++row)
@@ -451,7 +453,7 @@ bool LabelElimination::extend(const Labels &labels, const LabelMessage &source,
       result.from.push_back(static_cast<uint32_t>(j));
     }
   }
-  removeDominated(result, 0);
+  prune(result, 0);
   return true;
 }
 
@@ -477,8 +479,41 @@ private:
 
 } // namespace
 
-/// Keeps those of the labels from `begin` on that no other one beats.
-void LabelElimination::removeDominated(Labels &labels, size_t begin) {
+namespace {
+
+/// Tuples of which none is at most another in all numbers.
+class Front {
+public:
+  bool dominates(const int64_t *tuple, unsigned dimensions) {
+    size_t count = numbers.size() / dimensions;
+    for (size_t i = 0; i < count; ++i) {
+      const int64_t *other = &numbers[i * dimensions];
+      unsigned d = 0;
+      while (d < dimensions && other[d] <= tuple[d])
+        ++d;
+      if (d < dimensions)
+        continue;
+      // What dominates one often dominates the next: it moves to the front.
+      std::swap_ranges(&numbers[i * dimensions],
+                       &numbers[i * dimensions] + dimensions,
+                       &numbers[(i / 2) * dimensions]);
+      return true;
+    }
+    return false;
+  }
+  void add(const int64_t *tuple, unsigned dimensions) {
+    numbers.insert(numbers.end(), tuple, tuple + dimensions);
+  }
+
+private:
+  std::vector<int64_t> numbers;
+};
+
+} // namespace
+
+/// Keeps those of the labels from `begin` on that no other one beats, and of
+/// these only a beam where only a good choice is asked for.
+void LabelElimination::prune(Labels &labels, size_t begin) {
   size_t count = labels.size() - begin, width = labels.width();
   if (count < 2)
     return;
@@ -492,6 +527,7 @@ void LabelElimination::removeDominated(Labels &labels, size_t begin) {
   });
   std::vector<uint32_t> kept;
   Staircase staircase;
+  Front front;
   for (uint32_t i : order) {
     const int64_t *it = label(i) + 2;
     bool dominated;
@@ -499,17 +535,18 @@ void LabelElimination::removeDominated(Labels &labels, size_t begin) {
       dominated = !staircase.add(labels.dimensions > 0 ? it[0] : 0,
                                  labels.dimensions > 1 ? it[1] : 0);
     } else {
-      // The latest are nearest in cost and dominate most often.
-      dominated = std::any_of(kept.rbegin(), kept.rend(), [&](uint32_t k) {
-        const int64_t *other = label(k) + 2;
-        for (unsigned d = 0; d < labels.dimensions; ++d)
-          if (other[d] > it[d])
-            return false;
-        return true;
-      });
+      dominated = front.dominates(it, labels.dimensions);
+      if (!dominated)
+        front.add(it, labels.dimensions);
     }
     if (!dominated)
       kept.push_back(i);
+  }
+  if (options.beam != 0 && kept.size() > options.beam) {
+    std::sort(kept.begin(), kept.end(), [&](uint32_t i, uint32_t j) {
+      return std::pair(label(i)[0], i) < std::pair(label(j)[0], j);
+    });
+    kept.resize(options.beam);
   }
   Labels result;
   for (uint32_t i : kept) {
@@ -640,7 +677,7 @@ bool LabelElimination::processBucket(unsigned bucket) {
         labels.numbers[i * labels.width()] += least - inside[entry];
       project(labels, dimensions, message);
     }
-    removeDominated(message.labels, message.begin.back());
+    prune(message.labels, message.begin.back());
     if (!spend(1))
       return false;
   }
@@ -674,7 +711,7 @@ bool LabelElimination::combineRoots(unsigned a, unsigned b) {
     std::swap(labels, extended);
   }
   project(labels, dimensions, message);
-  removeDominated(message.labels, 0);
+  prune(message.labels, 0);
   message.begin = {0, message.labels.size()};
   open.push_back(static_cast<unsigned>(messages.size()));
   messages.push_back(std::move(message));
@@ -703,7 +740,7 @@ LabelOutcome LabelElimination::run(Choice &choice) {
   }
   // No dimension is left, so this is the cheapest. Where it costs more than the
   // limit it need not be the best, for others like it were dropped.
-  if (messages[root].labels.label(0)[1] > limit)
+  if (options.beam == 0 && messages[root].labels.label(0)[1] > options.limit)
     return LabelOutcome::None;
   choice.assign(problem.nodes.size(), 0);
   std::vector<std::pair<unsigned, size_t>> stack = {{root, 0}};
@@ -720,9 +757,14 @@ LabelOutcome LabelElimination::run(Choice &choice) {
   return LabelOutcome::Found;
 }
 
-LabelOutcome tpc::solver::eliminateWithLabels(
-    const Problem &problem, const EliminationTree &tree, const Pricing &pricing,
-    WideCost limit, size_t work, Deadline deadline, Choice &choice) {
-  return LabelElimination(problem, tree, pricing, limit, work, deadline)
-      .run(choice);
+LabelOutcome tpc::solver::eliminateWithLabels(const Problem &problem,
+                                              const EliminationTree &tree,
+                                              const Pricing &pricing,
+                                              const LabelOptions &options,
+                                              Deadline deadline, Choice &choice,
+                                              size_t &labelsMade) {
+  LabelElimination elimination(problem, tree, pricing, options, deadline);
+  LabelOutcome outcome = elimination.run(choice);
+  labelsMade += options.work - elimination.workLeft();
+  return outcome;
 }

@@ -34,14 +34,23 @@ enum class LabelOutcome {
   GaveUp ///< too many labels, or the time is up
 };
 
-/// Searches the cheapest feasible choice that costs at most `limit`, with the
-/// prices of `pricing`, whose margins must be prepared. `work` is the number of
-/// labels that may be made.
+struct LabelOptions {
+  /// The most that the choice may cost.
+  WideCost limit;
+  /// The number of labels that may be made.
+  size_t work;
+  /// 0, or the number of labels by entry that are kept: what is found is then
+  /// not the cheapest and may cost more than the limit, and None is no proof.
+  size_t beam = 0;
+};
+
+/// Searches the cheapest feasible choice that costs at most a limit, with the
+/// prices of `pricing`, whose margins must be prepared. Counts `labelsMade` up.
 LabelOutcome eliminateWithLabels(const Problem &problem,
                                  const EliminationTree &tree,
-                                 const Pricing &pricing, WideCost limit,
-                                 size_t work, Deadline deadline,
-                                 Choice &choice);
+                                 const Pricing &pricing,
+                                 const LabelOptions &options, Deadline deadline,
+                                 Choice &choice, size_t &labelsMade);
 
 } // namespace tpc::solver
 

@@ -22,7 +22,8 @@ class PriceAscent {
 public:
   explicit PriceAscent(const FlatProblem &flat);
 
-  /// Only choices that cost less (scaled) are of interest from now on.
+  /// Choices that cost at least this (scaled; FlatProblem::target) are of no
+  /// interest from now on.
   void setTarget(WideCost cost) { target = cost; }
   /// Takes so many steps, fewer when the bound reaches the target or the time
   /// is over. Returns how many entries were touched.

@@ -139,9 +139,9 @@ void Stage::exchange() {
   known.raiseBound(constant +
                    flat.unscaleBound(tree ? tree->bound() : ascent.bound()));
   if (auto cost = target()) {
-    ascent.setTarget(flat.scale(*cost));
+    ascent.setTarget(flat.target(*cost));
     if (tree)
-      tree->setTarget(flat.scale(*cost));
+      tree->setTarget(flat.target(*cost));
   }
   Choice candidate = tree ? tree->candidate() : ascent.round();
   if (!candidate.empty())
@@ -194,7 +194,7 @@ void Stage::run(const Choice &start, bool mayBranch, Deadline deadline,
     if (!mayBranch)
       return;
     tree.emplace(problem, flat, ascent);
-    tree->setTarget(flat.scale(*target()));
+    tree->setTarget(flat.target(*target()));
   }
 }
 

@@ -183,8 +183,7 @@ Problem tpc::solver::test::makeLayers(const LayersShape &shape) {
       if (i >= 3 && i % 4 == 3)
         problem.edges.push_back({at - 2, at, skip[i]});
       if (i == shape.operations / 2 && layer > 0)
-        problem.edges.push_back(
-            {at - i - shape.parameters - 1, at, skip[i]});
+        problem.edges.push_back({at - i - shape.parameters - 1, at, skip[i]});
       if (i == shape.operations - 1)
         problem.edges.push_back({first + shape.operations / 2, at, skip[i]});
     }

@@ -110,7 +110,7 @@ TEST(SearchTest, BranchAndBoundClosesTheGap) {
     FlatProblem flat(problem);
     PriceAscent root(flat);
     // One above the optimum: that is all that can be found.
-    WideCost target = flat.scale(optimum.cost + 1);
+    WideCost target = flat.target(optimum.cost + 1);
     root.setTarget(target);
     root.run(30, after(60));
     BranchAndBound tree(problem, flat, root);

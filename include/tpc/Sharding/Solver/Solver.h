@@ -47,7 +47,9 @@ struct SolverResult {
   WideCost bound = 0;
   ProblemSize before, after;
   double seconds = 0;
-  /// What ended the search: "optimality", "time limit", "infeasibility".
+  /// What ended the search: "optimality", "time limit", "infeasibility", or
+  /// "rounding of costs": where all costs add up to 2^55 or more, their lowest
+  /// digits are not looked at.
   std::string limitedBy;
 
   /// (cost - bound) / cost; 0 when optimal, 1 without a choice.

@@ -13,8 +13,7 @@ static constexpr int64_t kMaxPrice = int64_t(1) << 40;
 Bound::Bound(const FlatProblem &problem)
     : flat(&problem), own(flat->unary), priced(flat->unary),
       messages(flat->messageSlots, 0.0), taken(flat->arcs.size(), 0.0),
-      rowPrices(flat->memory.numRows(), 0),
-      least(flat->numNodes(), 0) {
+      rowPrices(flat->memory.numRows(), 0), least(flat->numNodes(), 0) {
   // A price that makes the largest row cost kBig is large enough.
   int64_t capacity = 1;
   for (int64_t bytes : flat->memory.capacity)

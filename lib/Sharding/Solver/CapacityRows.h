@@ -14,6 +14,9 @@
 // What a node uses in any case is taken off the capacity, which leaves the
 // excess of its values over the smallest.
 //
+// Presolve has its own rows (MemoryRows.h), which change with the problem.
+// These are made once and laid out for fast loops.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef TPC_LIB_SHARDING_SOLVER_CAPACITYROWS_H

@@ -112,8 +112,8 @@ static double typicalCost(const Links &links) {
 static int chooseShift(const Links &links, std::optional<WideCost> target) {
   double typical = typicalCost(links);
   if (target)
-    typical = std::min(
-        typical, double(std::max<WideCost>(*target - links.constant, 0)));
+    typical = std::min(typical,
+                       double(std::max<WideCost>(*target - links.constant, 0)));
   double largest = 0;
   auto add = [&](const std::vector<WideCost> &costs) {
     for (WideCost cost : costs)
@@ -130,9 +130,8 @@ static int chooseShift(const Links &links, std::optional<WideCost> target) {
   constexpr int enough = 8;
   if (shift < 0)
     return std::min(shift + 4, 0);
-  return std::min(shift,
-                  std::max(enough, std::ilogb(FlatProblem::kMostFinite) - 1 -
-                                       std::ilogb(largest + 1)));
+  return std::min(shift, std::max(enough, std::ilogb(FlatProblem::kMostFinite) -
+                                              1 - std::ilogb(largest + 1)));
 }
 
 FlatProblem::FlatProblem(const Problem &problem, std::optional<WideCost> target)

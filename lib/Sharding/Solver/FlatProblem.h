@@ -8,7 +8,7 @@
 // What every choice pays (the least entry of every node and every table) is
 // taken out into a constant; parallel edges are one; forbidden entries are
 // kBig, and those that are too large to be part of a good choice kMostFinite.
-// Everything rounds down, so an optimum here is never above that of the problem.
+// Everything rounds down: an optimum here is never above that of the problem.
 //
 // Arrays by value are padded to whole vectors: a node with 5 values has 8
 // slots, the last three of them kBig.
@@ -22,7 +22,7 @@
 
 namespace tpc::solver {
 
-/// Two doubles' or four doubles' worth of instructions, by what there is.
+/// What the compiler makes one or two instructions of.
 typedef double Vector __attribute__((vector_size(32), aligned(8)));
 constexpr unsigned kLanes = 4;
 

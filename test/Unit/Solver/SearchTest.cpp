@@ -74,7 +74,7 @@ TEST(RowLoadsTest, FindTheLargest) {
 
 TEST(SearchTest, IsBetweenBoundAndOptimum) {
   size_t feasible = 0, optimal = 0, proven = 0;
-  for (uint64_t seed = 0; seed < 150; ++seed) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Problem problem = makeRandomProblem(seed);
     SolverResult optimum = solveExhaustively(problem);
@@ -94,7 +94,7 @@ TEST(SearchTest, IsBetweenBoundAndOptimum) {
     optimal += result.cost == optimum.cost;
     proven += result.bound == result.cost;
   }
-  EXPECT_GT(feasible, 60u);
+  EXPECT_GT(feasible, 25u);
   EXPECT_GT(optimal, feasible * 98 / 100);
   EXPECT_GT(proven, feasible * 9 / 10);
 }

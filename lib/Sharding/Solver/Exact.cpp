@@ -9,12 +9,15 @@ using namespace tpc::solver;
 
 namespace {
 
-/// Buckets with more entries are left to the search.
-constexpr size_t maxEntries = size_t(1) << 21;
+/// Buckets with more entries are left to the search. Where memory is limited,
+/// each is gone through many times.
+size_t maxEntries(const Problem &problem) {
+  return problem.memoryLimit ? size_t(1) << 21 : size_t(1) << 24;
+}
 /// Labels that one elimination may make.
 constexpr size_t maxLabels = 200'000'000;
 /// Labels by entry that are kept to find a good choice.
-constexpr size_t beamWidth = 16;
+constexpr size_t beamWidth = 4;
 /// Labels after which that is worth while.
 constexpr size_t manyLabels = 1'000'000;
 /// Eliminations to find prices: for the whole problem, and for what a limit
@@ -23,7 +26,8 @@ constexpr unsigned firstSteps = 80, laterSteps = 40;
 
 class ExactSolver {
 public:
-  ExactSolver(Deadline deadline) : deadline(deadline) {}
+  explicit ExactSolver(Deadline deadline)
+      : deadline(deadline), until(deadline) {}
   ExactResult solve(const Problem &problem, const Choice &start);
 
 private:
@@ -35,6 +39,8 @@ private:
                  size_t &removed) const;
 
   Deadline deadline;
+  /// For what is going on.
+  Deadline until;
   size_t labelsMade = 0;
 };
 
@@ -68,7 +74,7 @@ Problem ExactSolver::filter(const Problem &problem, const Pricing &pricing,
 
 LabelOutcome ExactSolver::solveFiltered(const Problem &filtered, WideCost limit,
                                         size_t beam, Choice &choice) {
-  Presolved presolved = presolve(filtered, deadline);
+  Presolved presolved = presolve(filtered, until);
   if (presolved.infeasible)
     return LabelOutcome::None;
   LabelOutcome outcome =
@@ -87,12 +93,12 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
     choice.clear();
     return LabelOutcome::Found;
   }
-  auto tree = EliminationTree::build(problem, maxEntries);
+  auto tree = EliminationTree::build(problem, maxEntries(problem));
   if (!tree)
     return LabelOutcome::GaveUp;
   TableOps tables;
   Pricing pricing(problem, *tree, tables);
-  if (!pricing.ascend(laterSteps, limit, deadline))
+  if (!pricing.ascend(laterSteps, limit, until))
     return LabelOutcome::GaveUp;
   if (pricing.bound() > limit)
     return LabelOutcome::None;
@@ -103,17 +109,16 @@ LabelOutcome ExactSolver::solveWithin(const Problem &problem, WideCost limit,
     if (pricing.bound() > limit)
       return LabelOutcome::Found;
   }
-  if (!pricing.prepareMargins(deadline))
+  if (!pricing.prepareMargins(until))
     return LabelOutcome::GaveUp;
   size_t removed;
   Problem filtered = filter(problem, pricing, limit, removed);
   Choice better;
-  LabelOutcome outcome =
-      20 * removed >= problem.numValues()
-          ? solveFiltered(filtered, limit, beam, better)
-          : eliminateWithLabels(problem, *tree, pricing,
-                                {limit, maxLabels, beam}, deadline, better,
-                                labelsMade);
+  LabelOutcome outcome = 20 * removed >= problem.numValues()
+                             ? solveFiltered(filtered, limit, beam, better)
+                             : eliminateWithLabels(problem, *tree, pricing,
+                                                   {limit, maxLabels, beam},
+                                                   until, better, labelsMade);
   if (outcome == LabelOutcome::Found)
     choice = better;
   else if (outcome == LabelOutcome::None && known)
@@ -137,7 +142,7 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
   }
   if (!start.empty())
     offer(start);
-  auto tree = EliminationTree::build(problem, maxEntries);
+  auto tree = EliminationTree::build(problem, maxEntries(problem));
   if (!tree)
     return result;
   TableOps tables;
@@ -170,14 +175,19 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
     Problem filtered = filter(problem, pricing, limit, removed);
     return solveFiltered(filtered, limit, beam, choice);
   };
+  // A quarter of the time is left for a good choice where proofs fail.
+  until = Clock::now() + (deadline - Clock::now()) / 4 * 3;
   const WideCost lowest = result.bound;
   bool searched = false;
   for (size_t left = problem.nodes.size() / 4 + 16;; left *= 2) {
     WideCost limit = left < over.size() ? pricing.costAt(over[left]) : most;
     // Work grows exponentially with the distance from the bound, so that of the
     // last limit counts: it should not be much too high.
-    if (result.bound > lowest)
-      limit = std::min(limit, result.bound + 2 * (result.bound - lowest));
+    WideCost raised = result.bound - lowest;
+    if (raised > 0)
+      limit = std::min(limit,
+                       result.bound +
+                           (labelsMade > manyLabels ? raised / 2 : 2 * raised));
     limit = std::clamp(limit, result.bound, most);
     Choice choice;
     // Where limits get expensive, a good choice tells how high they need be.
@@ -194,8 +204,17 @@ ExactResult ExactSolver::solve(const Problem &problem, const Choice &start) {
       return result;
     }
     LabelOutcome outcome = tryLimit(limit, 0, choice);
-    if (outcome == LabelOutcome::GaveUp)
+    if (outcome == LabelOutcome::GaveUp) {
+      until = deadline;
+      for (WideCost above = std::max<WideCost>(1, limit - lowest);
+           !searched && above < most && !isOver(deadline); above *= 2)
+        if (tryLimit(std::min(most, lowest + 2 * above), beamWidth, choice) ==
+            LabelOutcome::Found) {
+          offer(choice);
+          searched = true;
+        }
       return result;
+    }
     if (outcome == LabelOutcome::Found) {
       offer(choice);
       result.bound = result.cost;

@@ -73,8 +73,8 @@ struct Groups {
 struct Dimension {
   /// The maximum over groups of their value + offset.
   std::vector<std::pair<int, int64_t>> groups;
-  /// Values up to `least` can violate no row, values over `most` do.
-  int64_t least, most;
+  /// Values up to this can violate no row.
+  int64_t least;
 };
 
 class LabelElimination {
@@ -361,12 +361,11 @@ std::vector<Dimension> LabelElimination::makeDimensions(LabelMessage &message,
     }
     if (dimensionOf[group] < 0) {
       dimensionOf[group] = static_cast<int>(dimensions.size());
-      dimensions.push_back({{{groups.ofRow[row], 0}}, INT64_MAX, INT64_MAX});
+      dimensions.push_back({{{groups.ofRow[row], 0}}, INT64_MAX});
     }
     message.inside[row].dimension = dimensionOf[group];
     Dimension &dimension = dimensions[static_cast<size_t>(dimensionOf[group])];
     dimension.least = std::min(dimension.least, harmless(message, row));
-    dimension.most = std::min(dimension.most, rows[row].slack);
   }
   for (const std::vector<unsigned> &these : merged) {
     if (these.empty())
@@ -377,7 +376,6 @@ std::vector<Dimension> LabelElimination::makeDimensions(LabelMessage &message,
     WideCost outsideMost = rows[these[0]].most - message.inside[these[0]].most;
     Dimension &dimension = dimensions.emplace_back();
     dimension.least = atLeastZero(slack - outsideMost);
-    dimension.most = slack;
     for (unsigned row : these)
       dimension.groups.emplace_back(groups.ofRow[row], slack - rows[row].slack);
     mergeRows(message, these, static_cast<int>(dimensions.size()) - 1);
@@ -568,19 +566,12 @@ void LabelElimination::project(const Labels &labels,
   for (size_t i = 0; i < labels.size(); ++i) {
     const int64_t *label = labels.label(i);
     Labels &result = message.labels;
-    size_t start = result.numbers.size();
     result.numbers.insert(result.numbers.end(), label, label + 2);
-    bool kept = true;
     for (const Dimension &dimension : dimensions) {
       int64_t most = dimension.least;
       for (auto [group, offset] : dimension.groups)
         most = std::max(most, label[2 + group] + offset);
-      kept &= most <= dimension.most;
       result.numbers.push_back(most);
-    }
-    if (!kept) {
-      result.numbers.resize(start);
-      continue;
     }
     result.from.insert(result.from.end(), labels.source(i),
                        labels.source(i) + labels.sources);

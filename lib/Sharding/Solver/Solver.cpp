@@ -120,7 +120,9 @@ void Driver::solveReduced(const Presolved &presolved) {
     if (!price(reduced, start).feasible)
       start.clear();
   }
-  ExactResult exact = solveExactly(reduced, start, deadline);
+  // Where that does not succeed, the search gets as much time.
+  Deadline half = Clock::now() + (deadline - Clock::now()) / 2;
+  ExactResult exact = solveExactly(reduced, start, half);
   result.bound = presolved.constant + exact.bound;
   if (!exact.choice.empty() || reduced.nodes.empty())
     offer(presolved.expand(exact.choice));

@@ -86,7 +86,7 @@ private:
       return std::nullopt;
     return known.result.cost - constant;
   }
-  void exchange();
+  void exchange(Deadline deadline);
   void work(size_t amount, Deadline deadline);
   bool isStuck();
 
@@ -105,39 +105,36 @@ private:
 
 } // namespace
 
-/// Every node takes the value with the least memory, times its duration.
+/// Every node takes the allowed value with the least memory, times its
+/// duration.
 static Choice leastMemory(const Problem &problem) {
   Choice choice;
   for (const Node &node : problem.nodes) {
-    std::vector<std::pair<WideCost, Cost>> price; // memory, cost
+    // Forbidden, memory, cost.
+    std::vector<std::tuple<bool, WideCost, Cost>> values;
     for (Cost cost : node.costs)
-      price.push_back({0, cost});
+      values.push_back({cost >= kForbidden, 0, cost});
     for (const MemoryUse &use : node.memory)
       if (use.live.begin < use.live.end)
-        for (size_t v = 0; v < price.size(); ++v)
-          price[v].first +=
+        for (size_t v = 0; v < values.size(); ++v)
+          std::get<1>(values[v]) +=
               WideCost(use.bytes[v]) * (use.live.end - use.live.begin);
-    choice.push_back(
-        unsigned(std::min_element(price.begin(), price.end(),
-                                  [](const auto &a, const auto &b) {
-                                    bool noA = a.second >= kForbidden,
-                                         noB = b.second >= kForbidden;
-                                    return std::tie(noA, a.first, a.second) <
-                                           std::tie(noB, b.first, b.second);
-                                  }) -
-                 price.begin()));
+    choice.push_back(unsigned(std::min_element(values.begin(), values.end()) -
+                              values.begin()));
   }
   return choice;
 }
 
 /// Tells either side what the other has found.
-void Stage::exchange() {
+void Stage::exchange(Deadline deadline) {
   if (moves.found())
     known.offer(moves.best());
   if (tree && !tree->found().empty())
     known.offer(tree->found());
   known.raiseBound(constant +
                    flat.unscaleBound(tree ? tree->bound() : ascent.bound()));
+  if (isOver(deadline))
+    return;
   if (auto cost = target()) {
     ascent.setTarget(flat.target(*cost));
     if (tree)
@@ -175,16 +172,16 @@ bool Stage::isStuck() {
 
 void Stage::run(const Choice &start, bool mayBranch, Deadline deadline,
                 unsigned &rounds) {
-  moves.start(start.empty() ? leastMemory(problem) : start);
+  moves.start(start);
   lastBound = known.result.bound;
   ascent.run(kFirstSteps, deadline);
-  exchange();
+  exchange(deadline);
   for (size_t amount = kFirstWork;
        rounds > 0 && !known.closed() && !isOver(deadline); --rounds) {
     work(amount, deadline);
-    exchange();
+    exchange(deadline);
     amount = std::min(amount + amount / 4, kMostWork);
-    if (tree)
+    if (tree || known.closed() || isOver(deadline))
       continue;
     numFixed += ascent.fix();
     if (numFixed * 4 > problem.numValues())
@@ -211,13 +208,14 @@ SearchResult tpc::solver::search(const Problem &problem, const Choice &start,
                                  Deadline deadline, unsigned maxRounds) {
   Known known{problem, {}, {}};
   known.result.bound = -(WideCost(1) << 100);
-  if (!start.empty())
-    known.offer(start);
+  Choice from = start.empty() ? leastMemory(problem) : start;
+  known.offer(from);
   Problem rest = problem;
   WideCost constant = 0;
-  Choice from = start;
   bool mayBranch = false;
   while (true) {
+    if (isOver(deadline))
+      return known.result;
     if (rest.nodes.empty()) {
       // The one choice that is left.
       known.offer({});
@@ -226,7 +224,7 @@ SearchResult tpc::solver::search(const Problem &problem, const Choice &start,
     }
     Stage stage(rest, constant, known);
     stage.run(from, mayBranch, deadline, maxRounds);
-    if (known.closed() || isOver(deadline) || maxRounds == 0)
+    if (known.closed() || maxRounds == 0)
       return known.result;
     size_t before = rest.numValues();
     Presolved reduced = presolve(stage.rest(), deadline);

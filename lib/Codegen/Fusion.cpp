@@ -72,6 +72,8 @@ private:
   DenseMap<Operation *, bool> freeOps;
   DenseMap<Operation *, int> groupOf;
   std::vector<Group> groups;
+  /// The last position of a group of several operations.
+  int lastMerged = -1;
 };
 
 } // namespace
@@ -172,6 +174,8 @@ bool Grouping::hasOneUse(Value value) { return readersOf(value).size() == 1; }
 /// The position behind which nothing leads back to an operation at `last` or
 /// before: no group has operations on both sides.
 int Grouping::horizonOf(int last) {
+  if (lastMerged <= last)
+    return last;
   for (int i = 0; i <= last; ++i)
     if (auto group = groupOf.find(needed[i]); group != groupOf.end())
       last = std::max(last, position[groups[group->second].back()]);
@@ -325,6 +329,7 @@ bool Grouping::tryMerge(int producer, int consumer, Value edge) {
     groupOf[op] = consumer;
   groups[producer].clear();
   groups[consumer] = merged;
+  lastMerged = std::max(lastMerged, position[merged.back()]);
   return true;
 }
 

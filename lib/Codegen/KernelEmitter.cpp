@@ -268,8 +268,10 @@ LogicalResult KernelEmitter::storeFull(const PointIndices &indices,
     PointIndices where = indices;
     if (auto update = output.getDefiningOp<UpdateSliceOp>()) {
       stored = update.getUpdate();
+      bool perRow = update.startsPerRow();
       FailureOr<PointIndices> start = evaluator.clampedStart(
-          update.getStart(), shapeOf(output), shapeOf(stored), {});
+          update.getStart(), shapeOf(output), shapeOf(stored), {},
+          perRow ? std::optional<PointIndex>(indices[0]) : std::nullopt);
       if (failed(start))
         return failure();
       for (auto [index, offset] : llvm::zip_equal(where, *start))

@@ -106,6 +106,7 @@ private:
   bool visitOp(Operation *op, Value value, const SymbolicIndices &indices);
   bool visitPull(Operation *op, const SymbolicIndices &indices);
   bool visitConstantIndices(Value start);
+  bool visitStart(UpdateSliceOp op, const SymbolicIndices &indices);
   void visitLoad(Value value, const SymbolicIndices &indices);
   void noteLoadForMerging(Value value, const SymbolicIndices &indices);
   unsigned levelOf(Value value);
@@ -347,6 +348,17 @@ bool ShapeAnalysis::visitConstantIndices(Value start) {
   return visit(start, {SymbolicIndex{-1, false, false}});
 }
 
+/// Where the update goes, which may depend on the first index of the point.
+bool ShapeAnalysis::visitStart(UpdateSliceOp op,
+                               const SymbolicIndices &indices) {
+  if (!op.startsPerRow())
+    return visitConstantIndices(op.getStart());
+  // Lanes along the rows would go to places that do not stand in a row.
+  if (indices[0].lane)
+    shape.scalar = true;
+  return visit(op.getStart(), {indices[0], SymbolicIndex{-1, false, false}});
+}
+
 bool ShapeAnalysis::visitPull(Operation *op, const SymbolicIndices &indices) {
   SymbolicIndices inner(indices);
   if (auto transpose = dyn_cast<TransposeOp>(op)) {
@@ -403,7 +415,7 @@ bool ShapeAnalysis::visitOutputs(bool full, bool rows) {
       if (body.contains(update.getOperand()))
         return fail("an updated buffer is computed in the same kernel");
       mayMerge = false;
-      if (!visitConstantIndices(update.getStart()))
+      if (!visitStart(update, indices))
         return false;
     }
     if (!visit(stored(output), indices))

@@ -310,26 +310,29 @@ PointEvaluator::concat(ConcatOp op, const PointIndices &indices, Guard guard) {
                 : ops.zero(ops.registerType(elementOf(op.getResult())));
 }
 
-FailureOr<PointIndices> PointEvaluator::clampedStart(Value start,
-                                                     ArrayRef<int64_t> whole,
-                                                     ArrayRef<int64_t> part,
-                                                     Guard guard) {
+FailureOr<PointIndices>
+PointEvaluator::clampedStart(Value start, ArrayRef<int64_t> whole,
+                             ArrayRef<int64_t> part, Guard guard,
+                             std::optional<PointIndex> row) {
   PointIndices result;
+  bool rowLevel = guard.rowLevel && (!row || (row->rowLevel && !row->lane));
   for (auto [dim, sizes] : llvm::enumerate(llvm::zip_equal(whole, part))) {
     int64_t room = std::get<0>(sizes) - std::get<1>(sizes);
     if (room == 0) {
       result.push_back(constant(0));
       continue;
     }
-    FailureOr<Value> element =
-        at(start, {constant(static_cast<int64_t>(dim))}, guard);
+    // With a row, dimension 0 has no start.
+    PointIndex entry = constant(static_cast<int64_t>(dim) - (row ? 1 : 0));
+    PointIndices which = row ? PointIndices{*row, entry} : PointIndices{entry};
+    FailureOr<Value> element = at(start, which, guard);
     if (failed(element))
       return failure();
-    Scope scope(*this, guard.rowLevel);
+    Scope scope(*this, rowLevel);
     Value index = ops.toIndex(*element);
     index = arith::MaxSIOp::create(ops.builder, ops.loc, index, ops.i64(0));
     index = arith::MinSIOp::create(ops.builder, ops.loc, index, ops.i64(room));
-    result.push_back({index, false, guard.rowLevel});
+    result.push_back({index, false, rowLevel});
   }
   return result;
 }

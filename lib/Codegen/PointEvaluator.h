@@ -113,11 +113,12 @@ private:
   bool isKeptHere(mlir::Value value, const PointIndices &indices);
 
 public:
-  /// Where a slice of `part` starts along each dimension of `whole`, clamped.
-  mlir::FailureOr<PointIndices> clampedStart(mlir::Value start,
-                                             llvm::ArrayRef<int64_t> whole,
-                                             llvm::ArrayRef<int64_t> part,
-                                             Guard guard);
+  /// Where a slice of `part` starts along each dimension of `whole`, clamped;
+  /// with `row`, by that row of `start`.
+  mlir::FailureOr<PointIndices>
+  clampedStart(mlir::Value start, llvm::ArrayRef<int64_t> whole,
+               llvm::ArrayRef<int64_t> part, Guard guard,
+               std::optional<PointIndex> row = std::nullopt);
 
 private:
   LaneOps &ops;

@@ -235,7 +235,9 @@ private:
     {
       GraphBuilder::Scope scope(
           g, StringRef(stored(family.query, layer)).rsplit('.').first);
-      mixed = g.attention(query, key, value, bias, 1 / std::sqrt(double(d)));
+      GraphBuilder::Visible visible;
+      visible.bias = bias;
+      mixed = g.attention(query, key, value, 1 / std::sqrt(double(d)), visible);
     }
     x = output(mixed, family.attentionOutput, {heads, 1, d},
                "b s k g d, k g d e -> b s e", x, family.attentionNorm, layer);

@@ -40,13 +40,49 @@ static const EncoderFamily kEncoders[] = {
              "lm_head.layer_norm", "lm_head.bias"),
 };
 
+/// The layers of Llama, which its descendants kept; they differ in biases and
+/// windows.
+static DecoderFamily llamaLike(llvm::StringLiteral modelType,
+                               Biases attentionBiases, Biases mlpBiases,
+                               Windows windows) {
+  return {
+      modelType,
+      attentionBiases,
+      mlpBiases,
+      windows,
+      "model.embed_tokens",
+      "model.norm",
+      "lm_head",
+      "model.layers.{}.self_attn",
+      "model.layers.{}.input_layernorm",
+      "model.layers.{}.self_attn.q_proj",
+      "model.layers.{}.self_attn.k_proj",
+      "model.layers.{}.self_attn.v_proj",
+      "model.layers.{}.self_attn.o_proj",
+      "model.layers.{}.post_attention_layernorm",
+      "model.layers.{}.mlp.gate_proj",
+      "model.layers.{}.mlp.up_proj",
+      "model.layers.{}.mlp.down_proj",
+  };
+}
+
+static const DecoderFamily kDecoders[] = {
+    llamaLike("llama", Biases::FromConfig, Biases::FromConfig, Windows::None),
+    llamaLike("mistral", Biases::None, Biases::None, Windows::All),
+    llamaLike("qwen2", Biases::QueryKeyValue, Biases::None, Windows::Listed),
+};
+
 static const Architecture kArchitectures[] = {
     {"BertModel", "bert", "", Head::None, true},
     {"BertForMaskedLM", "bert", "bert.", Head::MaskedLanguageModel, false},
     {"RobertaModel", "roberta", "", Head::None, true},
     {"RobertaForMaskedLM", "roberta", "roberta.", Head::MaskedLanguageModel,
      false},
+    {"LlamaForCausalLM", "llama", "", Head::CausalLanguageModel, false},
+    {"MistralForCausalLM", "mistral", "", Head::CausalLanguageModel, false},
+    {"Qwen2ForCausalLM", "qwen2", "", Head::CausalLanguageModel, false},
 };
 
 llvm::ArrayRef<EncoderFamily> tpc::encoderFamilies() { return kEncoders; }
+llvm::ArrayRef<DecoderFamily> tpc::decoderFamilies() { return kDecoders; }
 llvm::ArrayRef<Architecture> tpc::architectures() { return kArchitectures; }

@@ -30,8 +30,35 @@ struct EncoderFamily {
   llvm::StringRef headDense, headNorm, headBias;
 };
 
+/// Which layers look at a window of the last keys only.
+enum class Windows {
+  None,
+  All,   ///< every layer, unless `sliding_window` is null
+  Listed ///< if `use_sliding_window` is set: those that `layer_types` lists, or
+         ///< the layers from `max_window_layers` on
+};
+
+/// Whether projections have biases.
+enum class Biases {
+  None,
+  QueryKeyValue, ///< on these, not on the output of attention
+  FromConfig     ///< of attention by `attention_bias`, of the MLP by `mlp_bias`
+};
+
+/// Decoders with RMS norms before attention and MLP, rotary positions and a
+/// gated MLP. Names as in EncoderFamily.
+struct DecoderFamily {
+  llvm::StringRef modelType;
+  Biases attentionBiases, mlpBiases;
+  Windows windows;
+
+  llvm::StringRef wordEmbedding, finalNorm, head;
+  llvm::StringRef attention, attentionNorm, query, key, value, attentionOutput;
+  llvm::StringRef mlpNorm, gate, up, down;
+};
+
 /// What an architecture puts on top of a family's layers.
-enum class Head { None, MaskedLanguageModel };
+enum class Head { None, MaskedLanguageModel, CausalLanguageModel };
 
 /// A class name in config.json.
 struct Architecture {
@@ -45,6 +72,7 @@ struct Architecture {
 };
 
 llvm::ArrayRef<EncoderFamily> encoderFamilies();
+llvm::ArrayRef<DecoderFamily> decoderFamilies();
 llvm::ArrayRef<Architecture> architectures();
 
 } // namespace tpc

@@ -9,9 +9,9 @@ using namespace tpc;
 using Shape = GraphBuilder::Shape;
 
 GraphBuilder::GraphBuilder(ModuleOp module, Location location, Type element,
-                           const tpcrt::WeightSource *weights)
+                           Type stored, const tpcrt::WeightSource *weights)
     : module(module), location(location), elementType(element),
-      weights(weights), builder(module.getContext()) {}
+      storedType(stored), weights(weights), builder(module.getContext()) {}
 
 Location GraphBuilder::loc() {
   return NameLoc::get(builder.getStringAttr(scope), location);
@@ -34,7 +34,7 @@ RankedTensorType GraphBuilder::tensor(Shape shape, Type element) {
 }
 
 //===----------------------------------------------------------------------===//
-// The entry
+// Entries
 //===----------------------------------------------------------------------===//
 
 SmallVector<Value> GraphBuilder::begin(StringRef entry,
@@ -101,9 +101,9 @@ bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
 Value GraphBuilder::declare(StringRef symbol, StringRef stored,
                             Shape storedShape, Shape shape,
                             ArrayRef<ViewStepAttr> view) {
-  if (!module.lookupSymbol(symbol)) {
+  if (declared.insert(symbol).second) {
     hasFailed |= !checkStored(stored, storedShape);
-    Type storedElement = elementType;
+    Type storedElement = storedType;
     const tpcrt::StoredTensor *found =
         weights ? weights->find(std::string_view(stored.data(), stored.size()))
                 : nullptr;
@@ -175,6 +175,21 @@ Value GraphBuilder::vector(StringRef stored, Shape shape) {
                  view);
 }
 
+Value GraphBuilder::state(StringRef name, Shape shape) {
+  auto type = tensor(shape, elementType);
+  if (declared.insert(name).second) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(function);
+    StateOp::create(builder, location, builder.getStringAttr(name),
+                    TypeAttr::get(type));
+  }
+  return ReadOp::create(builder, loc(), type, name);
+}
+
+void GraphBuilder::write(StringRef state, Value value) {
+  WriteOp::create(builder, loc(), state, value);
+}
+
 //===----------------------------------------------------------------------===//
 // Operations
 //===----------------------------------------------------------------------===//
@@ -194,6 +209,20 @@ Value GraphBuilder::gelu(Value x, GeluForm form) {
 Value GraphBuilder::relu(Value x) {
   return MaxOp::create(builder, loc(), x.getType(), x,
                        constant(0, shapeOf(x), elementOf(x)));
+}
+
+Value GraphBuilder::silu(Value x) {
+  return SiluOp::create(builder, loc(), x.getType(), x);
+}
+Value GraphBuilder::rmsNorm(Value x, Value weight, double epsilon) {
+  return RmsNormOp::create(builder, loc(), x.getType(), x, weight,
+                           builder.getF64FloatAttr(epsilon));
+}
+Value GraphBuilder::rope(RopeForm form, Value x, Value positions,
+                         Value frequencies, double scale) {
+  return RopeOp::create(builder, loc(), x.getType(),
+                        RopeFormAttr::get(builder.getContext(), form), x,
+                        positions, frequencies, builder.getF64FloatAttr(scale));
 }
 
 Value GraphBuilder::layerNorm(Value x, Value weight, Value bias,
@@ -216,6 +245,8 @@ SmallVector<int64_t> GraphBuilder::contractedShape(Value x, Value y,
 
 Value GraphBuilder::linear(Value x, Value weight, Value bias,
                            StringRef equation) {
+  if (!bias)
+    return matmul(x, weight, equation);
   return LinearOp::create(
       builder, loc(),
       tensor(contractedShape(x, weight, equation), elementOf(x)), x, weight,
@@ -235,15 +266,18 @@ Value GraphBuilder::embedding(Value table, Value tokens) {
                              table, tokens);
 }
 
-Value GraphBuilder::attention(Value query, Value key, Value value, Value bias,
-                              double scale) {
+Value GraphBuilder::attention(Value query, Value key, Value value, double scale,
+                              const Visible &visible) {
   SmallVector<int64_t> shape(shapeOf(query));
   shape.back() = shapeOf(value).back();
-  return AttentionOp::create(builder, loc(), tensor(shape, elementOf(query)),
-                             query, key, value, bias, /*lengths=*/Value(),
-                             /*offset=*/Value(), /*sinks=*/Value(),
-                             builder.getF64FloatAttr(scale), /*causal=*/nullptr,
-                             /*window=*/IntegerAttr(), /*softcap=*/FloatAttr());
+  return AttentionOp::create(
+      builder, loc(), tensor(shape, elementOf(query)), query, key, value,
+      visible.bias, visible.lengths, visible.offset, /*sinks=*/Value(),
+      builder.getF64FloatAttr(scale),
+      visible.causal ? builder.getUnitAttr() : UnitAttr(),
+      visible.window ? builder.getI64IntegerAttr(visible.window)
+                     : IntegerAttr(),
+      /*softcap=*/FloatAttr());
 }
 
 Value GraphBuilder::convert(Value x, Type element) {
@@ -261,6 +295,33 @@ Value GraphBuilder::constant(double value, Shape shape, Type element) {
     scalar = IntegerAttr::get(element, static_cast<int64_t>(value));
   return ConstantOp::create(builder, loc(), type,
                             DenseElementsAttr::get(type, scalar));
+}
+
+Value GraphBuilder::constant(ArrayRef<float> values) {
+  auto type = tensor(static_cast<int64_t>(values.size()), builder.getF32Type());
+  return ConstantOp::create(builder, loc(), type,
+                            DenseElementsAttr::get(type, values));
+}
+
+Value GraphBuilder::reduceSum(Value x, int64_t dim) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  shape.erase(shape.begin() + dim);
+  return ReduceOp::create(builder, loc(), tensor(shape, elementOf(x)),
+                          Reduction::Sum, x,
+                          builder.getDenseI64ArrayAttr({dim}));
+}
+
+Value GraphBuilder::concat(ArrayRef<Value> parts, int64_t dim) {
+  SmallVector<int64_t> shape(shapeOf(parts.front()));
+  for (Value part : parts.drop_front())
+    shape[dim] += shapeOf(part)[dim];
+  return ConcatOp::create(builder, loc(),
+                          tensor(shape, elementOf(parts.front())), parts,
+                          builder.getI64IntegerAttr(dim));
+}
+
+Value GraphBuilder::updateSlice(Value x, Value update, Value start) {
+  return UpdateSliceOp::create(builder, loc(), x.getType(), x, update, start);
 }
 
 Value GraphBuilder::compare(Predicate predicate, Value x, Value y) {

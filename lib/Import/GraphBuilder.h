@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace tpcrt {
 class WeightSource;
@@ -25,19 +26,21 @@ public:
   using Shape = llvm::ArrayRef<int64_t>;
 
   /// Parameters are computed in `element`; with `weights`, stored tensors are
-  /// checked to exist with the expected shape.
+  /// checked to exist with the expected shape, without they are taken to be of
+  /// type `stored`.
   GraphBuilder(mlir::ModuleOp module, mlir::Location location,
-               mlir::Type element, const tpcrt::WeightSource *weights);
+               mlir::Type element, mlir::Type stored,
+               const tpcrt::WeightSource *weights);
 
   //===--------------------------------------------------------------------===//
-  // The entry
+  // Entries
   //===--------------------------------------------------------------------===//
 
   struct Input {
     std::string name;
     mlir::RankedTensorType type;
   };
-  /// Starts the entry function; returns its arguments.
+  /// Starts an entry function; returns its arguments.
   llvm::SmallVector<mlir::Value> begin(llvm::StringRef entry,
                                        llvm::ArrayRef<Input> inputs);
   /// Ends it with named results.
@@ -71,6 +74,10 @@ public:
   /// A stored vector as several dimensions.
   mlir::Value vector(llvm::StringRef stored, Shape shape);
 
+  /// The value of a state, which is declared where it is read first.
+  mlir::Value state(llvm::StringRef name, Shape shape);
+  void write(llvm::StringRef state, mlir::Value value);
+
   //===--------------------------------------------------------------------===//
   // Operations
   //===--------------------------------------------------------------------===//
@@ -79,18 +86,34 @@ public:
   mlir::Value tanh(mlir::Value x);
   mlir::Value gelu(mlir::Value x, GeluForm form);
   mlir::Value relu(mlir::Value x);
+  mlir::Value silu(mlir::Value x);
+  mlir::Value rmsNorm(mlir::Value x, mlir::Value weight, double epsilon);
+  mlir::Value rope(RopeForm form, mlir::Value x, mlir::Value positions,
+                   mlir::Value frequencies, double scale);
   mlir::Value layerNorm(mlir::Value x, mlir::Value weight, mlir::Value bias,
                         double epsilon);
-  /// Contraction by an equation, plus `bias` along the result's last
-  /// dimensions.
+  /// Contraction by an equation, plus `bias`, if given, along the result's
+  /// last dimensions.
   mlir::Value linear(mlir::Value x, mlir::Value weight, mlir::Value bias,
                      llvm::StringRef equation);
   mlir::Value matmul(mlir::Value x, mlir::Value y, llvm::StringRef equation);
   mlir::Value embedding(mlir::Value table, mlir::Value tokens);
+  /// What limits attention beside its operands; null and 0: nothing.
+  struct Visible {
+    mlir::Value bias, lengths, offset;
+    bool causal = false;
+    int64_t window = 0;
+  };
   mlir::Value attention(mlir::Value query, mlir::Value key, mlir::Value value,
-                        mlir::Value bias, double scale);
+                        double scale, const Visible &visible);
   mlir::Value convert(mlir::Value x, mlir::Type element);
   mlir::Value constant(double value, Shape shape, mlir::Type element);
+  /// A vector of f32.
+  mlir::Value constant(llvm::ArrayRef<float> values);
+  mlir::Value reduceSum(mlir::Value x, int64_t dim);
+  mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t dim);
+  /// `x` with a part replaced; `start` as in tpc.update_slice.
+  mlir::Value updateSlice(mlir::Value x, mlir::Value update, mlir::Value start);
   mlir::Value compare(Predicate predicate, mlir::Value x, mlir::Value y);
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
   mlir::Value iota(Shape shape, int64_t dim, mlir::Type element);
@@ -118,11 +141,12 @@ private:
 
   mlir::ModuleOp module;
   mlir::Location location;
-  mlir::Type elementType;
+  mlir::Type elementType, storedType;
   const tpcrt::WeightSource *weights;
   mlir::OpBuilder builder;
   mlir::func::FuncOp function;
   std::string scope;
+  llvm::StringSet<> declared;
   bool hasFailed = false;
 };
 

@@ -1,7 +1,9 @@
 //===- HuggingFace.cpp - Models from Hugging Face directories -------------===//
 
 #include "tpc/Import/HuggingFace.h"
+#include "Decoder.h"
 #include "Encoder.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -41,15 +43,60 @@ static LogicalResult checkActivation(const ModelConfig &config,
   return error << ", found \"" << activation << "\"";
 }
 
-static FailureOr<Type> elementType(const ModelConfig &config, Builder builder) {
-  auto name =
-      config.text(config.has("dtype") ? "dtype" : "torch_dtype", "float32");
+/// The configuration's element type, which stored tensors are taken to have.
+static FailureOr<Type> storedType(const ModelConfig &config, Builder builder) {
+  StringRef key = config.has("dtype") ? "dtype" : "torch_dtype";
+  auto name = config.text(key, "float32");
   if (failed(name))
     return failure();
-  if (*name == "float32")
-    return Type(builder.getF32Type());
-  return config.error() << "expected dtype \"float32\", found \"" << *name
-                        << "\", which is not supported yet";
+  auto type = llvm::StringSwitch<Type>(*name)
+                  .Case("float32", builder.getF32Type())
+                  .Case("bfloat16", builder.getBF16Type())
+                  .Case("float16", builder.getF16Type())
+                  .Default(Type());
+  if (!type)
+    return config.error() << "key \"" << key
+                          << "\": expected \"float32\", \"bfloat16\" or "
+                             "\"float16\", found \""
+                          << *name << "\"";
+  return type;
+}
+
+/// The element type that the graph computes in.
+static FailureOr<Type> elementType(const ModelConfig &config, StringRef wanted,
+                                   Type stored, Builder builder) {
+  auto type = llvm::StringSwitch<Type>(wanted)
+                  .Case("f32", builder.getF32Type())
+                  .Case("bf16", builder.getBF16Type())
+                  .Case("f16", builder.getF16Type())
+                  .Case("stored", stored)
+                  .Default(Type());
+  if (!type)
+    return config.error() << "expected an element type f32, bf16, f16 or "
+                             "stored, found \""
+                          << wanted << "\"";
+  return type;
+}
+
+static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
+                           const Architecture &architecture,
+                           const ImportOptions &options) {
+  auto named = [&](const auto &family) {
+    return family.modelType == architecture.modelType;
+  };
+  if (architecture.head == Head::CausalLanguageModel) {
+    const DecoderFamily &family = *llvm::find_if(decoderFamilies(), named);
+    auto decoder = readDecoderConfig(config, family,
+                                     options.context.value_or(options.length));
+    if (failed(decoder))
+      return failure();
+    return buildDecoder(graph, family, *decoder, options);
+  }
+  const EncoderFamily &family = *llvm::find_if(encoderFamilies(), named);
+  auto encoder = readEncoderConfig(config);
+  if (failed(encoder) || failed(checkActivation(config, encoder->activation)))
+    return failure();
+  return buildEncoder(graph, family, architecture, *encoder, options);
 }
 
 OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
@@ -62,14 +109,12 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
   auto architecture = findArchitecture(*config);
   if (failed(architecture))
     return {};
-  const EncoderFamily &family =
-      *llvm::find_if(encoderFamilies(), [&](const EncoderFamily &family) {
-        return family.modelType == architecture->modelType;
-      });
-  auto encoder = readEncoderConfig(*config);
-  auto element = elementType(*config, Builder(context));
-  if (failed(encoder) || failed(element) ||
-      failed(checkActivation(*config, encoder->activation)))
+  Builder builder(context);
+  auto stored = storedType(*config, builder);
+  if (failed(stored))
+    return {};
+  auto element = elementType(*config, options.element, *stored, builder);
+  if (failed(element))
     return {};
   if (options.batch < 1 || options.length < 1) {
     config->error() << "expected a batch and a length of at least 1, found "
@@ -77,8 +122,9 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
     return {};
   }
   OwningOpRef<ModuleOp> module = ModuleOp::create(config->location());
-  GraphBuilder graph(*module, config->location(), *element, options.weights);
-  if (failed(buildEncoder(graph, family, *architecture, *encoder, options)))
+  GraphBuilder graph(*module, config->location(), *element, *stored,
+                     options.weights);
+  if (failed(build(graph, *config, *architecture, options)))
     return {};
   return module;
 }

@@ -10,72 +10,94 @@ using namespace tpc;
 
 struct ModelConfig::Document {
   simdjson::dom::parser parser;
-  simdjson::dom::object root;
   std::optional<Location> location;
 };
 
-ModelConfig::ModelConfig(std::unique_ptr<Document> document)
-    : document(std::move(document)) {}
-ModelConfig::ModelConfig(ModelConfig &&) = default;
-ModelConfig &ModelConfig::operator=(ModelConfig &&) = default;
-ModelConfig::~ModelConfig() = default;
+struct ModelConfig::Object {
+  /// Nothing where the key of a section is absent.
+  std::optional<simdjson::dom::object> fields;
+};
+
+ModelConfig::ModelConfig(std::shared_ptr<Document> document,
+                         std::shared_ptr<Object> object, std::string prefix)
+    : document(std::move(document)), object(std::move(object)),
+      prefix(std::move(prefix)) {}
 
 FailureOr<ModelConfig> ModelConfig::read(MLIRContext *context,
                                          StringRef directory) {
   llvm::SmallString<256> path(directory);
   llvm::sys::path::append(path, "config.json");
-  auto document = std::make_unique<Document>();
+  auto document = std::make_shared<Document>();
   document->location = FileLineColLoc::get(context, path, 1, 1);
+  auto root = std::make_shared<Object>();
   simdjson::dom::element element;
+  simdjson::dom::object fields;
   auto code = document->parser.load(path.str().str()).get(element);
   if (!code)
-    code = element.get_object().get(document->root);
+    code = element.get_object().get(fields);
   if (code)
     return emitError(*document->location)
            << "cannot read " << path << ": expected a JSON object; "
            << simdjson::error_message(code);
-  return ModelConfig(std::move(document));
+  root->fields = fields;
+  return ModelConfig(std::move(document), std::move(root), "");
 }
 
 Location ModelConfig::location() const { return *document->location; }
 InFlightDiagnostic ModelConfig::error() const { return emitError(location()); }
 
-static std::optional<simdjson::dom::element>
-lookup(const simdjson::dom::object &root, StringRef key) {
-  simdjson::dom::element value;
-  if (root.at_key(std::string_view(key.data(), key.size())).get(value) ||
+using Element = simdjson::dom::element;
+
+static std::optional<Element>
+lookup(const std::optional<simdjson::dom::object> &fields, StringRef key) {
+  Element value;
+  if (!fields ||
+      fields->at_key(std::string_view(key.data(), key.size())).get(value) ||
       value.is_null())
     return std::nullopt;
   return value;
 }
 
 bool ModelConfig::has(StringRef key) const {
-  return lookup(document->root, key).has_value();
+  return lookup(object->fields, key).has_value();
 }
 
-/// The value of `key` as a T; `what` names the expected kind in errors.
+bool ModelConfig::isNull(StringRef key) const {
+  Element value;
+  return object->fields &&
+         !object->fields->at_key(std::string_view(key.data(), key.size()))
+              .get(value) &&
+         value.is_null();
+}
+
+/// "found ...", with at most 40 characters of the value.
+static std::string foundText(Element value) {
+  std::string text = simdjson::minify(value);
+  return "found " + StringRef(text).take_front(40).str();
+}
+
+/// `value`, which is that of `key`, as a T; `what` names the expected kind in
+/// errors.
 template <typename T>
-static FailureOr<T> get(const ModelConfig &config,
-                        const simdjson::dom::object &root, StringRef key,
-                        std::optional<T> fallback, StringRef what) {
-  std::optional<simdjson::dom::element> value = lookup(root, key);
+static FailureOr<T> get(const ModelConfig &config, std::optional<Element> value,
+                        const Twine &key, std::optional<T> fallback,
+                        StringRef what) {
   if (!value) {
     if (fallback)
       return *fallback;
     return config.error() << "missing key \"" << key << "\"; expected " << what;
   }
   T result;
-  if (value->get<T>().get(result)) {
-    std::string found = simdjson::minify(*value);
-    return config.error() << "key \"" << key << "\": expected " << what
-                          << ", found " << StringRef(found).take_front(40);
-  }
+  if (value->get<T>().get(result))
+    return config.error() << "key \"" << key << "\": expected " << what << ", "
+                          << foundText(*value);
   return result;
 }
 
 FailureOr<int64_t> ModelConfig::integer(StringRef key,
                                         std::optional<int64_t> fallback) const {
-  return get<int64_t>(*this, document->root, key, fallback, "an integer");
+  return get<int64_t>(*this, lookup(object->fields, key), prefix + key,
+                      fallback, "an integer");
 }
 
 FailureOr<int64_t> ModelConfig::size(StringRef key,
@@ -83,18 +105,21 @@ FailureOr<int64_t> ModelConfig::size(StringRef key,
                                      int64_t limit) const {
   FailureOr<int64_t> value = integer(key, fallback);
   if (succeeded(value) && (*value < 1 || *value > limit))
-    return error() << "key \"" << key << "\": expected a size from 1 to "
-                   << limit << ", found " << *value;
+    return error() << "key \"" << prefix << key
+                   << "\": expected a size from 1 to " << limit << ", found "
+                   << *value;
   return value;
 }
 
 FailureOr<double> ModelConfig::number(StringRef key,
                                       std::optional<double> fallback) const {
-  return get<double>(*this, document->root, key, fallback, "a number");
+  return get<double>(*this, lookup(object->fields, key), prefix + key, fallback,
+                     "a number");
 }
 
 FailureOr<bool> ModelConfig::flag(StringRef key, bool fallback) const {
-  return get<bool>(*this, document->root, key, fallback, "true or false");
+  return get<bool>(*this, lookup(object->fields, key), prefix + key, fallback,
+                   "true or false");
 }
 
 FailureOr<std::string>
@@ -102,17 +127,66 @@ ModelConfig::text(StringRef key, std::optional<std::string> fallback) const {
   std::optional<std::string_view> view;
   if (fallback)
     view = *fallback;
-  auto value =
-      get<std::string_view>(*this, document->root, key, view, "a string");
+  auto value = get<std::string_view>(*this, lookup(object->fields, key),
+                                     prefix + key, view, "a string");
   if (failed(value))
     return failure();
   return std::string(*value);
 }
 
 FailureOr<std::string> ModelConfig::firstText(StringRef key) const {
-  std::optional<simdjson::dom::element> value = lookup(document->root, key);
+  std::optional<Element> value = lookup(object->fields, key);
   std::string_view first;
   if (!value || value->at_pointer("/0").get<std::string_view>().get(first))
-    return error() << "key \"" << key << "\": expected a list of strings";
+    return error() << "key \"" << prefix << key
+                   << "\": expected a list of strings";
   return std::string(first);
+}
+
+FailureOr<std::vector<std::string>> ModelConfig::texts(StringRef key) const {
+  std::optional<Element> value = lookup(object->fields, key);
+  std::vector<std::string> result;
+  if (!value)
+    return result;
+  auto list = get<simdjson::dom::array>(*this, value, prefix + key,
+                                        std::nullopt, "a list of strings");
+  if (failed(list))
+    return failure();
+  for (Element element : *list) {
+    std::string_view text;
+    if (element.get<std::string_view>().get(text))
+      return error() << "key \"" << prefix << key
+                     << "\": expected a list of strings, " << foundText(*value);
+    result.emplace_back(text);
+  }
+  return result;
+}
+
+FailureOr<std::vector<double>> ModelConfig::numbers(StringRef key) const {
+  std::optional<Element> value = lookup(object->fields, key);
+  auto list = get<simdjson::dom::array>(*this, value, prefix + key,
+                                        std::nullopt, "a list of numbers");
+  if (failed(list))
+    return failure();
+  std::vector<double> result;
+  for (Element element : *list) {
+    double number;
+    if (element.get<double>().get(number))
+      return error() << "key \"" << prefix << key
+                     << "\": expected a list of numbers, " << foundText(*value);
+    result.push_back(number);
+  }
+  return result;
+}
+
+FailureOr<ModelConfig> ModelConfig::section(StringRef key) const {
+  auto inner = std::make_shared<Object>();
+  if (std::optional<Element> value = lookup(object->fields, key)) {
+    auto fields = get<simdjson::dom::object>(*this, value, prefix + key,
+                                             std::nullopt, "an object");
+    if (failed(fields))
+      return failure();
+    inner->fields = *fields;
+  }
+  return ModelConfig(document, std::move(inner), prefix + key.str() + ".");
 }

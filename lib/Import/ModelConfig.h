@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tpc {
 
@@ -18,12 +19,10 @@ public:
   /// Reads DIRECTORY/config.json; emits an error if that fails.
   static mlir::FailureOr<ModelConfig> read(mlir::MLIRContext *context,
                                            llvm::StringRef directory);
-  ModelConfig(ModelConfig &&);
-  ModelConfig &operator=(ModelConfig &&);
-  ~ModelConfig();
-
   /// Null and absent are the same: not there.
   bool has(llvm::StringRef key) const;
+  /// There, and null.
+  bool isNull(llvm::StringRef key) const;
   mlir::FailureOr<int64_t> integer(llvm::StringRef key,
                                    std::optional<int64_t> fallback = {}) const;
   /// An integer from 1 to `limit`.
@@ -37,14 +36,25 @@ public:
   text(llvm::StringRef key, std::optional<std::string> fallback = {}) const;
   /// The first element of a list of strings.
   mlir::FailureOr<std::string> firstText(llvm::StringRef key) const;
+  /// A list of strings; empty if it is not there.
+  mlir::FailureOr<std::vector<std::string>> texts(llvm::StringRef key) const;
+  /// A list of numbers.
+  mlir::FailureOr<std::vector<double>> numbers(llvm::StringRef key) const;
+  /// The object under `key`; empty if it is not there. Errors of its getters
+  /// name "key.inner".
+  mlir::FailureOr<ModelConfig> section(llvm::StringRef key) const;
 
   mlir::Location location() const;
   mlir::InFlightDiagnostic error() const;
 
 private:
   struct Document;
-  explicit ModelConfig(std::unique_ptr<Document> document);
-  std::unique_ptr<Document> document;
+  struct Object;
+  ModelConfig(std::shared_ptr<Document> document,
+              std::shared_ptr<Object> object, std::string prefix);
+  std::shared_ptr<Document> document;
+  std::shared_ptr<Object> object;
+  std::string prefix;
 };
 
 } // namespace tpc

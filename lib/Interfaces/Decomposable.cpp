@@ -33,12 +33,22 @@ static Type withoutEncoding(Type type) {
   return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
 }
 
-Decomposition::Decomposition(DecomposableOpInterface op)
-    : module(ModuleOp::create(op->getLoc())) {
+OpBuilder Decomposition::begin(DecomposableOpInterface op) {
+  module = ModuleOp::create(op->getLoc());
   for (Value operand : op->getOperands())
     block().addArgument(withoutEncoding(operand.getType()), op->getLoc());
-  OpBuilder builder = OpBuilder::atBlockBegin(&block());
+  return OpBuilder::atBlockBegin(&block());
+}
+
+Decomposition::Decomposition(DecomposableOpInterface op) {
+  OpBuilder builder = begin(op);
   values = op.decompose(builder, block().getArguments());
+}
+
+Decomposition::Decomposition(DecomposableOpInterface op, int64_t blocks) {
+  OpBuilder builder = begin(op);
+  values =
+      op.decomposeBlockwise(builder, block().getArguments(), blocks).results;
 }
 
 Decomposition::~Decomposition() {
@@ -101,11 +111,10 @@ private:
           classes.unionSets(node, entry.factorNodes[names[0]]);
           continue;
         }
-        // Dimensions of several factors, or of none that is not of size 1,
-        // cannot be followed through the composite.
-        int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(dim);
-        if (names.size() > 1 || size != 1)
-          noteKind(node, FactorKind::Whole);
+        // Dimensions of several factors or of none cannot be followed through
+        // the composite: a single element that is repeated, or that a reshape
+        // adds or drops, is needed by every device.
+        noteKind(node, FactorKind::Whole);
         for (unsigned name : names)
           noteKind(entry.factorNodes[name], FactorKind::Whole);
       }

@@ -64,9 +64,20 @@ void tpc::removePins(ModuleOp module) {
 }
 
 void tpc::buildAssignPhase(OpPassManager &pm, StringRef mode) {
-  AssignShardingPassOptions options;
+  AssignPhaseOptions options;
   options.mode = mode.str();
-  pm.addPass(createAssignShardingPass(options));
+  buildAssignPhase(pm, options);
+}
+
+void tpc::buildAssignPhase(OpPassManager &pm,
+                           const AssignPhaseOptions &options) {
+  AssignShardingPassOptions assign;
+  assign.mode = options.mode;
+  assign.machine = options.machine;
+  assign.memoryLimit = options.memoryLimit.value_or(-1);
+  assign.weights = options.weights;
+  assign.timeLimit = options.timeLimit;
+  pm.addPass(createAssignShardingPass(assign));
   pm.addPass(createExpandSynchronizedPass());
   pm.addPass(createVerifyAssignedPass());
 }

@@ -25,18 +25,34 @@ void tpc::registerPasses() {
 }
 
 namespace {
-struct AssignPhaseOptions : public PassPipelineOptions<AssignPhaseOptions> {
-  Option<std::string> mode{*this, "mode",
-                           llvm::cl::desc("how to decide: megatron, propagate"),
-                           llvm::cl::init("megatron")};
+struct AssignOptionsText : public PassPipelineOptions<AssignOptionsText> {
+  Option<std::string> mode{
+      *this, "mode", llvm::cl::desc("how to decide: auto, megatron, propagate"),
+      llvm::cl::init("auto")};
+  Option<std::string> machine{
+      *this, "machine",
+      llvm::cl::desc("machine that times are predicted for: a name or a file")};
+  Option<int64_t> memoryLimit{
+      *this, "memory-limit",
+      llvm::cl::desc("bytes on one device; -1: what the machine has"),
+      llvm::cl::init(-1)};
+  Option<std::string> weights{
+      *this, "weights",
+      llvm::cl::desc("how often entries are called: prefill=1,decode=100")};
 };
 } // namespace
 
 void tpc::registerPipelines() {
-  PassPipelineRegistration<AssignPhaseOptions>(
+  PassPipelineRegistration<AssignOptionsText>(
       "tpc-phase-assign", "Phase: whole form to assigned form",
-      [](OpPassManager &pm, const AssignPhaseOptions &options) {
-        buildAssignPhase(pm, options.mode);
+      [](OpPassManager &pm, const AssignOptionsText &text) {
+        AssignPhaseOptions options;
+        options.mode = text.mode;
+        options.machine = text.machine;
+        if (text.memoryLimit >= 0)
+          options.memoryLimit = text.memoryLimit;
+        options.weights = text.weights;
+        buildAssignPhase(pm, options);
       });
   PassPipelineRegistration<>("tpc-phase-partition",
                              "Phase: assigned form to per-device programs",

@@ -1,7 +1,7 @@
 //===- Report.cpp - What a compile and its runs amount to -----------------===//
 
 #include "tpc/Pipeline/Report.h"
-#include "tpc/Sharding/CommunicationCost.h"
+#include "tpc/Sharding/CostModel.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -151,6 +151,10 @@ std::string tpc::toJson(const Report &report) {
       {"kernels", report.kernels},
       {"seconds", std::move(seconds)},
       {"runs_ms", Array(report.runsMs)}};
+  if (!report.generationMs.empty())
+    root["generation"] = Object{
+        {"prefill_ms", report.generationMs.front()},
+        {"decode_ms", Array(ArrayRef(report.generationMs).drop_front())}};
   if (report.check)
     root["check"] = Object{{"max_abs_diff", report.check->maxAbsDiff},
                            {"max_abs_value", report.check->maxAbsValue},

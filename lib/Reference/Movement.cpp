@@ -94,8 +94,29 @@ static void dynamicSlice(DynamicSliceOp, Operands operands, Results results) {
          results[0]);
 }
 
-static void updateSlice(UpdateSliceOp, Operands operands, Results results) {
+/// Row i of the update goes to row i of the result, from starts[i] on.
+static void updateRows(const Tensor &update, const Tensor &starts,
+                       Tensor &result) {
+  SmallVector<int64_t> to = result.strides(), from = update.strides();
+  ArrayRef<int64_t> rowShape = ArrayRef<int64_t>(update.shape).drop_front();
+  for (int64_t row = 0; row < update.shape[0]; ++row) {
+    int64_t base = row * to[0];
+    for (auto [i, stride] : llvm::enumerate(ArrayRef(to).drop_front())) {
+      double start = starts.data[row * rowShape.size() + i];
+      double room = result.shape[i + 1] - update.shape[i + 1];
+      base += stride * static_cast<int64_t>(std::clamp<double>(start, 0, room));
+    }
+    forEachOffset(rowShape, ArrayRef(to).drop_front(), base,
+                  [&](int64_t index, int64_t target) {
+                    result.data[target] = update.data[row * from[0] + index];
+                  });
+  }
+}
+
+static void updateSlice(UpdateSliceOp op, Operands operands, Results results) {
   results[0].data = operands[0]->data;
+  if (op.startsPerRow())
+    return updateRows(*operands[1], *operands[2], results[0]);
   writeAt(*operands[1], clampedStarts(*operands[2], *operands[0], *operands[1]),
           results[0]);
 }

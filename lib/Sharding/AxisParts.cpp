@@ -6,15 +6,17 @@
 using namespace tpc;
 using llvm::ArrayRef;
 
+void AxisParts::cut(const AxisRef &axis) {
+  auto &points = cuts[axis.name];
+  points.append({1, mesh.size(AxisRef{axis.name})});
+  if (!axis.isWhole())
+    points.append({axis.pre, axis.pre * axis.size});
+  llvm::sort(points);
+  points.erase(llvm::unique(points), points.end());
+}
+
 void AxisParts::cut(const Sharding &sharding) {
-  forEachAxis(sharding, [&](const AxisRef &axis) {
-    auto &points = cuts[axis.name];
-    points.append({1, mesh.size(AxisRef{axis.name})});
-    if (!axis.isWhole())
-      points.append({axis.pre, axis.pre * axis.size});
-    llvm::sort(points);
-    points.erase(llvm::unique(points), points.end());
-  });
+  forEachAxis(sharding, [&](const AxisRef &axis) { cut(axis); });
 }
 
 AxisList AxisParts::partsOf(const AxisRef &axis) const {

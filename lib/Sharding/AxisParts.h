@@ -26,6 +26,8 @@ class AxisParts {
 public:
   explicit AxisParts(const Mesh &mesh) : mesh(mesh) {}
 
+  /// Cuts the axis that is referred to where the reference begins and ends.
+  void cut(const AxisRef &axis);
   /// Cuts the axes that `sharding` uses where it does.
   void cut(const Sharding &sharding);
   /// An axis, or part of one, that some sharding uses, in parts.

@@ -193,13 +193,3 @@ class PropagationAssigner : public StrategyChooser {
 std::unique_ptr<Assigner> tpc::createPropagationAssigner() {
   return std::make_unique<PropagationAssigner>();
 }
-
-std::unique_ptr<Assigner> tpc::createAssigner(StringRef mode) {
-  if (mode == "megatron")
-    return createMegatronAssigner();
-  if (mode == "propagate")
-    return createPropagationAssigner();
-  return nullptr;
-}
-
-std::string tpc::assignmentModes() { return "megatron, propagate"; }

@@ -4,15 +4,22 @@
 // refinement of how the two shardings cut each axis, because a part may move
 // on its own. An axis that splits a dimension unevenly cannot be taken apart
 // (cutting by 4 is not cutting by 2 twice); it moves as a whole. An axis that
-// both use whole is never taken apart: under a ring's latency two collectives
-// over 2 devices look cheaper than one over 4, but libraries do better than a
-// ring.
+// both use whole is never taken apart: libraries know better how to communicate
+// over it.
+//
+// What can be reached from a sharding does not depend on where one wants to go,
+// but for the parts and the reduction of partial values. So pairs that agree in
+// these share a graph, whose moves are found once, and the search from one
+// sharding goes on where it stopped for an earlier target: the optimizer asks
+// for all pairs of a tensor's shardings.
 //
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Sharding/ReshardPlanner.h"
 #include "AxisParts.h"
 #include "llvm/ADT/STLExtras.h"
+#include <limits>
+#include <map>
 #include <queue>
 #include <unordered_map>
 
@@ -26,53 +33,171 @@ struct ShardingHash {
   size_t operator()(const Sharding &s) const { return hash_value(s); }
 };
 
-class Search {
+/// Where the axes of a mesh are cut, and by what a value may become partial.
+struct GraphKind {
+  /// Parts of axes besides the whole ones.
+  SmallVector<AxisRef, 2> cuts;
+  /// By which values are partial, where they are.
+  Reduction reduction = Reduction::Sum;
+
+  /// The kind of graph in which the way between two canonical shardings lies.
+  static GraphKind of(const Sharding &from, const Sharding &to) {
+    GraphKind kind;
+    auto note = [&](const AxisRef &axis) {
+      if (!axis.isWhole())
+        kind.cuts.push_back(axis);
+    };
+    forEachAxis(from, note);
+    forEachAxis(to, note);
+    llvm::sort(kind.cuts);
+    kind.cuts.erase(llvm::unique(kind.cuts), kind.cuts.end());
+    if (from.isPartial())
+      kind.reduction = from.partial[0].reduction;
+    if (to.isPartial())
+      kind.reduction = to.partial[0].reduction;
+    return kind;
+  }
+  bool operator==(const GraphKind &o) const {
+    return cuts == o.cuts && reduction == o.reduction;
+  }
+};
+
+/// The shardings of tensors of one shape and the moves between them.
+class Graph {
 public:
-  Search(const Sharding &from, const Sharding &to, ArrayRef<int64_t> shape,
-         int64_t elementBytes, const Mesh &mesh, const LinkCost &link)
-      : shape(shape), elementBytes(elementBytes), mesh(mesh), link(link),
-        target(canonical(to, shape, mesh)), parts(mesh) {
-    cutAxes(canonical(from, shape, mesh));
-    cutAxes(target);
-    start = refined(canonical(from, shape, mesh));
+  Graph(GraphKind kind, ArrayRef<int64_t> shape, int64_t elementBytes,
+        const CostModel &costs)
+      : kind(std::move(kind)), shape(shape), elementBytes(elementBytes),
+        mesh(costs.getMesh()), costs(costs), parts(mesh) {
+    for (const AxisRef &axis : mesh.axes())
+      if (mesh.size(axis) > 1) {
+        parts.cut(axis);
+        units.push_back(axis);
+      }
+    for (const AxisRef &axis : this->kind.cuts) {
+      parts.cut(axis);
+      units.push_back(axis);
+    }
+  }
+  const GraphKind kind;
+
+  /// The time of the cheapest plan between canonical shardings.
+  double micros(const Sharding &from, const Sharding &to) {
+    Search &search = searchFrom(from);
+    return search.cost[reach(search, to)];
   }
 
-  ReshardPlan run() {
-    push(start, 0, {}, nullptr);
-    while (true) {
-      auto [cost, id] = queue.top();
-      queue.pop();
-      Node &node = *nodes[id];
-      if (node.done)
-        continue;
-      node.done = true;
-      if (canonical(node.sharding, shape, mesh) == target)
-        return trace(node);
-      current = &node;
-      expand(node.sharding);
+  ReshardPlan plan(const Sharding &from, const Sharding &to) {
+    Search &search = searchFrom(from);
+    size_t last = reach(search, to);
+    ReshardPlan plan;
+    plan.micros = search.cost[last];
+    for (size_t id = last; id != search.start; id = search.previous[id]) {
+      const Node &before = *nodes[search.previous[id]];
+      plan.steps.push_back(before.moves[search.move[id]].step);
+      plan.steps.back().result = *meanings[nodes[id]->meaning];
     }
+    std::reverse(plan.steps.begin(), plan.steps.end());
+    return plan;
   }
 
 private:
-  struct Node {
-    Sharding sharding;
-    double cost;
-    bool done = false;
-    const Node *previous = nullptr;
-    ReshardStep step; // from previous to here
+  struct Move {
+    ReshardStep step;
+    size_t to;
   };
+  struct Node {
+    Sharding sharding; ///< in parts
+    size_t meaning;    ///< number of the canonical form
+    bool expanded = false;
+    std::vector<Move> moves;
+  };
+
+  //===--------------------------------------------------------------------===//
+  // Searches
+  //===--------------------------------------------------------------------===//
+
+  static constexpr size_t kNone = ~size_t(0);
+  using Entry = std::pair<double, size_t>;
+  /// Dijkstra's algorithm from one node, as far as it was needed.
+  struct Search {
+    size_t start;
+    std::vector<double> cost;
+    std::vector<size_t> previous, move;
+    std::vector<char> done;
+    /// The cheapest node of each meaning that was reached, or kNone.
+    std::vector<size_t> found;
+    std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> queue;
+
+    void offer(size_t node, double newCost, size_t from, size_t by) {
+      if (node >= cost.size()) {
+        cost.resize(node + 1, std::numeric_limits<double>::infinity());
+        previous.resize(node + 1);
+        move.resize(node + 1);
+        done.resize(node + 1, 0);
+      }
+      if (newCost >= cost[node])
+        return;
+      cost[node] = newCost;
+      previous[node] = from;
+      move[node] = by;
+      queue.push({newCost, node});
+    }
+  };
+
+  Search &searchFrom(const Sharding &from) {
+    size_t start = nodeOf(refined(from));
+    std::unique_ptr<Search> &search = searches[start];
+    if (!search) {
+      search = std::make_unique<Search>();
+      search->start = start;
+      search->offer(start, 0, start, 0);
+    }
+    return *search;
+  }
+
+  /// Goes on until a node that means `target` is done.
+  size_t reach(Search &search, const Sharding &target) {
+    size_t wanted = meaningOf(target);
+    while (true) {
+      if (wanted < search.found.size() && search.found[wanted] != kNone)
+        return search.found[wanted];
+      auto [cost, id] = search.queue.top();
+      search.queue.pop();
+      if (search.done[id])
+        continue;
+      search.done[id] = 1;
+      if (search.found.size() < meanings.size())
+        search.found.resize(meanings.size(), kNone);
+      size_t &found = search.found[nodes[id]->meaning];
+      if (found == kNone)
+        found = id;
+      expand(id);
+      for (auto [i, move] : llvm::enumerate(nodes[id]->moves))
+        search.offer(move.to, cost + move.step.micros, id, i);
+    }
+  }
+
+  size_t nodeOf(const Sharding &sharding) {
+    auto [it, fresh] = index.try_emplace(sharding, nodes.size());
+    if (fresh) {
+      nodes.push_back(std::make_unique<Node>());
+      nodes.back()->sharding = sharding;
+      nodes.back()->meaning = meaningOf(canonical(sharding, shape, mesh));
+    }
+    return it->second;
+  }
+
+  size_t meaningOf(const Sharding &canonicalForm) {
+    auto [it, fresh] = meaningIndex.try_emplace(canonicalForm, meanings.size());
+    if (fresh)
+      meanings.push_back(&it->first);
+    return it->second;
+  }
 
   //===--------------------------------------------------------------------===//
   // Parts of axes
   //===--------------------------------------------------------------------===//
-
-  void cutAxes(const Sharding &sharding) {
-    parts.cut(sharding);
-    forEachAxis(sharding, [&](const AxisRef &axis) {
-      if (!llvm::is_contained(units, axis))
-        units.push_back(axis);
-    });
-  }
 
   /// Cuts a dimension of size `n` further by `axes`: in parts where that gives
   /// the same blocks.
@@ -114,7 +239,7 @@ private:
     return result;
   }
 
-  /// The parts, and the undivided axes of the two shardings, over which
+  /// The parts, and the undivided axes, over which
   /// `sharding` is replicated.
   AxisList freeAxes(const Sharding &sharding) const {
     AxisList candidates = parts.all();
@@ -141,13 +266,17 @@ private:
   }
 
   void communicate(ReshardStep step, CollectiveKind kind, double bytes) {
-    step.micros = collectiveMicros(kind, bytes, mesh.size(step.axes), link);
-    reach(std::move(step));
+    step.micros = costs.collectiveMicros(kind, bytes, step.axes);
+    add(std::move(step));
   }
   void copyLocally(ReshardStep step, double bytes) {
-    // A small constant keeps plans without needless steps.
-    step.micros = 0.1 * link.stepMicros + bytes / link.copyBytesPerMicro;
-    reach(std::move(step));
+    step.micros = costs.copyMicros(bytes);
+    add(std::move(step));
+  }
+  void add(ReshardStep step) {
+    size_t to = nodeOf(step.result);
+    step.result = Sharding(); // the node has it
+    current->moves.push_back({std::move(step), to});
   }
 
   static Sharding withoutPartial(Sharding s, const AxisRef &axis) {
@@ -156,7 +285,12 @@ private:
     return s;
   }
 
-  void expand(const Sharding &s) {
+  void expand(size_t id) {
+    if (nodes[id]->expanded)
+      return;
+    nodes[id]->expanded = true;
+    current = nodes[id].get();
+    const Sharding &s = current->sharding;
     double bytes = localBytes(s);
     reducePartials(s, bytes);
     gatherSplits(s, bytes);
@@ -199,24 +333,12 @@ private:
     ReshardStep step{ReshardStep::ToPartial, axes};
     step.result = s;
     // Two reductions do not commute: never both in one value.
-    std::optional<Reduction> reduction;
-    if (!s.partial.empty())
-      reduction = s.partial[0].reduction;
-    for (const AxisRef &axis : axes) {
-      auto wanted = llvm::find_if(target.partial, [&](const PartialAxis &p) {
-        return p.axis.overlaps(axis);
-      });
-      if (wanted != target.partial.end()) {
-        if (reduction && reduction != wanted->reduction)
-          return;
-        reduction = wanted->reduction;
-      }
-      if (!reduction)
-        return;
+    step.reduction = kind.reduction;
+    if (!s.partial.empty() && s.partial[0].reduction != step.reduction)
+      return;
+    for (const AxisRef &axis : axes)
       for (const AxisRef &part : parts.partsOf(axis))
-        step.result.addPartial(part, *reduction);
-    }
-    step.reduction = *reduction;
+        step.result.addPartial(part, step.reduction);
     copyLocally(step, localBytes(s));
   }
 
@@ -242,28 +364,44 @@ private:
       step.reduction = *reduction;
       communicate(step, CollectiveKind::AllReduce, bytes);
     }
+    AxisList partial;
     for (const PartialAxis &p : s.partial)
-      reduceScatter(s, p.axis, p.reduction, bytes);
+      partial.push_back(p.axis);
+    reduceAndCut(s, partial, {}, bytes);
     for (const AxisRef &unit : units) {
       AxisList own = parts.partsOf(unit);
-      std::optional<Reduction> reduction = s.partialOver(own[0]);
-      if (own.size() > 1 && reduction &&
-          llvm::all_of(own, [&](const AxisRef &part) {
-            return s.partialOver(part) == reduction;
+      if (own.size() > 1 && llvm::all_of(own, [&](const AxisRef &part) {
+            return llvm::is_contained(partial, part);
           }))
-        reduceScatter(s, unit, *reduction, bytes);
+        reduceScatter(s, {unit}, bytes);
     }
   }
 
-  void reduceScatter(const Sharding &s, const AxisRef &axis,
-                     Reduction reduction, double bytes) {
+  /// reduce_scatters over every list of partial axes that begins with `list`.
+  void reduceAndCut(const Sharding &s, ArrayRef<AxisRef> partial,
+                    const AxisList &list, double bytes) {
+    for (const AxisRef &axis : partial) {
+      if (llvm::is_contained(list, axis))
+        continue;
+      AxisList longer = list;
+      longer.push_back(axis);
+      reduceScatter(s, longer, bytes);
+      reduceAndCut(s, partial, longer, bytes);
+    }
+  }
+
+  void reduceScatter(const Sharding &s, const AxisList &axes, double bytes) {
     for (unsigned dim = 0; dim < shape.size(); ++dim) {
-      ReshardStep step{ReshardStep::ReduceScatter, {axis}, dim};
-      step.reduction = reduction;
+      int64_t block = blockSize(shape[dim], s.dims[dim], mesh);
+      if (axes.size() > 1 && block % mesh.size(axes) != 0)
+        continue;
+      ReshardStep step{ReshardStep::ReduceScatter, axes, dim};
+      step.reduction = s.partial[0].reduction;
       step.result = s;
-      for (const AxisRef &part : parts.partsOf(axis))
-        step.result = withoutPartial(step.result, part);
-      cutBy(step.result.dims[dim], shape[dim], axis);
+      for (const AxisRef &axis : axes)
+        for (const AxisRef &part : parts.partsOf(axis))
+          step.result = withoutPartial(step.result, part);
+      cutBy(step.result.dims[dim], shape[dim], axes);
       communicate(step, CollectiveKind::ReduceScatter, bytes);
     }
   }
@@ -275,15 +413,17 @@ private:
         int64_t block = blockSize(shape[dim], axes.take_front(keep), mesh);
         Sharding gathered = s;
         gathered.dims[dim].truncate(keep);
-        for (const AxisList &moved : asOneCut(axes.drop_front(keep), block)) {
-          ReshardStep step{ReshardStep::AllGather, moved, dim};
+        // Several axes at once only where that undoes one even cut.
+        ArrayRef<AxisRef> moved = axes.drop_front(keep);
+        if (moved.size() > 1 && block % mesh.size(moved) != 0)
+          continue;
+        for (const AxisList &over : asOneCut(moved, block)) {
+          ReshardStep step{ReshardStep::AllGather, over, dim};
           step.result = gathered;
           communicate(step, CollectiveKind::AllGather, localBytes(gathered));
         }
         // A step that moves blocks may cut the other dimension in other parts.
-        if (axes.size() - keep == 1 ||
-            block % mesh.size(axes.drop_front(keep)) == 0)
-          moveSplit(s, gathered, dim, axes.drop_front(keep), bytes);
+        moveSplit(s, gathered, dim, moved, bytes);
       }
     }
   }
@@ -365,105 +505,71 @@ private:
     }
   }
 
-  //===--------------------------------------------------------------------===//
-  // The queue
-  //===--------------------------------------------------------------------===//
-
-  void reach(ReshardStep step) {
-    Sharding sharding = step.result;
-    double cost = current->cost + step.micros;
-    push(std::move(sharding), cost, std::move(step), current);
-  }
-
-  void push(Sharding sharding, double cost, ReshardStep step,
-            const Node *previous) {
-    auto [it, fresh] = index.try_emplace(sharding, nodes.size());
-    if (fresh)
-      nodes.push_back(std::make_unique<Node>());
-    else if (nodes[it->second]->done || nodes[it->second]->cost <= cost)
-      return;
-    Node &node = *nodes[it->second];
-    node.sharding = std::move(sharding);
-    node.cost = cost;
-    node.step = std::move(step);
-    node.previous = previous;
-    queue.push({cost, it->second});
-  }
-
-  ReshardPlan trace(const Node &last) const {
-    ReshardPlan plan;
-    plan.micros = last.cost;
-    for (const Node *node = &last; node->previous; node = node->previous) {
-      plan.steps.push_back(node->step);
-      plan.steps.back().result = canonical(node->sharding, shape, mesh);
-    }
-    std::reverse(plan.steps.begin(), plan.steps.end());
-    return plan;
-  }
-
-  ArrayRef<int64_t> shape;
+  SmallVector<int64_t> shape;
   int64_t elementBytes;
   const Mesh &mesh;
-  const LinkCost &link;
-  Sharding start, target;
+  const CostModel &costs;
   AxisParts parts;
   SmallVector<AxisRef> units;
   std::vector<std::unique_ptr<Node>> nodes;
-  std::unordered_map<Sharding, size_t, ShardingHash> index;
-  using Entry = std::pair<double, size_t>;
-  std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> queue;
-  const Node *current = nullptr;
+  std::unordered_map<Sharding, size_t, ShardingHash> index, meaningIndex;
+  std::vector<const Sharding *> meanings;
+  std::unordered_map<size_t, std::unique_ptr<Search>> searches;
+  Node *current = nullptr;
 };
 
 } // namespace
 
 ReshardPlan tpc::planReshard(const Sharding &from, const Sharding &to,
                              ArrayRef<int64_t> shape, int64_t elementBytes,
-                             const Mesh &mesh, const LinkCost &link) {
-  return Search(from, to, shape, elementBytes, mesh, link).run();
+                             const CostModel &costs) {
+  const Mesh &mesh = costs.getMesh();
+  Sharding start = canonical(from, shape, mesh);
+  Sharding target = canonical(to, shape, mesh);
+  return Graph(GraphKind::of(start, target), shape, elementBytes, costs)
+      .plan(start, target);
 }
 
 //===----------------------------------------------------------------------===//
 // ReshardPlanner
 //===----------------------------------------------------------------------===//
 
-namespace {
-struct Key {
-  Sharding from, to;
-  SmallVector<int64_t> shape;
-  int64_t elementBytes;
-  bool operator==(const Key &o) const {
-    return from == o.from && to == o.to && shape == o.shape &&
-           elementBytes == o.elementBytes;
-  }
-};
-struct KeyHash {
-  size_t operator()(const Key &k) const {
-    return llvm::hash_combine(
-        k.from, k.to, llvm::hash_combine_range(k.shape.begin(), k.shape.end()),
-        k.elementBytes);
-  }
-};
-} // namespace
-
 struct ReshardPlanner::Cache {
-  std::unordered_map<Key, ReshardPlan, KeyHash> plans;
+  /// Few per shape: looked up one by one.
+  std::map<std::pair<std::vector<int64_t>, int64_t>,
+           std::vector<std::unique_ptr<Graph>>>
+      graphs;
+
+  Graph &graph(const Sharding &from, const Sharding &to,
+               ArrayRef<int64_t> shape, int64_t elementBytes,
+               const CostModel &costs) {
+    GraphKind kind = GraphKind::of(from, to);
+    auto &known = graphs[{shape.vec(), elementBytes}];
+    for (const auto &graph : known)
+      if (graph->kind == kind)
+        return *graph;
+    return *known.emplace_back(
+        std::make_unique<Graph>(kind, shape, elementBytes, costs));
+  }
 };
 
-ReshardPlanner::ReshardPlanner(Mesh mesh, LinkCost link)
-    : mesh(std::move(mesh)), link(link), cache(std::make_unique<Cache>()) {}
+ReshardPlanner::ReshardPlanner(CostModel costs)
+    : costs(std::move(costs)), cache(std::make_unique<Cache>()) {}
 ReshardPlanner::~ReshardPlanner() = default;
 
-const ReshardPlan &ReshardPlanner::plan(const Sharding &from,
-                                        const Sharding &to,
-                                        ArrayRef<int64_t> shape,
-                                        int64_t elementBytes) {
-  Key key{from, to, SmallVector<int64_t>(shape), elementBytes};
-  auto it = cache->plans.find(key);
-  if (it == cache->plans.end())
-    it = cache->plans
-             .emplace(key,
-                      planReshard(from, to, shape, elementBytes, mesh, link))
-             .first;
-  return it->second;
+ReshardPlan ReshardPlanner::plan(const Sharding &from, const Sharding &to,
+                                 ArrayRef<int64_t> shape,
+                                 int64_t elementBytes) {
+  const Mesh &mesh = costs.getMesh();
+  Sharding start = canonical(from, shape, mesh);
+  Sharding target = canonical(to, shape, mesh);
+  return cache->graph(start, target, shape, elementBytes, costs)
+      .plan(start, target);
+}
+
+double ReshardPlanner::micros(const Sharding &from, const Sharding &to,
+                              ArrayRef<int64_t> shape, int64_t elementBytes) {
+  if (from == to)
+    return 0;
+  return cache->graph(from, to, shape, elementBytes, costs).micros(from, to);
 }

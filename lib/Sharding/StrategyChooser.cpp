@@ -15,6 +15,15 @@ ShardingAttr tpc::pinnedSharding(Operation *symbol) {
   return symbol->getAttrOfType<ShardingAttr>(kShardingAttrName);
 }
 
+bool tpc::isMadeAnywhere(Operation *op) {
+  if (op->getNumOperands() != 0 || !isa<ShardingRuleOpInterface>(op))
+    return false;
+  ShardingRule rule = cast<ShardingRuleOpInterface>(op).getShardingRule();
+  return llvm::none_of(rule.factors, [](const Factor &factor) {
+    return factor.kind == FactorKind::Whole && factor.size > 1;
+  });
+}
+
 double tpc::stateChangeBytes(AxisState from, AxisState to, double bytes,
                              int64_t members) {
   if (from == to || from.kind == AxisState::Replicated)
@@ -149,13 +158,12 @@ LogicalResult StrategyChooser::assignOp(Operation *op) {
 }
 
 /// A value that takes any sharding for free so far: a parameter or state
-/// before its first use, or a constant of one repeated value.
+/// before its first use, or what is made anew for every use.
 bool StrategyChooser::isFree(Value value) const {
   if (value.getDefiningOp<ReadOp>())
     return !result.held.contains(value);
-  if (auto constant = value.getDefiningOp<ConstantOp>())
-    return isa<SplatElementsAttr>(constant.getValue());
-  return false;
+  Operation *op = value.getDefiningOp();
+  return op && isMadeAnywhere(op);
 }
 
 /// Decides the sharding of a free value by its first use.

@@ -104,11 +104,12 @@ private:
     if (known)
       return known;
     builder.setInsertionPoint(user);
-    auto constant = value.getDefiningOp<ConstantOp>();
-    if (constant && isa<SplatElementsAttr>(constant.getValue()) &&
-        !wanted.isPartial())
-      return known = ConstantOp::create(builder, constant.getLoc(), to,
-                                        constant.getValue());
+    Operation *maker = value.getDefiningOp();
+    if (maker && isMadeAnywhere(maker) && !wanted.isPartial()) {
+      Operation *again = builder.clone(*maker);
+      again->getResult(0).setType(to);
+      return known = again->getResult(0);
+    }
     auto origin = OriginAttr::get(builder.getContext(),
                                   builder.getStringAttr(describe(value)),
                                   builder.getStringAttr(describe(user)),

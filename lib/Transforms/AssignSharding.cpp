@@ -1,6 +1,7 @@
 //===- AssignSharding.cpp - Decides how every tensor is split -------------===//
 
 #include "tpc/Dialect/Tpc/Tpc.h"
+#include "tpc/Sharding/Prediction.h"
 #include "tpc/Transforms/Passes.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -69,7 +70,13 @@ struct AssignSharding
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    std::unique_ptr<Assigner> assigner = createAssigner(mode);
+    if (!machine.empty())
+      module->setAttr(kMachineAttrName,
+                      StringAttr::get(module.getContext(), machine));
+    FailureOr<AssignOptions> options = readOptions(module);
+    if (failed(options))
+      return signalPassFailure();
+    std::unique_ptr<Assigner> assigner = createAssigner(*options);
     if (!assigner) {
       module.emitError("unknown mode \"")
           << mode << "\"; expected one of: " << assignmentModes();
@@ -81,7 +88,45 @@ struct AssignSharding
     FailureOr<Assignment> assignment = assigner->assign(module, *mesh);
     if (failed(assignment))
       return signalPassFailure();
+    setPredictions(module, predict(module, *assignment,
+                                   CostModel(options->machine, *mesh)));
+    if (assignment->search)
+      setSearchSummary(module, *assignment->search);
     applyAssignment(module, *assignment, *mesh);
+  }
+
+private:
+  FailureOr<AssignOptions> readOptions(ModuleOp module) {
+    AssignOptions options;
+    options.mode = mode;
+    options.timeLimit = timeLimit;
+    options.dumpProblem = dumpProblem;
+    FailureOr<Machine> found = machineOf(module);
+    if (failed(found))
+      return failure();
+    options.machine = *found;
+    options.memoryLimit = found->memoryBytes;
+    if (memoryLimit >= 0)
+      options.memoryLimit = memoryLimit;
+    SmallVector<StringRef> parts;
+    StringRef(weights).split(parts, ',', -1, /*KeepEmpty=*/false);
+    for (StringRef part : parts) {
+      auto [entry, text] = part.split('=');
+      double weight;
+      if (text.getAsDouble(weight) || !(weight > 0) || weight > 1e9) {
+        module.emitError("weights: expected a list like "
+                         "\"prefill=1,decode=100\" with numbers above 0, "
+                         "found \"")
+            << weights << "\"";
+        return failure();
+      }
+      if (!module.lookupSymbol<func::FuncOp>(entry)) {
+        module.emitError("weights: there is no entry \"") << entry << "\"";
+        return failure();
+      }
+      options.weights[entry] = weight;
+    }
+    return options;
   }
 };
 } // namespace

@@ -8,11 +8,14 @@
 //
 // The decomposition is put into a function of its own whose arguments and
 // results are pinned to what the composite had, assigned by propagation, and
-// inlined.
+// inlined. A blockwise form (tpc/Sharding/Expansion.h) is proved to compute
+// what the decomposition does every time it is used (Proof/Blockwise.h).
 //
 //===----------------------------------------------------------------------===//
 
+#include "Proof/Blockwise.h"
 #include "mlir/IR/IRMapping.h"
+#include "tpc/Sharding/Expansion.h"
 #include "tpc/Transforms/Passes.h"
 
 namespace tpc {
@@ -32,40 +35,19 @@ static OpShardings shardingsOf(Operation *op) {
   return shardings;
 }
 
-static SmallVector<Type> stripped(TypeRange types) {
-  return llvm::map_to_vector(types, [](Type type) -> Type {
-    return withSharding(cast<RankedTensorType>(type), ShardingAttr());
-  });
+/// Fails if the form of `op` in `blocks` is not proved.
+static LogicalResult checkForm(DecomposableOpInterface op, int64_t blocks) {
+  Decomposition plain(op), blockwise(op, blocks);
+  std::optional<std::string> problem =
+      proof::proveBlockwise({plain.block(), plain.results()},
+                            {blockwise.block(), blockwise.results()});
+  if (!problem)
+    return success();
+  return op->emitOpError("the form in ")
+         << blocks << " blocks is not proved: " << *problem;
 }
 
-/// A module with the decomposition of `op` as its only function, pinned.
-static OwningOpRef<ModuleOp> pinnedDecomposition(DecomposableOpInterface op,
-                                                 const OpShardings &shardings,
-                                                 MeshOp mesh) {
-  OpBuilder builder(op->getContext());
-  OwningOpRef<ModuleOp> module = ModuleOp::create(op->getLoc());
-  builder.setInsertionPointToStart(module->getBody());
-  builder.clone(*mesh);
-  auto function = func::FuncOp::create(
-      builder, op->getLoc(), "body",
-      builder.getFunctionType(stripped(op->getOperandTypes()),
-                              stripped(op->getResultTypes())));
-  Block *block = function.addEntryBlock();
-  builder.setInsertionPointToStart(block);
-  SmallVector<Value> results = op.decompose(builder, block->getArguments());
-  func::ReturnOp::create(builder, op->getLoc(), results);
-  auto attr = [&](const Sharding &sharding) {
-    return ShardingAttr::get(op->getContext(), sharding);
-  };
-  for (auto [i, sharding] : llvm::enumerate(shardings.operands))
-    function.setArgAttr(i, kShardingAttrName, attr(sharding));
-  for (auto [i, sharding] : llvm::enumerate(shardings.results))
-    function.setResultAttr(i, kShardingAttrName, attr(sharding));
-  return module;
-}
-
-static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
-                            MeshOp meshOp) {
+static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh) {
   OpShardings shardings = shardingsOf(op);
   auto partial = [](const Sharding &sharding) { return sharding.isPartial(); };
   if (llvm::any_of(shardings.operands, partial) ||
@@ -73,14 +55,14 @@ static LogicalResult expand(DecomposableOpInterface op, const Mesh &mesh,
     return op->emitOpError(
         "is split along a synchronized dimension and partial "
         "at once, which cannot be expanded");
-  OwningOpRef<ModuleOp> body = pinnedDecomposition(op, shardings, meshOp);
-  FailureOr<Assignment> assignment =
-      createPropagationAssigner()->assign(*body, mesh);
-  if (failed(assignment))
+  Expansion expansion(op, mesh);
+  FailureOr<Assignment> assignment = expansion.assign(shardings);
+  if (failed(assignment) || (expansion.getBlocks() > 0 &&
+                             failed(checkForm(op, expansion.getBlocks()))))
     return failure();
-  applyAssignment(*body, *assignment, mesh);
+  applyAssignment(expansion.getModule(), *assignment, mesh);
 
-  auto function = *body->getOps<func::FuncOp>().begin();
+  func::FuncOp function = expansion.getFunction();
   OpBuilder builder(op);
   IRMapping mapping;
   mapping.map(function.getArguments(), op->getOperands());
@@ -104,7 +86,6 @@ struct ExpandSynchronized
     FailureOr<Mesh> mesh = lookupMesh(module);
     if (failed(mesh))
       return signalPassFailure();
-    MeshOp meshOp = *module.getOps<MeshOp>().begin();
     SmallVector<DecomposableOpInterface> composites;
     for (auto function : module.getOps<func::FuncOp>())
       function.walk([&](DecomposableOpInterface op) {
@@ -114,7 +95,7 @@ struct ExpandSynchronized
           composites.push_back(op);
       });
     for (DecomposableOpInterface op : composites)
-      if (failed(expand(op, *mesh, meshOp)))
+      if (failed(expand(op, *mesh)))
         return signalPassFailure();
   }
 };

@@ -102,6 +102,7 @@ private:
   DenseMap<Operation *, unsigned> unitOf;
   IRMapping mapping;
   llvm::MapVector<StringAttr, Value> states; // as written so far
+  DenseMap<StringAttr, Value> parameters;    // read so far
 };
 
 } // namespace
@@ -425,19 +426,16 @@ LogicalResult PlanBuilder::emit(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](MatmulOp op) { return emit(op); })
       .Case([&](ReadOp op) {
-        if (Value value = states.lookup(op.getSymbolAttr().getAttr())) {
-          mapping.map(op.getResult(), value);
-          return success();
-        }
+        StringAttr symbol = op.getSymbolAttr().getAttr();
         bool isState = isa_and_nonnull<StateOp>(
             SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr()));
-        Value value =
-            isState ? Value(plan::StateOp::create(builder, loc, op.getType(),
-                                                  op.getSymbolAttr()))
-                    : Value(plan::ParameterOp::create(
-                          builder, loc, op.getType(), op.getSymbolAttr()));
-        if (isState)
-          states[op.getSymbolAttr().getAttr()] = value;
+        Value &value = isState ? states[symbol] : parameters[symbol];
+        if (!value)
+          value = isState
+                      ? Value(plan::StateOp::create(builder, loc, op.getType(),
+                                                    op.getSymbolAttr()))
+                      : Value(plan::ParameterOp::create(
+                            builder, loc, op.getType(), op.getSymbolAttr()));
         mapping.map(op.getResult(), value);
         return success();
       })

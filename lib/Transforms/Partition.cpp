@@ -289,8 +289,8 @@ private:
     if (mixesReductions(from) || mixesReductions(to))
       return op.emitOpError("of a value that is partial by two reductions, "
                             "which do not commute");
-    const ReshardPlan &plan = planner.plan(
-        from, to, whole.getShape(), elementBytes(whole.getElementType()));
+    ReshardPlan plan = planner.plan(from, to, whole.getShape(),
+                                    elementBytes(whole.getElementType()));
     Value value = locals.lookup(op.getOperand());
     for (const ReshardStep &step : plan.steps)
       value =
@@ -365,7 +365,10 @@ struct Partition : public tpc::impl::PartitionPassBase<Partition> {
     FailureOr<Mesh> mesh = lookupMesh(module);
     if (failed(mesh))
       return signalPassFailure();
-    ReshardPlanner planner(*mesh, LinkCost());
+    FailureOr<Machine> machine = machineOf(module);
+    if (failed(machine))
+      return signalPassFailure();
+    ReshardPlanner planner(CostModel(*machine, *mesh));
     for (auto function : llvm::to_vector(module.getOps<func::FuncOp>()))
       if (failed(Partitioner(function, *mesh, planner).run()))
         return signalPassFailure();

@@ -295,7 +295,7 @@ CONFIGS = {
     "activation type": ({"hidden_act": 3}, "hidden_act", "a string", "3"),
     "decoder": ({"is_decoder": True}, "is_decoder"),
     "decoder type": ({"is_decoder": "no"}, "is_decoder", "true or false"),
-    "dtype": ({"torch_dtype": "float16"}, "float32", "float16"),
+    "dtype": ({"torch_dtype": "int8"}, "float16", "int8"),
     "positions": ({"position_embedding_type": "relative_key"}, "absolute"),
     **{"no " + key: ({key: None}, key) for key in list(CONFIG)[:-1]},
     **{"nested " + key: ({key: {"a": [1]}}, key) for key in CONFIG},

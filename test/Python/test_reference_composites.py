@@ -54,6 +54,20 @@ def test_softmax_of_large_logits_is_finite():
 
 
 @pytest.mark.parametrize("bf16", [False, True])
+def test_cross_entropy(bf16):
+    x, labels = floats(3, 4, 7, bf16=bf16), np.array([[0, 6, 3, -100], [7, 1, 1, 2], [5, 5, 5, 0]], np.int64)
+    x[0, 1, :3] = -np.inf
+    x[2, 0, :] *= 100
+    x = to_bf16(x) if bf16 else x
+    x64 = x.astype(np.float64)
+    peak = x64.max(-1, keepdims=True)
+    log_sum = np.log(np.exp(x64 - peak).sum(-1)) + peak[..., 0]
+    logit = np.take_along_axis(x64, np.clip(labels, 0, 6)[..., None], -1)[..., 0]
+    expected = np.where((labels >= 0) & (labels < 7), log_sum - logit, 0)
+    check(apply("cross_entropy %0, %1", [x, labels], "tensor<3x4xf32>"), expected, 1e-5)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
 def test_layer_norm(bf16):
     x, w, b = floats(3, 5, 8, bf16=bf16), floats(8, bf16=bf16), floats(8, bf16=bf16)
     x64 = x.astype(np.float64)
@@ -79,6 +93,56 @@ def test_gelu(form, bf16):
     else:
         expected = x64 / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x64 + 0.044715 * x64**3)))
     check(apply(f"gelu {form} %0", [x], tensor_type(x)), expected, tolerance(bf16))
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_rms_norm(bf16):
+    x, w = floats(3, 5, 8, bf16=bf16), floats(8, bf16=bf16)
+    x64 = x.astype(np.float64)
+    expected = x64 / np.sqrt((x64**2).mean(-1, keepdims=True) + 1e-3) * w
+    check(apply("rms_norm %0, %1 epsilon 1.0e-3", [x, w], tensor_type(x)), expected, tolerance(bf16))
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_silu(bf16):
+    x = floats(50, bf16=bf16) * 3
+    x = to_bf16(x) if bf16 else x
+    x64 = x.astype(np.float64)
+    check(apply("silu %0", [x], tensor_type(x)), x64 / (1 + np.exp(-x64)), tolerance(bf16))
+
+
+def test_silu_of_large_values_is_finite():
+    x = np.array([-200, -1e30, 200, 1e30], np.float32)
+    check(apply("silu %0", [x], tensor_type(x)), np.array([0, 0, 200, 1e30]))
+
+
+def rope(form, x, positions, frequencies, scale):
+    """Turns one pair after the other, as complex numbers."""
+    result = x.astype(np.float64)
+    for at in np.ndindex(x.shape[:-1]):
+        position = positions[at[:positions.ndim]]
+        for i, frequency in enumerate(frequencies.astype(np.float64)):
+            pair = [i, len(frequencies) + i] if form == "halves" else [2 * i, 2 * i + 1]
+            turned = complex(*x[at][pair]) * np.exp(1j * position * frequency) * scale
+            result[at][pair] = turned.real, turned.imag
+    return result
+
+
+@pytest.mark.parametrize("rest", [0, 3])
+@pytest.mark.parametrize("scale", [1.0, 1.25])
+@pytest.mark.parametrize("form", ["halves", "pairs"])
+def test_rope(form, scale, rest):
+    x = floats(2, 3, 2, 6 + rest)
+    positions = np.array([[0, 1, 7], [30, 2, 1000]], np.int64)
+    frequencies = np.array([1, 0.25, 0.01], np.float32)
+    found = apply(f"rope {form} %0, %1, %2 scale {scale}", [x, positions, frequencies], tensor_type(x))
+    check(found, rope(form, x, positions, frequencies, scale), 2e-5)
+
+
+def test_rope_of_one_position_for_all():
+    x, frequencies = floats(5, 4, bf16=True), np.array([0.5, 0.125], np.float32)
+    found = apply("rope halves %0, %1, %2 scale 1.0", [x, np.array(3, np.int32), frequencies], tensor_type(x))
+    check(found, rope("halves", x, np.array(3), frequencies, 1), 2**-7)
 
 
 def test_linear():
@@ -119,7 +183,7 @@ def attention(query, key, value, scale, bias=None, lengths=None, offset=None, si
                 score = softcap * math.tanh(score / softcap)
             if bias is not None:
                 score += np.broadcast_to(bias, (b, k, g, s, t))[ib, ik, ig, i, j]
-            p = i + (0 if offset is None else int(offset))
+            p = i + (0 if offset is None else int(np.broadcast_to(offset, b)[ib]))
             sees = True
             if lengths is not None:
                 sees &= j < lengths[ib]
@@ -165,6 +229,7 @@ ATTENTION = {
     "plain": {},
     "causal": dict(causal=True),
     "causal offset": dict(causal=True, offset=np.array(2, np.int32)),
+    "offset per row": dict(causal=True, window=2, offset=np.array([3, 0], np.int64)),
     "negative offset": dict(causal=True, offset=np.array(-2, np.int64)),
     "window": dict(window=2),
     "window offset": dict(window=2, offset=np.array(3, np.int32)),

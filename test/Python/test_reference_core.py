@@ -303,6 +303,15 @@ def test_update_slice_clamps(start, clamped):
     check(apply("update_slice", [x, u, i], "tensor<5x6xf32>"), expected)
 
 
+def test_update_slice_with_a_start_per_row():
+    x, u = floats(3, 5, 4), floats(3, 2, 4)
+    start = np.array([[1, 0], [-4, 3], [9, 0]], np.int64)
+    expected = x.copy()
+    for row, at in enumerate([1, 0, 3]):
+        expected[row, at:at + 2] = u[row]
+    check(apply("update_slice", [x, u, start], "tensor<3x5x4xf32>"), expected)
+
+
 def test_pad():
     x = floats(2, 3)
     check(apply("pad", [x], "tensor<4x5xf32>", "low [1, 0] with -1.5"),

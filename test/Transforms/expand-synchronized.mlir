@@ -41,6 +41,31 @@ func.func @layer_norm(%x: tensor<2x3xf32> {tpc.sharding = #tpc.sharding<@mesh, [
   return %0 : tensor<2x3xf32>
 }
 
+// Equal blocks exchange one summary: maximum, sum of exponentials and label's
+// logit of each.
+// CHECK-LABEL: func.func @cross_entropy
+// CHECK-NOT: = tpc.cross_entropy
+// CHECK-NOT: tpc.reshard
+// CHECK: %[[SUMMARY:.*]] = tpc.concat {{.*}} -> tensor<2x2x3xf32, #tpc.sharding<@mesh, [{}, {"tp"}, {}]>>
+// CHECK: tpc.reshard %[[SUMMARY]] {{.*}} -> tensor<2x2x3xf32, #tpc.sharding<@mesh, [{}, {}, {}]>>
+// CHECK-NOT: tpc.reshard
+// CHECK: return {{.*}} : tensor<2xf32, #tpc.sharding<@mesh, [{}]>>
+func.func @cross_entropy(%x: tensor<2x4xf32> {tpc.sharding = #tpc.sharding<@mesh, [{}, {"tp"}]>}, %l: tensor<2xi64>) -> tensor<2xf32> {
+  %0 = tpc.cross_entropy %x, %l : (tensor<2x4xf32>, tensor<2xi64>) -> tensor<2xf32>
+  return %0 : tensor<2xf32>
+}
+
+// CHECK-LABEL: func.func @softmax_of_equal_blocks
+// CHECK-NOT: tpc.reshard
+// CHECK: tpc.reshard {{.*}} -> tensor<2x2x2xf32, #tpc.sharding<@mesh, [{}, {}, {}]>>
+// CHECK-NOT: tpc.reshard
+// CHECK: return {{.*}} : tensor<2x4xf32, #tpc.sharding<@mesh, [{}, {"tp"}]>>
+func.func @softmax_of_equal_blocks(%x: tensor<2x4xf32> {tpc.sharding = #tpc.sharding<@mesh, [{}, {"tp"}]>})
+    -> (tensor<2x4xf32> {tpc.sharding = #tpc.sharding<@mesh, [{}, {"tp"}]>}) {
+  %0 = tpc.softmax %x : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
 // Split along rows there is nothing to agree on.
 // CHECK-LABEL: func.func @rows
 // CHECK: tpc.softmax {{.*}} -> tensor<4x3xf32, #tpc.sharding<@mesh, [{"tp"}, {}]>>

@@ -165,3 +165,19 @@ spmd.program @main.spmd of @main(%x: tensor<2xf32>) -> tensor<2xf32> args [#tpc.
   %1 = tpc.exp %0 : (tensor<3xf32>) -> tensor<3xf32>
   spmd.return %x : tensor<2xf32>
 }
+
+// -----
+
+// A dimension of one element that a composite's decomposition reshapes may not
+// be cut in one operand alone: the other devices would have no position.
+tpc.mesh @mesh <"tp" = 3>
+func.func @main(%x: tensor<1x3x2x2xf64>, %p: tensor<1x3xi64>, %f: tensor<1xf64>) -> tensor<1x3x2x2xf64> {
+  // expected-note @below {{in the whole function}}
+  %0 = tpc.rope pairs %x, %p, %f scale 1.0 : (tensor<1x3x2x2xf64>, tensor<1x3xi64>, tensor<1xf64>) -> tensor<1x3x2x2xf64>
+  return %0 : tensor<1x3x2x2xf64>
+}
+spmd.program @main.spmd of @main(%x: tensor<1x3x2x2xf64>, %p: tensor<1x3xi64>, %f: tensor<1xf64>) -> tensor<1x3x2x2xf64> args [#tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, [{"tp"}, {}]>, #tpc.sharding<@mesh, [{}]>] results [#tpc.sharding<@mesh, [{}, {}, {}, {}]>] {
+  // expected-error @below {{is whole and may not be cut}}
+  %0 = tpc.rope pairs %x, %p, %f scale 1.0 : (tensor<1x3x2x2xf64>, tensor<1x3xi64>, tensor<1xf64>) -> tensor<1x3x2x2xf64>
+  spmd.return %0 : tensor<1x3x2x2xf64>
+}

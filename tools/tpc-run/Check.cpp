@@ -1,6 +1,7 @@
 //===- Check.cpp - Comparison with the unsharded program ------------------===//
 
 #include "Check.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "tpc/Reference/HostTensors.h"
 #include <cmath>
 
@@ -41,23 +42,24 @@ static void compare(const reference::Tensor &expected,
   summary.ok &= difference <= tolerance * largest;
 }
 
-FailureOr<CheckSummary>
-tpc::checkOutputs(FunctionOpInterface function,
-                  const std::vector<tpcrt::HostTensor> &inputs,
-                  const std::vector<tpcrt::HostTensor> &outputs,
-                  const tpcrt::WeightSource &weights) {
-  MLIRContext *context = function.getContext();
-  SmallVector<reference::Tensor> arguments;
-  for (const tpcrt::HostTensor &input : inputs)
-    arguments.push_back(reference::fromHost(input, context));
+FailureOr<CheckSummary> tpc::checkCalls(ModuleOp module,
+                                        const std::vector<Call> &calls,
+                                        const tpcrt::WeightSource &weights) {
+  MLIRContext *context = module.getContext();
   reference::SymbolStore symbols(reference::storedParameters(weights));
-  auto expected = reference::evaluate(function, arguments, symbols);
-  if (failed(expected))
-    return failure();
   CheckSummary summary;
   summary.ok = true;
-  for (auto [e, output] : llvm::zip_equal(*expected, outputs))
-    compare(e, reference::fromHost(output, context),
-            tensorTolerance(output.type()), summary);
+  for (const Call &call : calls) {
+    SmallVector<reference::Tensor> arguments;
+    for (const tpcrt::HostTensor &input : call.inputs)
+      arguments.push_back(reference::fromHost(input, context));
+    auto function = module.lookupSymbol<FunctionOpInterface>(call.entry);
+    auto expected = reference::evaluate(function, arguments, symbols);
+    if (failed(expected))
+      return failure();
+    for (auto [e, output] : llvm::zip_equal(*expected, call.outputs))
+      compare(e, reference::fromHost(output, context),
+              tensorTolerance(output.type()), summary);
+  }
   return summary;
 }

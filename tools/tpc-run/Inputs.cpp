@@ -71,11 +71,28 @@ static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
   ImportOptions import;
   if (given.weights)
     import.weights = &*given.weights;
+  import.entry = options.entry.value_or("");
+  import.element = options.element;
+  if (options.logits == "all")
+    import.logits = LogitsOf::AllTokens;
   if (failed(tokenShape(options, given, import, UnknownLoc::get(context))))
     return {};
+  // The last token that is generated does not go into the cache.
+  import.context = options.context;
+  if (options.generate > 0) {
+    int64_t needed = import.length + options.generate - 1;
+    import.context = options.context.value_or(needed);
+    if (*import.context < needed) {
+      emitError(UnknownLoc::get(context))
+          << "--context: a prompt of " << import.length << " tokens and "
+          << options.generate << " more need a context of " << needed
+          << ", found " << *import.context;
+      return {};
+    }
+  }
   // Optional inputs that are not given are left out of the entry.
   if (!given.inputs.empty())
-    for (StringRef name : {"attention_mask", "token_type_ids"})
+    for (StringRef name : {"attention_mask", "token_type_ids", "lengths"})
       if (llvm::none_of(given.inputs, [&](const tpcrt::NamedTensor &input) {
             return input.name == name;
           }))

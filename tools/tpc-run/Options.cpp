@@ -21,8 +21,9 @@ cl::opt<std::string> mode("mode",
                                    "megatron): megatron, propagate"),
                           cl::init("megatron"), cl::cat(category));
 cl::opt<std::string> entry("entry",
-                           cl::desc("function to run; optional if the module "
-                                    "has one"),
+                           cl::desc("function to run; optional if a module has "
+                                    "one only (default of a decoder: "
+                                    "prefill)"),
                            cl::cat(category));
 cl::list<std::string> inputs("input",
                              cl::desc("an input: NAME=@FILE.npy, or "
@@ -54,6 +55,11 @@ cl::opt<std::string> emit("emit",
                           cl::value_desc("form"), cl::cat(category));
 cl::opt<unsigned> repeat("repeat", cl::desc("runs this many times"),
                          cl::init(1), cl::cat(category));
+cl::opt<unsigned> generate("generate",
+                           cl::desc("generates this many tokens per row with "
+                                    "a decoder's prefill and decode, always "
+                                    "the likeliest; outputs tokens and logits"),
+                           cl::value_desc("N"), cl::init(0), cl::cat(category));
 cl::opt<unsigned> threads("max-threads",
                           cl::desc("threads for all devices (default: cores)"),
                           cl::init(0), cl::cat(category));
@@ -63,6 +69,19 @@ cl::opt<int64_t> batch("batch",
 cl::opt<int64_t> length("length",
                         cl::desc("length of token inputs that are not given"),
                         cl::cat(category));
+cl::opt<int64_t> context("context",
+                         cl::desc("tokens that a decoder's cache holds per row "
+                                  "(default: the length)"),
+                         cl::cat(category));
+cl::opt<std::string> element("element",
+                             cl::desc("element type of a Hugging Face model: "
+                                      "f32 (default), bf16, f16, or stored"),
+                             cl::init("f32"), cl::cat(category));
+cl::opt<std::string> logits("logits",
+                            cl::desc("which logits a decoder's prefill gives: "
+                                     "last (default: of each row's last "
+                                     "token), all"),
+                            cl::init("last"), cl::cat(category));
 cl::opt<bool> quiet("quiet", cl::desc("does not print the plan"),
                     cl::cat(category));
 
@@ -95,9 +114,13 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.report = given(report);
   options.emit = emit;
   options.repeat = repeat;
+  options.generate = generate;
   options.threads = threads;
   options.batch = given(batch);
   options.length = given(length);
+  options.context = given(context);
+  options.element = element;
+  options.logits = logits;
   options.quiet = quiet;
   return options;
 }

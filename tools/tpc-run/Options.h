@@ -21,9 +21,14 @@ struct RunOptions {
   bool dryRun = false;
   bool quiet = false;
   unsigned repeat = 1;
+  /// Tokens to generate per row; 0: one run of an entry.
+  unsigned generate = 0;
   unsigned threads = 0;
   /// Shape of token inputs where no input gives it.
   std::optional<int64_t> batch, length;
+  /// How a Hugging Face model is imported: ImportOptions.
+  std::optional<int64_t> context;
+  std::string element, logits;
 };
 
 /// Parses the command line; prints usage and exits for --help and errors.

@@ -1,10 +1,12 @@
 //===- tpc-run.cpp - Compiles a model for a mesh and runs it --------------===//
 
 #include "Check.h"
+#include "Generate.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "mlir/IR/Verifier.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Import/HuggingFace.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Pipeline.h"
 #include "tpc/Pipeline/Report.h"
@@ -91,8 +93,17 @@ private:
       return fail(
           "--emit: expected one of: " + llvm::join(ArrayRef(forms), ", ") +
           "; found \"" + options.emit + "\"");
+    if (options.logits != "last" && options.logits != "all")
+      return fail("--logits: expected last or all; found \"" + options.logits +
+                  "\"");
     if (options.repeat < 1)
       return fail("--repeat: expected a number of at least 1, found 0");
+    if (options.generate && options.entry)
+      return fail("--generate runs the entries prefill and decode; leave "
+                  "--entry out");
+    if (options.generate && options.logits != "last")
+      return fail("--generate needs the logits of the last tokens; leave "
+                  "--logits out");
     return true;
   }
 
@@ -116,6 +127,9 @@ private:
           return fail(error);
       if (failed(mlir::verify(*module)))
         return failQuietly();
+      // What is compared with is the module as it came.
+      if (options.check)
+        unsharded = module->clone();
       return true;
     });
   }
@@ -171,9 +185,17 @@ private:
       names.push_back(function.getName());
     if (names.empty())
       return fail(options.model + ": expected a function, found none");
-    if (!options.entry && names.size() > 1)
+    // The importer puts the entry that comes first in use first.
+    bool ordered = isHuggingFaceDirectory(options.model) || options.generate;
+    if (!options.entry && names.size() > 1 && !ordered)
       return fail("expected --entry with one of: " + llvm::join(names, ", "));
-    entryName = options.entry.value_or(names.front().str());
+    entryName = options.entry.value_or(options.generate ? "prefill"
+                                                        : names.front().str());
+    if (options.generate && (!llvm::is_contained(names, "prefill") ||
+                             !llvm::is_contained(names, "decode")))
+      return fail("--generate: expected the functions prefill and decode, "
+                  "found " +
+                  llvm::join(names, ", "));
     if (!llvm::is_contained(names, entryName))
       return fail("--entry: there is no function \"" + entryName +
                   "\"; expected one of: " + llvm::join(names, ", "));
@@ -232,6 +254,9 @@ private:
         return fail(loaded.error().message);
       executable = std::move(*loaded);
       program = executable->findProgram(entryName);
+      if (options.generate)
+        if (auto fits = checkDecoder(*executable); !fits)
+          return fail(fits.error().message);
       return program ? true : fail("the artifact has no program " + entryName);
     });
   }
@@ -249,31 +274,62 @@ private:
                                       std::move(given.inputs));
     if (!ordered)
       return fail(ordered.error().message);
-    inputs = std::move(*ordered);
+    const std::vector<tpcrt::HostTensor> &inputs = *ordered;
+    outputNames = options.generate
+                      ? std::vector<std::string>{"tokens", "logits"}
+                      : names(program->outputs);
     if (!matchOutputs())
       return false;
     for (unsigned i = 0; i < options.repeat; ++i) {
-      // Every run starts from the same states, so that --check holds for all.
-      executable->resetStates();
-      auto begin = std::chrono::steady_clock::now();
-      auto result = executable->run(entryName, inputs);
-      std::chrono::duration<double, std::milli> elapsed =
-          std::chrono::steady_clock::now() - begin;
-      if (!result)
-        return fail(result.error().message);
-      outputs = std::move(*result);
-      report.runsMs.push_back(elapsed.count());
+      auto made = options.generate
+                      ? generateGreedily(*executable, inputs, options.generate)
+                      : runOnce(inputs);
+      if (!made)
+        return fail(made.error().message);
+      calls = std::move(*made);
+      double ms = 0;
+      for (const Call &call : calls)
+        ms += call.ms;
+      report.runsMs.push_back(ms);
     }
+    if (options.generate)
+      reportGeneration();
+    outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
     report.runtimeJson = tpcrt::toJson(executable->statistics());
     return true;
+  }
+
+  void reportGeneration() {
+    for (const Call &call : calls)
+      report.generationMs.push_back(call.ms);
+    if (options.quiet)
+      return;
+    llvm::outs() << llvm::formatv(
+        "Generated {0} tokens per row: prefill {1:f1} "
+        "ms",
+        calls.size(), calls.front().ms);
+    if (calls.size() > 1)
+      llvm::outs() << llvm::formatv(", then {0:f2} ms per token",
+                                    (report.runsMs.back() - calls.front().ms) /
+                                        (calls.size() - 1));
+    llvm::outs() << "\n";
+  }
+
+  /// Every run starts from the same states, so that --check holds for all.
+  tpcrt::Result<std::vector<Call>>
+  runOnce(const std::vector<tpcrt::HostTensor> &inputs) {
+    executable->resetStates();
+    auto call = runProgram(*executable, entryName, inputs);
+    if (!call)
+      return tl::unexpected(call.error());
+    return std::vector<Call>{std::move(*call)};
   }
 
   bool check() {
     if (!options.check)
       return true;
-    auto function = module->lookupSymbol<func::FuncOp>(entryName);
-    auto summary = checkOutputs(function, inputs, outputs,
-                                given.weights.value_or(tpcrt::WeightSource()));
+    auto summary = checkCalls(*unsharded, calls,
+                              given.weights.value_or(tpcrt::WeightSource()));
     if (failed(summary))
       return failQuietly();
     report.check = *summary;
@@ -291,13 +347,12 @@ private:
 
   /// Which output goes to which file; checked before anything runs.
   bool matchOutputs() {
-    std::vector<std::string> known = names(program->outputs);
     for (const tpcrt::OutputSpec &spec : given.outputs) {
-      auto found = llvm::find(known, spec.name);
-      if (found == known.end())
+      auto found = llvm::find(outputNames, spec.name);
+      if (found == outputNames.end())
         return fail("--output: there is no output \"" + spec.name +
-                    "\"; expected one of: " + llvm::join(known, ", "));
-      outputFiles.push_back({unsigned(found - known.begin()), spec.path});
+                    "\"; expected one of: " + llvm::join(outputNames, ", "));
+      outputFiles.push_back({unsigned(found - outputNames.begin()), spec.path});
     }
     return true;
   }
@@ -323,9 +378,8 @@ private:
     if (auto committed = tpcrt::commitAll(std::move(files)); !committed)
       return fail(committed.error().message);
     if (program && outputFiles.empty() && !options.quiet)
-      for (auto [info, value] : llvm::zip_equal(program->outputs, outputs))
-        llvm::outs() << info.name << " = " << tpcrt::formatTensor(value)
-                     << "\n";
+      for (auto [name, value] : llvm::zip_equal(outputNames, outputs))
+        llvm::outs() << name << " = " << tpcrt::formatTensor(value) << "\n";
     return true;
   }
 
@@ -342,13 +396,15 @@ private:
   MLIRContext &context;
   const RunOptions &options;
   Given given;
-  OwningOpRef<ModuleOp> module;
+  OwningOpRef<ModuleOp> module, unsharded;
   Report report;
   std::string entryName;
   std::vector<uint8_t> artifact;
   std::unique_ptr<tpcrt::Executable> executable;
   const tpcrt::ProgramInfo *program = nullptr;
-  std::vector<tpcrt::HostTensor> inputs, outputs;
+  std::vector<Call> calls;
+  std::vector<std::string> outputNames;
+  std::vector<tpcrt::HostTensor> outputs;
   std::vector<std::pair<unsigned, std::string>> outputFiles;
   int code = 0;
 };

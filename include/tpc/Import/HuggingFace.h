@@ -1,8 +1,20 @@
 //===- HuggingFace.h - Models from Hugging Face directories -----*- C++ -*-===//
 //
 // A model directory has a config.json and, if it is to be run, weights in
-// safetensors files. The importer builds a module in the whole form: one entry
-// function `main` on whole tensors, parameters as views of the stored tensors.
+// safetensors files. The importer builds a module in the whole form: entry
+// functions on whole tensors, parameters as views of the stored tensors.
+//
+// Encoders have the entry `main`. Decoders have two, which share parameters and
+// the states of the KV cache, [batch, context, kv_heads, head_dim] for each
+// layer's keys and values:
+//
+//   prefill(input_ids [b, s], lengths [b])    fills the cache from its
+//   beginning decode(input_ids [b, 1], positions [b])   adds one token to each
+//   row
+//
+// In prefill, row i has lengths[i] tokens and then anything; in decode,
+// positions[i] tokens are in the cache of row i before. Both give `logits` of
+// each row's last token, [b, vocabulary].
 //
 // A family of models is a row of data (Families.cpp), not a class.
 //
@@ -14,6 +26,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringSet.h"
+#include <optional>
+#include <string>
 
 namespace tpcrt {
 class WeightSource;
@@ -21,13 +35,28 @@ class WeightSource;
 
 namespace tpc {
 
+/// Which tokens prefill gives logits for.
+enum class LogitsOf {
+  LastToken, ///< [batch, vocabulary]: what generating text needs
+  AllTokens  ///< [batch, length, vocabulary]
+};
+
 struct ImportOptions {
   /// Shape [batch, length] of the token inputs.
   int64_t batch = 1;
   int64_t length = 128;
-  /// Optional inputs to leave out of the entry, by name: `attention_mask`
-  /// (then every token counts) and `token_type_ids` (then all are 0).
+  /// Optional inputs to leave out of the entries, by name: `attention_mask`
+  /// (then every token counts), `token_type_ids` (then all are 0) and `lengths`
+  /// (then every row is full).
   llvm::StringSet<> without;
+  /// The element type of parameters and activations: "f32", "bf16", "f16", or
+  /// "stored" for the configuration's. Stored tensors are converted to it.
+  std::string element = "f32";
+  /// Build only this entry; empty: all of the model's.
+  std::string entry;
+  /// How many tokens the KV cache holds per row; default: `length`.
+  std::optional<int64_t> context;
+  LogitsOf logits = LogitsOf::LastToken;
   /// Weights to check the configuration against; null: not checked.
   const tpcrt::WeightSource *weights = nullptr;
 };

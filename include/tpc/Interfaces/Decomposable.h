@@ -14,6 +14,18 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "tpc/Interfaces/ShardingRule.h"
 
+namespace tpc {
+
+/// A composite in terms of core operations that says what its blocks tell each
+/// other: `summary` is [..., blocks, k] where operand 0 is [..., d], k numbers
+/// of each block; the results follow from it and from the operands' blocks.
+struct BlockwiseDecomposition {
+  llvm::SmallVector<mlir::Value> results;
+  mlir::Value summary;
+};
+
+} // namespace tpc
+
 #include "tpc/Interfaces/Decomposable.h.inc"
 
 namespace tpc {
@@ -23,6 +35,8 @@ namespace tpc {
 class Decomposition {
 public:
   explicit Decomposition(DecomposableOpInterface op);
+  /// Its blockwise form; without results where it has none.
+  Decomposition(DecomposableOpInterface op, int64_t blocks);
   ~Decomposition();
   Decomposition(const Decomposition &) = delete;
   Decomposition &operator=(const Decomposition &) = delete;
@@ -31,6 +45,8 @@ public:
   mlir::ValueRange results() { return values; }
 
 private:
+  mlir::OpBuilder begin(DecomposableOpInterface op);
+
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<mlir::Value> values;
 };

@@ -14,7 +14,15 @@ def DecomposableOpInterface : OpInterface<"DecomposableOpInterface"> {
       Builds the decomposition on `operands` (same shapes and element types as
       the operation's own) and returns the values that replace its results.
     }], "::llvm::SmallVector<::mlir::Value>", "decompose",
-    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands)>
+    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands)>,
+    InterfaceMethod<[{
+      The same function of `operands`, built for a last dimension of operand 0
+      that is split into `blocks` equal blocks: what a device needs of the
+      other blocks is one value, the summary. No results where the operation
+      has no such form.
+    }], "::tpc::BlockwiseDecomposition", "decomposeBlockwise",
+    (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands,
+         "int64_t":$blocks), "", "return {};">
   ];
 }
 

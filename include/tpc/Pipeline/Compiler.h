@@ -11,6 +11,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
+#include <optional>
+#include <string>
 
 namespace tpc {
 
@@ -22,7 +24,21 @@ mlir::LogicalResult setMesh(mlir::ModuleOp module, llvm::StringRef text,
 /// Removes every pinned sharding of a module in the whole form.
 void removePins(mlir::ModuleOp module);
 
+struct AssignPhaseOptions {
+  std::string mode = "auto";
+  /// A built-in machine or a file; empty: what the module says.
+  std::string machine;
+  /// Bytes on one device; nothing: what the machine has.
+  std::optional<int64_t> memoryLimit;
+  /// "prefill=1,decode=100"; empty: all entries alike.
+  std::string weights;
+  /// Seconds.
+  double timeLimit = 60;
+};
+
 /// Whole form -> assigned form.
+void buildAssignPhase(mlir::OpPassManager &pm,
+                      const AssignPhaseOptions &options);
 void buildAssignPhase(mlir::OpPassManager &pm, llvm::StringRef mode);
 /// Assigned form -> per-device programs.
 void buildPartitionPhase(mlir::OpPassManager &pm);

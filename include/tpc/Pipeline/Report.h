@@ -65,6 +65,8 @@ struct Report {
   /// load.
   std::vector<std::pair<std::string, double>> seconds;
   std::vector<double> runsMs;
+  /// Of the last generation: prefill and every decode.
+  std::vector<double> generationMs;
   std::optional<CheckSummary> check;
   /// The runtime's own statistics, a JSON object; empty without a run.
   std::string runtimeJson;

@@ -13,9 +13,29 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
+#include "tpc/Sharding/Machine.h"
 #include "tpc/Sharding/Strategies.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace tpc {
+
+/// How the optimizer found an assignment.
+struct SearchSummary {
+  double costMicros = 0;
+  double lowerBoundMicros = 0;
+  /// (cost - bound) / cost.
+  double gap = 0;
+  /// Of the problem: as stated, and after reductions.
+  int64_t nodes = 0, strategies = 0;
+  int64_t reducedNodes = 0, reducedStrategies = 0;
+  /// "optimality", or "time limit".
+  std::string limitedBy;
+};
+
+/// Leaves the summary on the module as the attribute `tpc.search`.
+void setSearchSummary(mlir::ModuleOp module, const SearchSummary &summary);
+/// The summary that a module carries, or nothing.
+std::optional<SearchSummary> searchSummary(mlir::ModuleOp module);
 
 struct Assignment {
   /// In which sharding each argument and operation result is held.
@@ -24,6 +44,28 @@ struct Assignment {
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Sharding, 3>> wanted;
   /// Parameters and states.
   llvm::DenseMap<mlir::StringAttr, Sharding> symbols;
+  /// Of mode `auto`.
+  std::optional<SearchSummary> search;
+};
+
+/// What assignment is asked for.
+struct AssignOptions {
+  std::string mode = "auto";
+  Machine machine;
+  /// Bytes on one device; nothing: not limited.
+  std::optional<int64_t> memoryLimit;
+  /// How often each entry is called, relative to the others; 1 if not given.
+  llvm::StringMap<double> weights;
+  /// Seconds that the optimizer may search.
+  double timeLimit = 60;
+  /// File to write the optimizer's problem to, in the format of tpc-solve;
+  /// empty: none.
+  std::string dumpProblem;
+
+  double weightOf(llvm::StringRef entry) const {
+    auto it = weights.find(entry);
+    return it == weights.end() ? 1 : it->second;
+  }
 };
 
 /// A mode of assignment. Analysis only: the module is not changed.
@@ -46,10 +88,18 @@ std::unique_ptr<Assigner> createMegatronAssigner();
 /// rules, forwards and backwards; the first to reach a value decides.
 std::unique_ptr<Assigner> createPropagationAssigner();
 
+/// `auto`: the assignment whose predicted time on the machine is least, with a
+/// proven bound. Never worse than `megatron` under the model.
+std::unique_ptr<Assigner> createOptimizer(const AssignOptions &options);
+
 /// The assigner of a mode by name, or null.
-std::unique_ptr<Assigner> createAssigner(llvm::StringRef mode);
-/// "megatron, propagate"
+std::unique_ptr<Assigner> createAssigner(const AssignOptions &options);
+/// "auto, megatron, propagate"
 std::string assignmentModes();
+
+/// Whether an operation is made anew in every sharding in which its result is
+/// wanted, rather than resharded: constants of one repeated value, iota.
+bool isMadeAnywhere(mlir::Operation *op);
 
 /// The pinned sharding of an argument, result, parameter or state, or null.
 ShardingAttr pinnedSharding(mlir::Operation *symbol);

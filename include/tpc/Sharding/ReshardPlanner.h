@@ -21,7 +21,7 @@
 #define TPC_SHARDING_RESHARDPLANNER_H
 
 #include "tpc/Dialect/Tpc/Sharding.h"
-#include "tpc/Sharding/CommunicationCost.h"
+#include "tpc/Sharding/CostModel.h"
 
 namespace tpc {
 
@@ -59,20 +59,23 @@ struct ReshardPlan {
 /// reduction at most, and have the rank of `shape`.
 ReshardPlan planReshard(const Sharding &from, const Sharding &to,
                         llvm::ArrayRef<int64_t> shape, int64_t elementBytes,
-                        const Mesh &mesh, const LinkCost &link);
+                        const CostModel &costs);
 
 /// planReshard with a memory.
 class ReshardPlanner {
 public:
-  ReshardPlanner(Mesh mesh, LinkCost link);
+  explicit ReshardPlanner(CostModel costs);
   ~ReshardPlanner();
-  const ReshardPlan &plan(const Sharding &from, const Sharding &to,
-                          llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
+  ReshardPlan plan(const Sharding &from, const Sharding &to,
+                   llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
+  /// The time of the plan alone. The shardings must be canonical.
+  double micros(const Sharding &from, const Sharding &to,
+                llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
+  const CostModel &getCosts() const { return costs; }
 
 private:
   struct Cache;
-  Mesh mesh;
-  LinkCost link;
+  CostModel costs;
   std::unique_ptr<Cache> cache;
 };
 

@@ -9,10 +9,24 @@ def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
     Whole form in, assigned form out: every tensor type carries its sharding,
     every operation is local under a strategy of its rule, and `tpc.reshard`
     stands where a sharding changes.
+
+    Times are predicted for the machine that the module attribute `tpc.machine`
+    names (a built-in machine or a file; `cpu` without it). What mode `auto`
+    found out is left on the module as `tpc.search`.
   }];
   let options = [
-    Option<"mode", "mode", "std::string", "\"megatron\"",
-           "how to decide: megatron, propagate">
+    Option<"mode", "mode", "std::string", "\"auto\"",
+           "how to decide: auto, megatron, propagate">,
+    Option<"machine", "machine", "std::string", "\"\"",
+           "machine to set on the module: a name or a file">,
+    Option<"memoryLimit", "memory-limit", "int64_t", "-1",
+           "bytes on one device; -1: what the machine has">,
+    Option<"weights", "weights", "std::string", "\"\"",
+           "how often entries are called: prefill=1,decode=100">,
+    Option<"timeLimit", "time-limit", "double", "60",
+           "seconds that mode auto may search">,
+    Option<"dumpProblem", "dump-problem", "std::string", "\"\"",
+           "file to write the problem of mode auto to, for tpc-solve">
   ];
   let dependentDialects = ["::tpc::TpcDialect"];
 }
@@ -23,7 +37,9 @@ def ExpandSynchronizedPass : Pass<"tpc-expand-synchronized", "::mlir::ModuleOp">
     A composite whose strategy splits a synchronized factor (softmax along its
     dimension) is replaced by its decomposition, assigned by propagation from
     its operands' and results' shardings. The reductions inside then appear as
-    reshards.
+    reshards. Where the split is even and the composite has a blockwise form,
+    that is used: the blocks exchange one summary. It is proved to compute what
+    the decomposition does.
   }];
   let dependentDialects = ["::tpc::TpcDialect", "::mlir::func::FuncDialect"];
 }

@@ -16,6 +16,17 @@ LogicalResult SoftmaxOp::verify() {
   return requireElement(*this, "C2", getOperand(), getResult());
 }
 
+LogicalResult CrossEntropyOp::verify() {
+  Shape logits = shape(getLogits()), labels = shape(getLabels());
+  if (failed(require(*this, !logits.empty() && logits.drop_back() == labels,
+                     "C1",
+                     "expected logits with the shape of labels and one more "
+                     "dimension, found " +
+                         text(logits) + " and " + text(labels))))
+    return failure();
+  return requireShape(*this, "C2", "result", shape(getResult()), labels);
+}
+
 LogicalResult LayerNormOp::verify() {
   Shape from = shape(getOperand());
   if (failed(require(*this, !from.empty(), "C1",
@@ -33,6 +44,44 @@ LogicalResult GeluOp::verify() {
   if (failed(sameShapes(*this)))
     return failure();
   return requireElement(*this, "C1", getOperand(), getResult());
+}
+
+LogicalResult RmsNormOp::verify() {
+  Shape from = shape(getOperand());
+  if (failed(require(*this, !from.empty(), "C1",
+                     "expected a rank of at least 1")) ||
+      failed(requireShape(*this, "C1", "weight", shape(getWeight()),
+                          from.take_back())) ||
+      failed(requireShape(*this, "C2", "result", shape(getResult()), from)))
+    return failure();
+  return requireElement(*this, "C2", getOperand(), getResult());
+}
+
+LogicalResult SiluOp::verify() {
+  if (failed(sameShapes(*this)))
+    return failure();
+  return requireElement(*this, "C1", getOperand(), getResult());
+}
+
+LogicalResult RopeOp::verify() {
+  Shape from = shape(getOperand()), positions = shape(getPositions());
+  Shape frequencies = shape(getFrequencies());
+  if (failed(require(*this, frequencies.size() == 1, "C1",
+                     "expected frequencies of rank 1")) ||
+      failed(require(
+          *this, !from.empty() && from.back() >= 2 * frequencies[0], "C1",
+          "expected a last dimension of at least " + Twine(2 * frequencies[0]) +
+              ", found shape " + text(from))) ||
+      failed(require(*this,
+                     positions.size() < from.size() &&
+                         from.take_front(positions.size()) == positions,
+                     "C2",
+                     "expected positions with the first dimensions of " +
+                         text(from) + " but not the last, found " +
+                         text(positions))) ||
+      failed(requireShape(*this, "C3", "result", shape(getResult()), from)))
+    return failure();
+  return requireElement(*this, "C3", getOperand(), getResult());
 }
 
 LogicalResult LinearOp::verify() {
@@ -88,8 +137,8 @@ LogicalResult AttentionOp::verify() {
   }
   if ((getLengths() && failed(requireShape(*this, "C4", "lengths",
                                            shape(getLengths()), {b}))) ||
-      (getOffset() &&
-       failed(requireShape(*this, "C4", "offset", shape(getOffset()), {}))) ||
+      (getOffset() && !shape(getOffset()).empty() &&
+       failed(requireShape(*this, "C4", "offset", shape(getOffset()), {b}))) ||
       (getSinks() && failed(requireShape(*this, "C4", "sinks",
                                          shape(getSinks()), {heads, group}))))
     return failure();

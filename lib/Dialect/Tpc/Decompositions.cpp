@@ -81,6 +81,26 @@ public:
         dims.push_back(i);
     return broadcast(x, shape, dims);
   }
+  Value reshape(Value x, ArrayRef<int64_t> shape) {
+    return make<ReshapeOp>(
+        RankedTensorType::get(shape, type(x).getElementType()), x);
+  }
+  /// `size` elements along `dim` from `offset`.
+  Value slice(Value x, int64_t dim, int64_t offset, int64_t size) {
+    SmallVector<int64_t> sizes(shape(x)), offsets(sizes.size(), 0);
+    sizes[dim] = size;
+    offsets[dim] = offset;
+    return make<SliceOp>(RankedTensorType::get(sizes, type(x).getElementType()),
+                         x, builder.getDenseI64ArrayAttr(offsets));
+  }
+  Value concat(ArrayRef<Value> parts, int64_t dim) {
+    SmallVector<int64_t> sizes(shape(parts.front()));
+    for (Value part : parts.drop_front())
+      sizes[dim] += shape(part)[dim];
+    return make<ConcatOp>(
+        RankedTensorType::get(sizes, type(parts.front()).getElementType()),
+        parts, builder.getI64IntegerAttr(dim));
+  }
   Value iota(ArrayRef<int64_t> shape, int64_t dim) {
     return make<IotaOp>(RankedTensorType::get(shape, builder.getI64Type()),
                         builder.getI64IntegerAttr(dim));
@@ -108,29 +128,116 @@ private:
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// What is subtracted from a row before exponentials: its maximum, but 0 for a
+/// row of -inf, whose exponentials are then 0.
+static Value shiftOf(Core &core, Value peak) {
+  Value none =
+      core.compare(Predicate::EQ, peak, core.constant(-kInfinity, peak));
+  return core.select(none, core.constant(0, peak), peak);
+}
+
+/// e^(x - shift), where `shift` lacks the last dimension.
+static Value expFrom(Core &core, Value x, Value shift) {
+  ArrayRef<int64_t> shape = Core::shape(x);
+  return core.unary<ExpOp>(core.binary<SubOp>(
+      x, core.broadcastAlong(shift, shape, shape.size() - 1)));
+}
+
+/// Weights divided by their sum, which lacks the last dimension; zeros where it
+/// is 0.
+static Value normalized(Core &core, Value weights, Value sum) {
+  Value empty = core.compare(Predicate::EQ, sum, core.constant(0, sum));
+  Value divisor = core.select(empty, core.constant(1, sum), sum);
+  ArrayRef<int64_t> shape = Core::shape(weights);
+  return core.binary<DivOp>(
+      weights, core.broadcastAlong(divisor, shape, shape.size() - 1));
+}
+
 /// Softmax over the last dimension of f32 logits; a row of nothing but -inf
 /// gives zeros. `sink`, if given, has the logits' shape without the last
 /// dimension and is one more logit whose weight is dropped.
 static Value softmax(Core &core, Value logits, Value sink = {}) {
-  ArrayRef<int64_t> shape = Core::shape(logits);
-  int64_t last = shape.size() - 1;
+  int64_t last = Core::shape(logits).size() - 1;
   Value peak = core.reduce(Reduction::Max, logits, last);
   if (sink)
     peak = core.binary<MaxOp>(peak, sink);
-  // A row of -inf: subtract 0 instead, all exponentials are 0.
-  Value none =
-      core.compare(Predicate::EQ, peak, core.constant(-kInfinity, peak));
-  Value shift = core.select(none, core.constant(0, peak), peak);
-  Value weights = core.unary<ExpOp>(
-      core.binary<SubOp>(logits, core.broadcastAlong(shift, shape, last)));
+  Value shift = shiftOf(core, peak);
+  Value weights = expFrom(core, logits, shift);
   Value sum = core.reduce(Reduction::Sum, weights, last);
   if (sink)
     sum = core.binary<AddOp>(
         sum, core.unary<ExpOp>(core.binary<SubOp>(sink, shift)));
-  Value empty = core.compare(Predicate::EQ, sum, core.constant(0, sum));
-  Value divisor = core.select(empty, core.constant(1, sum), sum);
-  return core.binary<DivOp>(weights, core.broadcastAlong(divisor, shape, last));
+  return normalized(core, weights, sum);
 }
+
+//===----------------------------------------------------------------------===//
+// Pairs of maximum and sum
+//===----------------------------------------------------------------------===//
+//
+// The lemma of online softmax (Milakov and Gimelshein, arXiv:1805.02867): if
+// block i of a row has the maximum m_i and s_i = sum of e^(x - m_i), then with
+// m = max of m_i, the sum of e^(x - m) over the row is the sum of
+// s_i e^(m_i - m). So blocks need to exchange one pair each.
+
+namespace {
+
+/// A row's shift and sum of exponentials from those of its blocks.
+class BlockPairs {
+public:
+  /// `x` is [..., d]; the last dimension is cut into `blocks` equal ones.
+  BlockPairs(Core &core, Value x, int64_t blocks) : core(core) {
+    ArrayRef<int64_t> shape = Core::shape(x);
+    cutShape.assign(shape.begin(), shape.end() - 1);
+    cutShape.append({blocks, shape.back() / blocks});
+    Value parts = core.reshape(x, cutShape);
+    Value peak = core.reduce(Reduction::Max, parts, width());
+    add(peak);
+    addSum(expFrom(core, parts, shiftOf(core, peak)));
+  }
+
+  /// One more number per block: the sum of `x`, [..., blocks, width].
+  void addSum(Value x) { add(core.reduce(Reduction::Sum, x, width())); }
+  /// [..., d] as [..., blocks, width].
+  Value cut(Value x) { return core.reshape(x, cutShape); }
+
+  /// [..., blocks, k], the k numbers of every block.
+  Value summary() {
+    all = core.concat(columns, width());
+    return all;
+  }
+
+  /// Number `i` of the blocks, [..., blocks].
+  Value column(int64_t i) {
+    return core.reshape(core.slice(all, width(), i, 1),
+                        ArrayRef(cutShape).drop_back());
+  }
+  /// The row's shift, [...].
+  Value shift() {
+    return shiftOf(core, core.reduce(Reduction::Max, column(0), width() - 1));
+  }
+  /// The row's sum of e^(x - shift), [...].
+  Value sum(Value shift) {
+    Value scale = expFrom(core, column(0), shift);
+    return total(core.binary<MulOp>(column(1), scale));
+  }
+  /// The sum over blocks, [...].
+  Value total(Value x) { return core.reduce(Reduction::Sum, x, width() - 1); }
+
+private:
+  int64_t width() const { return cutShape.size() - 1; }
+  void add(Value numbers) {
+    SmallVector<int64_t> shape(Core::shape(numbers));
+    shape.push_back(1);
+    columns.push_back(core.reshape(numbers, shape));
+  }
+
+  Core &core;
+  SmallVector<int64_t> cutShape;
+  SmallVector<Value> columns;
+  Value all;
+};
+
+} // namespace
 
 SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder,
                                         ValueRange operands) {
@@ -138,6 +245,72 @@ SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder,
   Value logits = core.convert(operands[0], core.f32());
   return {core.convert(softmax(core, logits),
                        Core::type(operands[0]).getElementType())};
+}
+
+BlockwiseDecomposition SoftmaxOp::decomposeBlockwise(OpBuilder &builder,
+                                                     ValueRange operands,
+                                                     int64_t blocks) {
+  Core core(builder, getLoc());
+  Value logits = core.convert(operands[0], core.f32());
+  BlockPairs pairs(core, logits, blocks);
+  Value summary = pairs.summary();
+  Value shift = pairs.shift();
+  Value result =
+      normalized(core, expFrom(core, logits, shift), pairs.sum(shift));
+  return {{core.convert(result, Core::type(operands[0]).getElementType())},
+          summary};
+}
+
+/// The logits [..., v] where they are the label's, 0 elsewhere.
+static Value labelledLogits(Core &core, Value logits, Value labels) {
+  ArrayRef<int64_t> shape = Core::shape(logits);
+  int64_t last = shape.size() - 1;
+  Value hit = core.compare(Predicate::EQ, core.iota(shape, last),
+                           core.broadcastAlong(labels, shape, last));
+  return core.select(hit, logits, core.constant(0, logits));
+}
+
+/// ln(sum) + shift - logit where the label is one of `count`, 0 elsewhere.
+static Value lossOf(Core &core, Value sum, Value shift, Value logit,
+                    Value labels, int64_t count) {
+  Value loss = core.binary<SubOp>(
+      core.binary<AddOp>(core.unary<LogOp>(sum), shift), logit);
+  Value counts = core.binary<AndOp>(
+      core.compare(Predicate::GE, labels, core.constant(0, labels)),
+      core.compare(Predicate::LT, labels, core.constant(count, labels)));
+  return core.select(counts, loss, core.constant(0, loss));
+}
+
+SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder,
+                                             ValueRange operands) {
+  Core core(builder, getLoc());
+  Value logits = core.convert(operands[0], core.f32());
+  Value labels = core.convert(operands[1], builder.getI64Type());
+  ArrayRef<int64_t> shape = Core::shape(logits);
+  int64_t last = shape.size() - 1;
+  Value shift = shiftOf(core, core.reduce(Reduction::Max, logits, last));
+  Value sum = core.reduce(Reduction::Sum, expFrom(core, logits, shift), last);
+  Value logit =
+      core.reduce(Reduction::Sum, labelledLogits(core, logits, labels), last);
+  Value loss = lossOf(core, sum, shift, logit, labels, shape.back());
+  return {core.convert(loss, Core::type(getResult()).getElementType())};
+}
+
+BlockwiseDecomposition CrossEntropyOp::decomposeBlockwise(OpBuilder &builder,
+                                                          ValueRange operands,
+                                                          int64_t blocks) {
+  Core core(builder, getLoc());
+  Value logits = core.convert(operands[0], core.f32());
+  Value labels = core.convert(operands[1], builder.getI64Type());
+  BlockPairs pairs(core, logits, blocks);
+  pairs.addSum(pairs.cut(labelledLogits(core, logits, labels)));
+  Value summary = pairs.summary();
+  Value shift = pairs.shift();
+  Value loss =
+      lossOf(core, pairs.sum(shift), shift, pairs.total(pairs.column(2)),
+             labels, Core::shape(logits).back());
+  return {{core.convert(loss, Core::type(getResult()).getElementType())},
+          summary};
 }
 
 SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder,
@@ -180,6 +353,96 @@ SmallVector<Value> GeluOp::decompose(OpBuilder &builder, ValueRange operands) {
   Value result = core.binary<MulOp>(core.binary<MulOp>(x, 0.5),
                                     core.binary<AddOp>(bent, 1.0));
   return {core.convert(result, Core::type(operands[0]).getElementType())};
+}
+
+SmallVector<Value> RmsNormOp::decompose(OpBuilder &builder,
+                                        ValueRange operands) {
+  Core core(builder, getLoc());
+  ArrayRef<int64_t> shape = Core::shape(operands[0]);
+  int64_t last = shape.size() - 1;
+  double size = shape.back();
+  Value x = core.convert(operands[0], core.f32());
+  Value square = core.binary<DivOp>(
+      core.reduce(Reduction::Sum, core.binary<MulOp>(x, x), last), size);
+  Value scale = core.unary<RsqrtOp>(
+      core.binary<AddOp>(square, getEpsilon().convertToDouble()));
+  Value normal = core.binary<MulOp>(x, core.broadcastAlong(scale, shape, last));
+  Value weight =
+      core.broadcast(core.convert(operands[1], core.f32()), shape, {last});
+  return {core.convert(core.binary<MulOp>(normal, weight),
+                       Core::type(operands[0]).getElementType())};
+}
+
+SmallVector<Value> SiluOp::decompose(OpBuilder &builder, ValueRange operands) {
+  Core core(builder, getLoc());
+  Value x = core.convert(operands[0], core.f32());
+  Value divisor =
+      core.binary<AddOp>(core.unary<ExpOp>(core.unary<NegOp>(x)), 1.0);
+  return {core.convert(core.binary<DivOp>(x, divisor),
+                       Core::type(operands[0]).getElementType())};
+}
+
+SmallVector<Value> RopeOp::decompose(OpBuilder &builder, ValueRange operands) {
+  Core core(builder, getLoc());
+  SmallVector<int64_t> shape(Core::shape(operands[0]));
+  SmallVector<int64_t> angleShape(Core::shape(operands[1]));
+  int64_t count = Core::shape(operands[2])[0], last = shape.size() - 1;
+  auto positionDims = llvm::to_vector(llvm::seq<int64_t>(0, angleShape.size()));
+
+  // cos and sin of every pair's angle, in the shape of half the turned part.
+  angleShape.push_back(count);
+  Value position = core.broadcast(core.convert(operands[1], core.f32()),
+                                  angleShape, positionDims);
+  Value frequency =
+      core.broadcast(core.convert(operands[2], core.f32()), angleShape,
+                     {static_cast<int64_t>(positionDims.size())});
+  Value angle = core.binary<MulOp>(position, frequency);
+  SmallVector<int64_t> half(shape), angleDims(positionDims);
+  half.back() = count;
+  angleDims.push_back(last);
+  auto spread = [&](Value value) {
+    double scale = getScale().convertToDouble();
+    if (scale != 1)
+      value = core.binary<MulOp>(value, scale);
+    return core.broadcast(value, half, angleDims);
+  };
+  Value cosine = spread(core.unary<CosOp>(angle));
+  Value sine = spread(core.unary<SinOp>(angle));
+
+  // Parts are cut out first: a copy of the whole in f32 is never needed.
+  Value x = operands[0];
+  Type type = Core::type(x).getElementType();
+  bool pairs = getForm() == RopeForm::Pairs;
+  // The pairs' dimensions, before the one along which they stand.
+  SmallVector<int64_t> split(half), one(half);
+  split.push_back(2);
+  one.push_back(1);
+  auto element = [&](int64_t i) {
+    if (!pairs)
+      return core.slice(x, last, i * count, count);
+    Value turned = core.reshape(core.slice(x, last, 0, 2 * count), split);
+    return core.reshape(core.slice(turned, last + 1, i, 1), half);
+  };
+  Value first = core.convert(element(0), core.f32());
+  Value second = core.convert(element(1), core.f32());
+  Value newFirst = core.binary<SubOp>(core.binary<MulOp>(first, cosine),
+                                      core.binary<MulOp>(second, sine));
+  Value newSecond = core.binary<AddOp>(core.binary<MulOp>(second, cosine),
+                                       core.binary<MulOp>(first, sine));
+  newFirst = core.convert(newFirst, type);
+  newSecond = core.convert(newSecond, type);
+  SmallVector<Value> parts{newFirst, newSecond};
+  if (pairs) {
+    SmallVector<int64_t> turned(shape);
+    turned.back() = 2 * count;
+    parts = {core.reshape(
+        core.concat({core.reshape(newFirst, one), core.reshape(newSecond, one)},
+                    last + 1),
+        turned)};
+  }
+  if (int64_t rest = shape.back() - 2 * count)
+    parts.push_back(core.slice(x, last, 2 * count, rest));
+  return {parts.size() == 1 ? parts[0] : core.concat(parts, last)};
 }
 
 SmallVector<Value> LinearOp::decompose(OpBuilder &builder,
@@ -260,9 +523,12 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
   }
   if (getCausal() || getWindow()) {
     Value position = core.iota(scoreShape, 3);
-    if (offset)
-      position = core.binary<AddOp>(
-          position, core.broadcast(core.convert(offset, i64), scoreShape, {}));
+    if (offset) {
+      SmallVector<int64_t> dims(Core::shape(offset).size(), 0); // [] or [b]
+      position =
+          core.binary<AddOp>(position, core.broadcast(core.convert(offset, i64),
+                                                      scoreShape, dims));
+    }
     Value index = core.iota(scoreShape, 4);
     if (getCausal())
       require(core.compare(Predicate::LE, index, position));

@@ -293,8 +293,11 @@ ShardingRule DynamicSliceOp::getShardingRule() {
 }
 
 ShardingRule UpdateSliceOp::getShardingRule() {
+  int64_t rank = shape(getOperand()).size();
   ShardingRule rule =
-      withStart(shiftedRule(*this, 2), shape(getOperand()).size());
+      withStart(shiftedRule(*this, 2), startsPerRow() ? rank - 1 : rank);
+  if (startsPerRow())
+    rule.operands[2].insert(rule.operands[2].begin(), rule.results[0][0]);
   rule.linear = {copies({0, 1})};
   return rule;
 }
@@ -377,8 +380,12 @@ ShardingRule TopKOp::getShardingRule() { return alongLast(*this); }
 #define TPC_DERIVED(Op)                                                        \
   ShardingRule Op::getShardingRule() { return deriveShardingRule(*this); }
 TPC_DERIVED(SoftmaxOp)
+TPC_DERIVED(CrossEntropyOp)
 TPC_DERIVED(LayerNormOp)
 TPC_DERIVED(GeluOp)
+TPC_DERIVED(RmsNormOp)
+TPC_DERIVED(SiluOp)
+TPC_DERIVED(RopeOp)
 TPC_DERIVED(LinearOp)
 TPC_DERIVED(AttentionOp)
 #undef TPC_DERIVED

@@ -43,6 +43,16 @@ LogicalResult TpcDialect::verifyOperationAttribute(Operation *op,
     return verifyPin(op, attribute, parameter.getTensorType());
   if (auto state = dyn_cast<StateOp>(op))
     return verifyPin(op, attribute, state.getTensorType());
+  // On the module: what times are predicted for, and what the search found.
+  if (isa<ModuleOp>(op)) {
+    if (attribute.getName() == kMachineAttrName &&
+        isa<StringAttr>(attribute.getValue()))
+      return success();
+    if ((attribute.getName() == kSearchAttrName ||
+         attribute.getName() == kPredictedAttrName) &&
+        isa<DictionaryAttr>(attribute.getValue()))
+      return success();
+  }
   return op->emitError("attribute ")
          << attribute.getName()
          << " stands on parameters, states, arguments and results only; pin "

@@ -320,14 +320,11 @@ LogicalResult SliceOp::verify() {
   return success();
 }
 
-/// The checks that dynamic_slice and update_slice share: `start` (C1), ranks
-/// and element types (C2), sizes (C3).
-static LogicalResult verifyPart(Operation *op, Value whole, Value part,
-                                Value start) {
+/// The checks that dynamic_slice and update_slice share: ranks and element
+/// types (C2), sizes (C3).
+static LogicalResult verifyPart(Operation *op, Value whole, Value part) {
   Shape from = shape(whole), to = shape(part);
-  if (failed(requireShape(op, "C1", "start", shape(start),
-                          {static_cast<int64_t>(from.size())})) ||
-      failed(require(op, from.size() == to.size(), "C2",
+  if (failed(require(op, from.size() == to.size(), "C2",
                      "expected equal ranks")) ||
       failed(requireElement(op, "C2", whole, part)))
     return failure();
@@ -341,11 +338,27 @@ static LogicalResult verifyPart(Operation *op, Value whole, Value part,
 }
 
 LogicalResult DynamicSliceOp::verify() {
-  return verifyPart(*this, getOperand(), getResult(), getStart());
+  if (failed(requireShape(*this, "C1", "start", shape(getStart()),
+                          {type(getOperand()).getRank()})))
+    return failure();
+  return verifyPart(*this, getOperand(), getResult());
 }
 
 LogicalResult UpdateSliceOp::verify() {
-  if (failed(verifyPart(*this, getOperand(), getUpdate(), getStart())) ||
+  Shape whole = shape(getOperand());
+  int64_t rank = whole.size();
+  SmallVector<int64_t> start{rank};
+  if (startsPerRow() && rank > 0) {
+    start = {whole[0], rank - 1};
+    if (failed(require(
+            *this, shape(getUpdate()).take_front() == whole.take_front(), "C1",
+            "a start per row: expected an update with dimension 0 "
+            "of size " +
+                Twine(whole[0]) + ", found shape " + text(shape(getUpdate())))))
+      return failure();
+  }
+  if (failed(requireShape(*this, "C1", "start", shape(getStart()), start)) ||
+      failed(verifyPart(*this, getOperand(), getUpdate())) ||
       failed(requireShape(*this, "C4", "result", shape(getResult()),
                           shape(getOperand()))))
     return failure();

@@ -76,6 +76,18 @@ Choice Presolved::expand(const Choice &choice) const {
   return Choice(values.begin(), values.end());
 }
 
+std::optional<unsigned> Presolved::find(unsigned original) const {
+  // Kept in order of the original nodes.
+  auto found =
+      std::lower_bound(expansion->kept.begin(), expansion->kept.end(), original,
+                       [](const Expansion::Kept &kept, unsigned node) {
+                         return kept.node < node;
+                       });
+  if (found == expansion->kept.end() || found->node != original)
+    return std::nullopt;
+  return static_cast<unsigned>(found - expansion->kept.begin());
+}
+
 Choice Presolved::reduce(const Choice &original) const {
   Choice result(expansion->reducedNodes, 0);
   for (size_t i = 0; i < expansion->kept.size(); ++i) {
@@ -107,7 +119,8 @@ struct WorkEdge {
 
 class Presolver {
 public:
-  Presolver(const Problem &problem, Deadline deadline);
+  Presolver(const Problem &problem, Deadline deadline,
+            const std::vector<char> &keep);
   Presolved run();
 
 private:
@@ -148,8 +161,11 @@ private:
   Presolved identity() const;
   Presolved result();
 
+  bool isKept(unsigned node) const { return !keep.empty() && keep[node]; }
+
   const Problem &problem;
   Deadline deadline;
+  const std::vector<char> &keep;
   TableOps tables;
   MemoryRows rows;
   std::vector<WorkNode> nodes;
@@ -170,8 +186,9 @@ private:
 
 } // namespace
 
-Presolver::Presolver(const Problem &problem, Deadline deadline)
-    : problem(problem), deadline(deadline), rows(problem, tables) {}
+Presolver::Presolver(const Problem &problem, Deadline deadline,
+                     const std::vector<char> &keep)
+    : problem(problem), deadline(deadline), keep(keep), rows(problem, tables) {}
 
 //===----------------------------------------------------------------------===//
 // The graph
@@ -523,7 +540,7 @@ bool Presolver::fuseWithNeighbour(unsigned node) {
       fuse(node, other, edge, row);
       return true;
     }
-    if (column && isFusionSmall(other, node)) {
+    if (column && !isKept(other) && isFusionSmall(other, node)) {
       fuse(other, node, edge, column);
       return true;
     }
@@ -559,7 +576,7 @@ void Presolver::fuse(unsigned gone, unsigned into, unsigned edge,
 
 void Presolver::visit(unsigned node) {
   nodes[node].queued = false;
-  if (!nodes[node].alive)
+  if (!nodes[node].alive || isKept(node))
     return;
   removeForbidden(node, nullptr);
   if (infeasible)
@@ -671,6 +688,7 @@ Presolved Presolver::result() {
   return presolved;
 }
 
-Presolved tpc::solver::presolve(const Problem &problem, Deadline deadline) {
-  return Presolver(problem, deadline).run();
+Presolved tpc::solver::presolve(const Problem &problem, Deadline deadline,
+                                const std::vector<char> &keep) {
+  return Presolver(problem, deadline, keep).run();
 }

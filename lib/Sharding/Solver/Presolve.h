@@ -49,12 +49,18 @@ struct Presolved {
   /// that were removed become the first that is left.
   Choice reduce(const Choice &original) const;
 
+  /// The node of the reduced problem that stands for one of the original.
+  std::optional<unsigned> find(unsigned original) const;
+
   std::shared_ptr<const Expansion> expansion;
 };
 
 /// Stops between reductions when the time is up; what is reached until then
 /// is valid.
-Presolved presolve(const Problem &problem, Deadline deadline);
+/// Nodes with a mark in `keep` stay, with all their values, for somebody who
+/// changes their costs afterwards.
+Presolved presolve(const Problem &problem, Deadline deadline,
+                   const std::vector<char> &keep = {});
 
 } // namespace tpc::solver
 

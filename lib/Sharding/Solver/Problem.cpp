@@ -52,6 +52,9 @@ std::optional<std::string> Problem::check() const {
   for (size_t i = 0; i < nodes.size(); ++i)
     if (auto wrong = checkNode(nodes[i]))
       return at("node", i) + *wrong;
+  if (!parts.empty() && parts.size() != nodes.size())
+    return "has " + std::to_string(nodes.size()) + " nodes, but the parts of " +
+           std::to_string(parts.size());
   for (size_t i = 0; i < edges.size(); ++i) {
     const Edge &edge = edges[i];
     if (edge.from >= nodes.size() || edge.to >= nodes.size())
@@ -61,6 +64,10 @@ std::optional<std::string> Problem::check() const {
     if (edge.from == edge.to)
       return at("edge", i) + "joins node " + std::to_string(edge.from) +
              " with itself";
+    if (!parts.empty() && parts[edge.from] != parts[edge.to] &&
+        parts[edge.from] != kShared && parts[edge.to] != kShared)
+      return at("edge", i) + "joins part " + std::to_string(parts[edge.from]) +
+             " with part " + std::to_string(parts[edge.to]);
     size_t expected = numValues(edge.from) * numValues(edge.to);
     if (!edge.costs || edge.costs->size() != expected)
       return at("edge", i) + "expected " + std::to_string(expected) +

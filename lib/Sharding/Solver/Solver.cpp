@@ -2,6 +2,7 @@
 
 #include "tpc/Sharding/Solver/Solver.h"
 #include "Exact.h"
+#include "Parts.h"
 #include "Presolve.h"
 #include "Search.h"
 #include <algorithm>
@@ -76,11 +77,14 @@ private:
   void offer(const Choice &choice);
   void solveRounded(unsigned shift);
   void solveReduced(const Presolved &presolved);
+  bool solveWithoutMemory();
 
   const Problem &problem;
   Clock::time_point begin;
   Deadline deadline;
   SolverResult result;
+  /// Of the parts, where they were solved.
+  std::optional<WideCost> partsBound;
 };
 
 } // namespace
@@ -138,12 +142,29 @@ void Driver::solveReduced(const Presolved &presolved) {
     offer(presolved.expand(found.choice));
 }
 
+bool Driver::solveWithoutMemory() {
+  ProblemSize size;
+  std::optional<ExactResult> exact = solveParts(problem, deadline, size);
+  if (!exact)
+    return false;
+  if (!exact->choice.empty())
+    offer(exact->choice);
+  partsBound = exact->bound;
+  if (!exact->proven)
+    return false;
+  result.bound = exact->bound;
+  result.after = size;
+  return true;
+}
+
 SolverResult Driver::run() {
   unsigned shift = 0;
   while (totalOf(problem) >> shift >= largestTotal)
     ++shift;
   if (shift != 0) {
     solveRounded(shift);
+  } else if (!problem.memoryLimit && solveWithoutMemory()) {
+    // Proven.
   } else {
     Presolved presolved = presolve(problem, deadline);
     if (presolved.infeasible)
@@ -151,6 +172,8 @@ SolverResult Driver::run() {
     else
       solveReduced(presolved);
   }
+  if (partsBound)
+    result.bound = std::max(result.bound, *partsBound);
   if (result.status == Status::Feasible && result.bound >= result.cost) {
     result.status = Status::Optimal;
     result.bound = result.cost;

@@ -66,7 +66,7 @@ func.func @f(%q: tensor<2x3x2x4x8xf32>, %k: tensor<2x5x2x8xf32>, %v: tensor<2x5x
 // -----
 
 func.func @f(%q: tensor<2x3x2x4x8xf32>, %k: tensor<2x5x2x8xf32>, %v: tensor<2x5x2x6xf32>, %offset: tensor<1xi32>) {
-  // expected-error @+1 {{C4: expected offset of shape scalar, found 1}}
+  // expected-error @+1 {{C4: expected offset of shape 2, found 1}}
   %0 = tpc.attention %q, %k, %v offset %offset scale 0.1 causal : (tensor<2x3x2x4x8xf32>, tensor<2x5x2x8xf32>, tensor<2x5x2x6xf32>, tensor<1xi32>) -> tensor<2x3x2x4x6xf32>
   return
 }

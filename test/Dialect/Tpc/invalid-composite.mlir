@@ -158,3 +158,115 @@ func.func @f(%t: tensor<7x3xf32>, %i: tensor<2xi32>) {
   %0 = tpc.embedding %t, %i : (tensor<7x3xf32>, tensor<2xi32>) -> tensor<2x3xbf16>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<f32>) {
+  // expected-error @+1 {{C1: expected a rank of at least 1}}
+  %0 = tpc.rms_norm %x, %x epsilon 0.1 : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<3xf32>) {
+  // expected-error @+1 {{C1: expected weight of shape 4, found 3}}
+  %0 = tpc.rms_norm %x, %w epsilon 0.1 : (tensor<2x4xf32>, tensor<3xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected result of shape 2x4, found 4x2}}
+  %0 = tpc.rms_norm %x, %w epsilon 0.1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %w: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.rms_norm %x, %w epsilon 0.1 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+1 {{C1: expected operand of shape 3, found 4}}
+  %0 = tpc.silu %x : (tensor<4xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<4xf32>) {
+  // expected-error @+1 {{C1: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.silu %x : (tensor<4xf32>) -> tensor<4xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<2x3xi64>, %f: tensor<1x4xf32>) {
+  // expected-error @+1 {{C1: expected frequencies of rank 1}}
+  %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<2x3xi64>, tensor<1x4xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<2x3xi64>, %f: tensor<5xf32>) {
+  // expected-error @+1 {{C1: expected a last dimension of at least 10, found shape 2x3x8}}
+  %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<2x3xi64>, tensor<5xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<3xi64>, %f: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected positions with the first dimensions of 2x3x8 but not the last, found 3}}
+  %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<3xi64>, tensor<4xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<2x3x8xi64>, %f: tensor<4xf32>) {
+  // expected-error @+1 {{C2: expected positions with the first dimensions of 2x3x8 but not the last, found 2x3x8}}
+  %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<2x3x8xi64>, tensor<4xf32>) -> tensor<2x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<2x3xi64>, %f: tensor<4xf32>) {
+  // expected-error @+1 {{C3: expected result of shape 2x3x8, found 2x3x4}}
+  %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<2x3xi64>, tensor<4xf32>) -> tensor<2x3x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3x8xf32>, %p: tensor<2x3xi64>, %f: tensor<4xf32>) {
+  // expected-error @+1 {{C3: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.rope halves %x, %p, %f scale 1.0 : (tensor<2x3x8xf32>, tensor<2x3xi64>, tensor<4xf32>) -> tensor<2x3x8xbf16>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %l: tensor<3xi64>) {
+  // expected-error @+1 {{C1: expected logits with the shape of labels and one more dimension, found 2x4 and 3}}
+  %0 = tpc.cross_entropy %x, %l : (tensor<2x4xf32>, tensor<3xi64>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x4xf32>, %l: tensor<2xi64>) {
+  // expected-error @+1 {{C2: expected result of shape 2, found 4}}
+  %0 = tpc.cross_entropy %x, %l : (tensor<2x4xf32>, tensor<2xi64>) -> tensor<4xf32>
+  return
+}

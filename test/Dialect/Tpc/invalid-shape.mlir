@@ -169,6 +169,22 @@ func.func @f(%x: tensor<2x3xf32>, %u: tensor<1x1xf32>, %i: tensor<3xi32>) {
 
 // -----
 
+func.func @f(%x: tensor<2x3xf32>, %u: tensor<2x1xf32>, %i: tensor<2x2xi32>) {
+  // expected-error @+1 {{C1: expected start of shape 2x1, found 2x2}}
+  %0 = tpc.update_slice %x, %u, %i : (tensor<2x3xf32>, tensor<2x1xf32>, tensor<2x2xi32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xf32>, %u: tensor<1x1xf32>, %i: tensor<2x1xi32>) {
+  // expected-error @+1 {{C1: a start per row: expected an update with dimension 0 of size 2, found shape 1x1}}
+  %0 = tpc.update_slice %x, %u, %i : (tensor<2x3xf32>, tensor<1x1xf32>, tensor<2x1xi32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: tensor<2x3xf32>, %u: tensor<1xf32>, %i: tensor<2xi32>) {
   // expected-error @+1 {{C2: expected equal ranks}}
   %0 = tpc.update_slice %x, %u, %i : (tensor<2x3xf32>, tensor<1xf32>, tensor<2xi32>) -> tensor<2x3xf32>

@@ -206,6 +206,23 @@ std::vector<Case> movement() {
            "%r = tpc.update_slice %a, %u, %s : (" + t("5x40x") + ", " +
                t("3x21x") + ", " + s + ") -> " + t("5x40x") + " => %r",
            0});
+      std::string rows = "tensor<3x2x" + index + ">";
+      cases.push_back(
+          {"update_slice_per_row_" + e + "_" + index,
+           "%a: " + t("3x5x40x") + ", %u: " + t("3x2x21x") + ", %s: " + rows,
+           t("3x5x40x"),
+           "%r = tpc.update_slice %a, %u, %s : (" + t("3x5x40x") + ", " +
+               t("3x2x21x") + ", " + rows + ") -> " + t("3x5x40x") + " => %r",
+           0});
+      // The only dimension of several elements has a start for each.
+      std::string elements = "tensor<19x1x" + index + ">";
+      cases.push_back(
+          {"update_slice_per_element_" + e + "_" + index,
+           "%a: " + t("19x3x") + ", %u: " + t("19x1x") + ", %s: " + elements,
+           t("19x3x"),
+           "%r = tpc.update_slice %a, %u, %s : (" + t("19x3x") + ", " +
+               t("19x1x") + ", " + elements + ") -> " + t("19x3x") + " => %r",
+           0});
     }
   }
   for (std::string e : {"f32", "bf16", "i64"}) {
@@ -278,6 +295,38 @@ std::vector<Case> composites() {
                ", " + v + ", " + v + ") -> " + t + " => %r, %s",
            e == "f32" ? 1e-5 : 8e-3});
     }
+  for (std::string e : {"f32", "bf16"}) {
+    std::string t = "tensor<3x37x" + e + ">";
+    cases.push_back({"silu_" + e, "%a: " + t, t,
+                     "%r = tpc.silu %a : (" + t + ") -> " + t + " => %r",
+                     toleranceOf(e)});
+    for (std::string n : {"5", "16", "9000"}) {
+      std::string logits = "tensor<3x" + n + "x" + e + ">";
+      cases.push_back({"cross_entropy_" + n + "_" + e,
+                       "%a: " + logits + ", %l: tensor<3xi64>", "tensor<3xf32>",
+                       "%r = tpc.cross_entropy %a, %l : (" + logits +
+                           ", tensor<3xi64>) -> tensor<3xf32> => %r",
+                       1e-5});
+      std::string x = "tensor<3x" + n + "x" + e + ">",
+                  v = "tensor<" + n + "x" + e + ">";
+      cases.push_back({"rms_norm_" + n + "_" + e, "%a: " + x + ", %w: " + v, x,
+                       "%r = tpc.rms_norm %a, %w epsilon 1.0e-5 : (" + x +
+                           ", " + v + ") -> " + x + " => %r",
+                       e == "f32" ? 1e-5 : 8e-3});
+    }
+    for (std::string form : {"halves", "pairs"})
+      for (std::string d : {"38", "64", "71"}) {
+        std::string x = "tensor<2x3x5x" + d + "x" + e + ">";
+        std::string half = d == "64" ? "32" : "19";
+        std::string f = "tensor<" + half + "xf32>";
+        cases.push_back({"rope_" + form + "_" + d + "_" + e,
+                         "%a: " + x + ", %p: tensor<2x3xi64>, %f: " + f, x,
+                         "%r = tpc.rope " + form + " %a, %p, %f scale 1.5 : (" +
+                             x + ", tensor<2x3xi64>, " + f + ") -> " + x +
+                             " => %r",
+                         e == "f32" ? 1e-5 : 8e-3});
+      }
+  }
   for (std::string form : {"erf", "tanh"})
     cases.push_back({"gelu_" + form, "%a: tensor<3x37xf32>", "tensor<3x37xf32>",
                      "%r = tpc.gelu " + form +

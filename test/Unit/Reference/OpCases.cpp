@@ -216,6 +216,11 @@ static void addShape(std::vector<OpCase> &cases) {
                    {"7x5xf32", "4x5xf32", "2xi32"},
                    {"7x5xf32"},
                    {{}, {}, {-1, 4}}});
+  cases.push_back({"update_slice_per_row",
+                   "tpc.update_slice %0, %1, %2",
+                   {"5x7x4xf32", "5x2x4xf32", "5x2xi32"},
+                   {"5x7x4xf32"},
+                   {{}, {}, {-1, 6}}});
   cases.push_back(
       {"pad_zero", "tpc.pad %0 low [1, 0] with 0.0", {"4x5xf32"}, {"7x5xf32"}});
   cases.push_back(
@@ -269,6 +274,26 @@ static void addComposites(std::vector<OpCase> &cases) {
       {"softmax", "tpc.softmax %0", {"4x7xf32"}, {"4x7xf32"}, {}, 1e-5});
   cases.push_back(
       {"softmax_bf16", "tpc.softmax %0", {"5x6xbf16"}, {"5x6xbf16"}, {}, 1e-2});
+  // 12 is cut into equal blocks on every mesh: devices exchange summaries.
+  cases.push_back({"softmax_of_equal_blocks",
+                   "tpc.softmax %0",
+                   {"4x12xf32"},
+                   {"4x12xf32"},
+                   {},
+                   1e-5});
+  for (std::string v : {"7", "12"})
+    cases.push_back({"cross_entropy_of_" + v,
+                     "tpc.cross_entropy %0, %1",
+                     {"2x3x" + v + "xf32", "2x3xi64"},
+                     {"2x3xf32"},
+                     {{}, {-1, 12}},
+                     1e-5});
+  cases.push_back({"cross_entropy_bf16",
+                   "tpc.cross_entropy %0, %1",
+                   {"5x6xbf16", "5xi32"},
+                   {"5xf32"},
+                   {{}, {0, 5}},
+                   1e-5});
   cases.push_back({"layer_norm",
                    "tpc.layer_norm %0, %1, %2 epsilon 1.0e-3",
                    {"4x7xf32", "7xf32", "7xf32"},
@@ -288,6 +313,27 @@ static void addComposites(std::vector<OpCase> &cases) {
                      {"5x6xf32"},
                      {},
                      1e-5});
+  cases.push_back({"rms_norm",
+                   "tpc.rms_norm %0, %1 epsilon 1.0e-3",
+                   {"4x7xf32", "7xf32"},
+                   {"4x7xf32"},
+                   {},
+                   1e-5});
+  cases.push_back({"rms_norm_bf16",
+                   "tpc.rms_norm %0, %1 epsilon 1.0e-3",
+                   {"5x6xbf16", "6xbf16"},
+                   {"5x6xbf16"},
+                   {},
+                   2e-2});
+  cases.push_back({"silu", "tpc.silu %0", {"5x6xf32"}, {"5x6xf32"}, {}, 1e-5});
+  for (std::string form : {"halves", "pairs"})
+    for (std::string size : {"4", "6"})
+      cases.push_back({"rope_" + form + "_of_" + size,
+                       "tpc.rope " + form + " %0, %1, %2 scale 1.5",
+                       {"4x5x3x" + size + "xf32", "4x5xi64", "2xf32"},
+                       {"4x5x3x" + size + "xf32"},
+                       {{}, {0, 9}, {0, 1}},
+                       1e-5});
   cases.push_back({"linear",
                    "tpc.linear %0, %1, %2 \"b e, e f -> b f\"",
                    {"5x7xf32", "7x4xf32", "4xf32"},
@@ -320,6 +366,8 @@ static void addAttention(std::vector<OpCase> &cases) {
   attention("plain", "scale 0.5");
   attention("causal", "scale 0.5 causal");
   attention("offset", "offset %3 scale 0.5 causal", {"i32"}, {{-1, 2}});
+  attention("offset_per_row", "offset %3 scale 0.5 causal window 2", {"2xi64"},
+            {{-1, 3}});
   attention("window", "scale 0.5 window 2");
   attention("lengths", "lengths %3 scale 0.5", {"2xi32"}, {{0, 4}});
   attention("bias", "bias %3 scale 0.5 softcap 1.5", {"2x5x2x3x4xf32"});

@@ -166,11 +166,9 @@ private:
     double bytes = double(elementBytes) * from.cells[0].data.size();
     double toBytes = double(elementBytes) * to.data.size();
     auto price = [&](CollectiveKind kind, double b, ArrayRef<AxisRef> axes) {
-      return collectiveMicros(kind, b, mesh.size(axes), link);
+      return costs.collectiveMicros(kind, b, axes);
     };
-    auto copied = [&](double b) {
-      return 0.1 * link.stepMicros + b / link.copyBytesPerMicro;
-    };
+    auto copied = [&](double b) { return costs.copyMicros(b); };
     for (const AxisList &axes : axisLists) {
       auto reduced = reduce(from, axes);
       add(s, t, reduced, price(CollectiveKind::AllReduce, bytes, axes));
@@ -193,9 +191,9 @@ private:
                         axes));
       }
     }
-    addPermutations(s, t,
-                    collectiveMicros(CollectiveKind::Permute, bytes,
-                                     mesh.numDevices(), link));
+    addPermutations(
+        s, t,
+        costs.collectiveMicros(CollectiveKind::Permute, bytes, mesh.axes()));
   }
 
   void addPermutations(size_t s, size_t t, double micros) {
@@ -292,7 +290,7 @@ private:
     return to;
   }
 
-  LinkCost link;
+  CostModel costs{*findMachine("h100"), mesh};
   std::vector<Layout> layouts;
   std::vector<AxisList> axisLists;
   std::vector<std::vector<double>> cost;
@@ -319,14 +317,14 @@ void comparePlanner(const char *meshText, bool halves, ArrayRef<int64_t> shape,
     parts = {{mesh.names[0], 1, 2}, {mesh.names[0], 2, 2}};
   ReshardSteps steps(shape, elementBytes, mesh, parts);
   ReshardSteps wholeSteps(shape, elementBytes, mesh, {});
+  CostModel costs(*findMachine("h100"), mesh);
   unsigned wrong = 0, pairs = 0;
   for (const Sharding &from : steps.nodes)
     for (const Sharding &to : steps.nodes) {
       double least = usesParts(from) || usesParts(to)
                          ? steps.between(from, to)
                          : wholeSteps.between(from, to);
-      double planned =
-          planReshard(from, to, shape, elementBytes, mesh, LinkCost()).micros;
+      double planned = planReshard(from, to, shape, elementBytes, costs).micros;
       ++pairs;
       if (planned > least + 1e-9 && ++wrong <= 20)
         ADD_FAILURE() << toString(from) << " -> " << toString(to) << " costs "

@@ -1,6 +1,7 @@
 //===- RandomProgram.cpp - Small random graphs ----------------------------===//
 
 #include "RandomProgram.h"
+#include <algorithm>
 #include <map>
 #include <random>
 #include <vector>
@@ -195,7 +196,10 @@ private:
       return keep(
           make(chance(50) ? "max" : "sub", {x, like(x.shape)}, "", x.shape));
     case 6:
-      return keep(make(chance(50) ? "gelu erf" : "tanh", {x}, "", x.shape));
+      return keep(make(chance(30)   ? "tanh"
+                       : chance(50) ? "gelu erf"
+                                    : "silu",
+                       {x}, "", x.shape));
     case 7:
       return choice(x);
     case 8:
@@ -371,9 +375,16 @@ private:
   }
 
   void normalization(const Value &x) {
+    if (x.shape.size() > 1 && chance(20)) {
+      Shape rows(x.shape.begin(), x.shape.end() - 1);
+      return keep(make("cross_entropy", {x, indexArgument(rows)}, "", rows));
+    }
     if (chance(50))
       return keep(make("softmax", {x}, "", x.shape));
     Shape last{x.shape.back()};
+    if (chance(50))
+      return keep(
+          make("rms_norm", {x, parameter(last)}, "epsilon 0.01", x.shape));
     keep(make("layer_norm", {x, parameter(last), parameter(last)},
               "epsilon 0.01", x.shape));
   }
@@ -401,17 +412,28 @@ private:
     int64_t h = pick(1, 5), g = pick(1, 2), d = pick(1, 3);
     Value q = make("matmul", {x, parameter({e, h, g, d})},
                    "\"b s e, e h g d -> b s h g d\"", {b, s, h, g, d});
+    q = turned(q);
     auto projected = [&] {
       return make("linear", {x, parameter({e, h, d}), parameter({h, d})},
                   "\"b s e, e h d -> b s h d\"", {b, s, h, d});
     };
-    Value k = projected(), v = projected();
+    Value k = turned(projected()), v = projected();
     Value context =
         make("attention", {q, k, v},
              chance(50) ? "scale 0.5 causal" : "scale 0.5", {b, s, h, g, d});
     Value out = make("matmul", {context, parameter({h, g, d, e})},
                      "\"b s h g d, h g d e -> b s e\"", x.shape);
     keep(make("add", {out, x}, "", x.shape));
+  }
+
+  /// Perhaps rotary positions of x [b, s, ..., d].
+  Value turned(const Value &x) {
+    if (x.shape.back() < 2 || chance(50))
+      return x;
+    Value positions = indexArgument({x.shape[0], x.shape[1]});
+    Value frequencies = parameter({pick(1, x.shape.back() / 2)});
+    return make(chance(50) ? "rope halves" : "rope pairs",
+                {x, positions, frequencies}, "scale 1.0", x.shape);
   }
 
   std::string text(const std::vector<Value> &results) {

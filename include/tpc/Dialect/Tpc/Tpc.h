@@ -37,6 +37,11 @@ namespace tpc {
 
 /// Name of the discardable attribute that pins a sharding.
 inline constexpr llvm::StringLiteral kShardingAttrName = "tpc.sharding";
+/// On a module: the machine that times are predicted for (a string), what the
+/// optimizer's search found, and what is predicted by entry (dictionaries).
+inline constexpr llvm::StringLiteral kMachineAttrName = "tpc.machine";
+inline constexpr llvm::StringLiteral kSearchAttrName = "tpc.search";
+inline constexpr llvm::StringLiteral kPredictedAttrName = "tpc.predicted";
 
 /// Name of the attribute that names an argument or result for users.
 inline constexpr llvm::StringLiteral kNameAttrName = "tpc.name";

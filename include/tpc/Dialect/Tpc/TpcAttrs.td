@@ -16,6 +16,7 @@ class Tpc_EnumAttr<I32EnumAttr enum, string mnemonic>
 def Tpc_ReductionAttr : Tpc_EnumAttr<Tpc_Reduction, "reduction">;
 def Tpc_PredicateAttr : Tpc_EnumAttr<Tpc_Predicate, "predicate">;
 def Tpc_GeluFormAttr : Tpc_EnumAttr<Tpc_GeluForm, "gelu_form">;
+def Tpc_RopeFormAttr : Tpc_EnumAttr<Tpc_RopeForm, "rope_form">;
 
 def Tpc_MeshAttr : Tpc_Attr<"Mesh", "mesh"> {
   let summary = "Named axes of a device mesh with their sizes";

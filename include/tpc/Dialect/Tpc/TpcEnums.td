@@ -26,6 +26,10 @@ def Tpc_GeluForm : Tpc_Enum<"GeluForm", "exact or approximated Gaussian error", 
   I32EnumAttrCase<"Erf", 0, "erf">,
   I32EnumAttrCase<"Tanh", 1, "tanh">]>;
 
+def Tpc_RopeForm : Tpc_Enum<"RopeForm", "which elements turn together", [
+  I32EnumAttrCase<"Halves", 0, "halves">,
+  I32EnumAttrCase<"Pairs", 1, "pairs">]>;
+
 def Tpc_ViewKind : Tpc_Enum<"ViewKind", "one step of a parameter's view", [
   I32EnumAttrCase<"Reshape", 0, "reshape">,
   I32EnumAttrCase<"Transpose", 1, "transpose">,

@@ -375,8 +375,13 @@ def Tpc_UpdateSliceOp : Tpc_Core<"update_slice"> {
   let summary = "The operand with a rectangular part replaced";
   let description = [{
     `start` has one index per dimension; it is clamped so that the update lies
-    within the operand. Constraints:
-    - (C1) start has shape [rank of the operand].
+    within the operand. A start of rank 2 has a row for every index of dimension
+    0, which says where its part goes along the other dimensions: how each
+    sequence of a batch adds to its own end of a cache.
+
+    Constraints:
+    - (C1) start has shape [rank of the operand], or [n, rank - 1] where n is
+      dimension 0 of operand and update.
     - (C2) operand and update have the same rank and element type.
     - (C3) no dimension of the update is larger than the operand's.
     - (C4) the result has the operand's shape and element type.
@@ -385,6 +390,13 @@ def Tpc_UpdateSliceOp : Tpc_Core<"update_slice"> {
   let results = (outs Tpc_Tensor:$result);
   let assemblyFormat = "$operand `,` $update `,` $start attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether every index of dimension 0 has its own start.
+    bool startsPerRow() {
+      return ::llvm::cast<::mlir::RankedTensorType>(getStart().getType())
+                 .getRank() == 2;
+    }
+  }];
 }
 
 def Tpc_PadOp : Tpc_Core<"pad"> {
@@ -488,7 +500,14 @@ class Tpc_Composite<string mnemonic, list<Trait> traits = []>
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<DecomposableOpInterface>], traits)>;
 
-def Tpc_SoftmaxOp : Tpc_Composite<"softmax"> {
+// Composites of which the blocks of a split dimension exchange one summary.
+class Tpc_BlockwiseComposite<string mnemonic>
+    : Tpc_Op<mnemonic, [Pure,
+        DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
+        DeclareOpInterfaceMethods<DecomposableOpInterface,
+                                  ["decomposeBlockwise"]>]>;
+
+def Tpc_SoftmaxOp : Tpc_BlockwiseComposite<"softmax"> {
   let summary = "exp(x) normalized over the last dimension";
   let description = [{
     Computed in f32 after subtracting the maximum. A row of nothing but -inf
@@ -499,6 +518,21 @@ def Tpc_SoftmaxOp : Tpc_Composite<"softmax"> {
   let arguments = (ins Tpc_FloatTensor:$operand);
   let results = (outs Tpc_FloatTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tpc_CrossEntropyOp : Tpc_BlockwiseComposite<"cross_entropy"> {
+  let summary = "-ln softmax(logits)[label] for every label";
+  let description = [{
+    logits [..., v] and labels [...] give [...]: ln(sum of e^logit) minus the
+    label's logit, computed in f32. A label outside of the v logits gives 0: such
+    tokens do not count. Constraints:
+    - (C1) logits have the shape of labels and one more dimension.
+    - (C2) the result has the shape of labels.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$logits, Tpc_IntTensor:$labels);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "$logits `,` $labels attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -526,6 +560,64 @@ def Tpc_GeluOp : Tpc_Composite<"gelu"> {
   let arguments = (ins Tpc_GeluFormAttr:$form, Tpc_FloatTensor:$operand);
   let results = (outs Tpc_FloatTensor:$result);
   let assemblyFormat = "custom<Keyword>($form) $operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tpc_RmsNormOp : Tpc_Composite<"rms_norm"> {
+  let summary = "x / sqrt(mean(x^2) + epsilon) * weight over the last dimension";
+  let description = [{
+    Computed in f32. Constraints:
+    - (C1) the rank is at least 1; weight has the last dimension.
+    - (C2) operand and result have the same shape and element type.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$operand, Tpc_FloatTensor:$weight,
+                       F64Attr:$epsilon);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "$operand `,` $weight `epsilon` $epsilon attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tpc_SiluOp : Tpc_Composite<"silu"> {
+  let summary = "x / (1 + e^-x)";
+  let description = [{
+    Computed in f32. Constraints:
+    - (C1) operand and result have the same shape and element type.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$operand);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
+def Tpc_RopeOp : Tpc_Composite<"rope"> {
+  let summary = "Rotary position embedding of the last dimension";
+  let description = [{
+    operand [p..., m..., d], positions [p...], frequencies [r/2]. The first r of
+    the d elements are r/2 pairs, the others stay as they are. Pair i at
+    position p turns by the angle a = p * frequencies[i]:
+
+    ```
+    (x, y) -> (x cos a - y sin a, y cos a + x sin a) * scale
+    ```
+
+    halves: elements i and r/2 + i are a pair; pairs: elements 2i and 2i + 1.
+    `scale` is 1, or the attention factor of a frequency scaling. Computed in
+    f32.
+
+    `tpc.rope halves %q, %positions, %frequencies scale 1.0 :
+    (tensor<1x8x2x4x64xf32>, tensor<1x8xi64>, tensor<32xf32>) -> ...`
+
+    Constraints:
+    - (C1) frequencies has rank 1, and the operand's last dimension is at least
+      twice as large.
+    - (C2) positions has the operand's first dimensions, and not its last.
+    - (C3) operand and result have the same shape and element type.
+  }];
+  let arguments = (ins Tpc_RopeFormAttr:$form, Tpc_FloatTensor:$operand,
+                       Tpc_IntTensor:$positions, Tpc_FloatTensor:$frequencies,
+                       F64Attr:$scale);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "custom<Keyword>($form) $operand `,` $positions `,` $frequencies `scale` $scale attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -570,7 +662,7 @@ def Tpc_AttentionOp : Tpc_Composite<"attention", [AttrSizedOperandSegments]> {
     score[b, k, g, s, t] = scale * query . key, then softcap * tanh(score /
     softcap) if given, then + bias. A key t is visible to query s when all of
     the following that are given hold: t < lengths[b]; causal: t <= p with
-    p = s + offset; window: p - window < t (and without causal t < p + window).
+    p = s + offset[b]; window: p - window < t (and without causal t < p + window).
     Weights are the softmax over visible t; `sinks` [k, g] adds one more
     logit whose weight is dropped. A query that sees nothing gives zeros.
     Computed in f32; weights are rounded to the query's type before the
@@ -580,7 +672,7 @@ def Tpc_AttentionOp : Tpc_Composite<"attention", [AttrSizedOperandSegments]> {
     - (C1) query has rank 5, key and value rank 4, with agreeing dimensions.
     - (C2) the result is [b, s, k, g, v] of the query's element type.
     - (C3) bias has rank 5, each dimension 1 or that of [b, k, g, s, t].
-    - (C4) lengths is [b], offset a scalar, sinks [k, g].
+    - (C4) lengths is [b], offset a scalar or [b], sinks [k, g].
     - (C5) window and softcap are positive.
     - (C6) offset is given only with causal or window.
   }];

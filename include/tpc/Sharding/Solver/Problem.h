@@ -76,6 +76,12 @@ struct Edge {
 struct Problem {
   std::string name;
   std::vector<Node> nodes;
+  /// A hint for solvers: by node, the part of the problem that it belongs to,
+  /// or kShared. Edges join nodes of one part, or of a part with a shared one:
+  /// the entries of a model and the parameters that they share. Empty: all is
+  /// one part.
+  std::vector<unsigned> parts;
+  static constexpr unsigned kShared = UINT32_MAX;
   /// No edge from a node to itself; parallel edges add up.
   std::vector<Edge> edges;
   /// Bytes at any time; nothing: unlimited.

@@ -1,0 +1,88 @@
+//===- CostModel.h - Predicted times on a machine ---------------*- C++ -*-===//
+//
+// Collectives: T = base + hops * latency + sent bytes / bandwidth, by the best
+// algorithm of the innermost link that joins the members. With n members and b
+// bytes (of the larger side on one device) a ring takes:
+//
+//   all_reduce       2(n-1) hops, 2 b (n-1)/n bytes
+//   all_gather       n-1 hops, b (n-1)/n bytes
+//   reduce_scatter   n-1 hops, b (n-1)/n bytes
+//   all_to_all       n-1 hops, b (n-1)/n bytes
+//   permute          1 hop, b bytes
+//
+// Members on several nodes: a hop between nodes has the outer latency; the
+// members of one node share its outer links.
+//
+// Computation: a roofline, the larger of operations / rate and bytes moved /
+// memory bandwidth, plus a constant for every operation.
+//
+// Sources: the constants of NCCL's tuning model (src/graph/tuning.cc);
+// Williams, Waterman, Patterson, "Roofline", CACM 2009.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_SHARDING_COSTMODEL_H
+#define TPC_SHARDING_COSTMODEL_H
+
+#include "tpc/Dialect/Tpc/Sharding.h"
+#include "tpc/Sharding/Machine.h"
+
+namespace tpc {
+
+enum class CollectiveKind {
+  AllReduce,
+  AllGather,
+  ReduceScatter,
+  AllToAll,
+  Permute
+};
+
+/// Bytes that one device sends on a ring. `bytes` is the size of the larger
+/// side of the collective on one device (operand of reduce_scatter, result of
+/// all_gather, the tensor itself otherwise).
+double sentBytes(CollectiveKind kind, double bytes, int64_t members);
+
+/// What an operation does on one device.
+struct Work {
+  double flops = 0; ///< in matrix products
+  mlir::Type type;  ///< of their operands
+  double bytes = 0; ///< read and written
+};
+
+class CostModel {
+public:
+  CostModel(Machine machine, Mesh mesh);
+
+  /// Predicted time over the groups of `axes`; 0 for groups of one.
+  double collectiveMicros(CollectiveKind kind, double bytes,
+                          llvm::ArrayRef<AxisRef> axes) const;
+  /// Slicing or masking into `bytes`.
+  double copyMicros(double bytes) const;
+  double computeMicros(const Work &work) const;
+
+  const Machine &getMachine() const { return machine; }
+  const Mesh &getMesh() const { return mesh; }
+
+private:
+  /// How a group lies on the links.
+  struct Placement {
+    int64_t members = 1;
+    int64_t nodes = 1; ///< blocks of the inner link that it touches
+    /// Indices of links; no outer one: all members are on one inner link.
+    unsigned inner = 0;
+    std::optional<unsigned> outer;
+  };
+  Placement findPlacement(llvm::ArrayRef<AxisRef> axes) const;
+  Placement place(llvm::ArrayRef<AxisRef> axes) const;
+
+  Machine machine;
+  Mesh mesh;
+  /// Devices that share a rate.
+  double sharing = 1;
+  /// What was placed before; a mesh has few lists of axes.
+  mutable std::vector<std::pair<AxisList, Placement>> placements;
+};
+
+} // namespace tpc
+
+#endif // TPC_SHARDING_COSTMODEL_H

@@ -1,0 +1,150 @@
+//===- CostModel.cpp - Predicted times on a machine -----------------------===//
+
+#include "tpc/Sharding/CostModel.h"
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <set>
+
+using namespace mlir;
+using namespace tpc;
+
+double tpc::sentBytes(CollectiveKind kind, double bytes, int64_t members) {
+  double n = members, others = n - 1;
+  switch (kind) {
+  case CollectiveKind::AllReduce:
+    return 2 * bytes * others / n;
+  case CollectiveKind::AllGather:
+  case CollectiveKind::ReduceScatter:
+  case CollectiveKind::AllToAll:
+    return bytes * others / n;
+  case CollectiveKind::Permute:
+    return bytes;
+  }
+  return 0;
+}
+
+CostModel::CostModel(Machine machineIn, Mesh meshIn)
+    : machine(std::move(machineIn)), mesh(std::move(meshIn)),
+      sharing(machine.sharedByDevices ? mesh.numDevices() : 1) {
+  assert(!machine.links.empty() && "a machine has at least one link");
+}
+
+CostModel::Placement CostModel::place(ArrayRef<AxisRef> axes) const {
+  for (const auto &[known, placement] : placements)
+    if (ArrayRef(known) == axes)
+      return placement;
+  placements.push_back({AxisList(axes), findPlacement(axes)});
+  return placements.back().second;
+}
+
+CostModel::Placement CostModel::findPlacement(ArrayRef<AxisRef> axes) const {
+  Placement placement;
+  placement.members = mesh.size(axes);
+  // Groups are alike up to where they begin; the worst alignment counts.
+  SmallVector<SmallVector<int64_t>> groups = mesh.groups(axes);
+  auto nodesOn = [&](const Link &link) {
+    size_t most = 1;
+    for (const auto &group : groups) {
+      std::set<int64_t> nodes;
+      for (int64_t device : group)
+        nodes.insert(link.devices == 0 ? 0 : device / link.devices);
+      most = std::max(most, nodes.size());
+    }
+    return static_cast<int64_t>(most);
+  };
+  // Readers make sure that the last link joins all devices.
+  for (auto [i, link] : llvm::enumerate(machine.links)) {
+    int64_t nodes = nodesOn(link);
+    if (nodes == 1) {
+      if (i == 0)
+        placement.inner = 0;
+      else
+        placement.outer = i;
+      return placement;
+    }
+    placement.inner = i;
+    placement.nodes = nodes;
+  }
+  llvm_unreachable("the last link joins all devices");
+}
+
+/// Hops of a ring over `n` members, or of what stands for it.
+static double hopsOf(LinkAlgorithm::Kind algorithm, CollectiveKind kind,
+                     double n) {
+  double rounds = kind == CollectiveKind::AllReduce ? 2 : 1;
+  if (kind == CollectiveKind::Permute || algorithm == LinkAlgorithm::Switch)
+    return 1;
+  return algorithm == LinkAlgorithm::Tree ? rounds * std::ceil(std::log2(n))
+                                          : rounds * (n - 1);
+}
+
+/// Whether the algorithm has this collective.
+static bool supports(LinkAlgorithm::Kind algorithm, CollectiveKind kind) {
+  switch (algorithm) {
+  case LinkAlgorithm::Ring:
+    return true;
+  case LinkAlgorithm::Tree:
+    return kind == CollectiveKind::AllReduce;
+  case LinkAlgorithm::Switch:
+    return kind == CollectiveKind::AllReduce ||
+           kind == CollectiveKind::AllGather ||
+           kind == CollectiveKind::ReduceScatter;
+  }
+  return false;
+}
+
+double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
+                                   ArrayRef<AxisRef> axes) const {
+  if (mesh.size(axes) == 1)
+    return 0;
+  Placement placement = place(axes);
+  double n = placement.members;
+  const Link &link = machine.links[placement.outer.value_or(placement.inner)];
+  double best = std::numeric_limits<double>::infinity();
+  for (const LinkAlgorithm &algorithm : link.algorithms) {
+    if (!supports(algorithm.kind, kind))
+      continue;
+    double sent = algorithm.kind == LinkAlgorithm::Switch
+                      ? bytes
+                      : sentBytes(kind, bytes, n);
+    double bandwidth = algorithm.bytesPerMicro / sharing;
+    double hops = hopsOf(algorithm.kind, kind, n);
+    double latency = hops * algorithm.hopMicros;
+    if (placement.outer) {
+      // Hops inside the nodes are cheaper; the node's links are shared by
+      // none but its members.
+      double outer = hopsOf(algorithm.kind, kind, placement.nodes);
+      double inner = std::numeric_limits<double>::infinity();
+      double fastest = 0;
+      for (const LinkAlgorithm &other :
+           machine.links[placement.inner].algorithms)
+        if (other.kind == algorithm.kind) {
+          inner = std::min(inner, other.hopMicros);
+          fastest = std::max(fastest, other.bytesPerMicro / sharing);
+        }
+      if (fastest > 0) {
+        latency = outer * algorithm.hopMicros + (hops - outer) * inner;
+        bandwidth = std::min(fastest, bandwidth * (n / placement.nodes));
+      }
+    }
+    best = std::min(best, algorithm.baseMicros + latency + sent / bandwidth);
+  }
+  return best;
+}
+
+double CostModel::copyMicros(double bytes) const {
+  return machine.operationMicros +
+         2 * bytes * sharing / machine.memoryBytesPerMicro;
+}
+
+double CostModel::computeMicros(const Work &work) const {
+  double rate = machine.flops16;
+  if (work.type && work.type.isF32())
+    rate = machine.flopsF32;
+  if (work.type && work.type.isF64())
+    rate = machine.flopsF64;
+  return machine.operationMicros +
+         sharing * std::max(work.flops / rate,
+                            work.bytes / machine.memoryBytesPerMicro);
+}

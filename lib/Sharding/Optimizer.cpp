@@ -1,0 +1,182 @@
+//===- Optimizer.cpp - The assignment that takes the least time -----------===//
+//
+// States the choice as a problem, solves it, and reads the assignment off the
+// solution. Memory is left out at first: if the best assignment keeps the
+// limit anyhow, it is the best of all. Only otherwise memory enters the
+// problem, with the copies that resharding makes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ShardingProblem.h"
+#include "tpc/Sharding/Prediction.h"
+#include "tpc/Sharding/Solver/Json.h"
+#include "tpc/Sharding/Solver/Solver.h"
+
+using namespace mlir;
+using namespace tpc;
+
+namespace {
+
+class Optimizer : public Assigner {
+public:
+  explicit Optimizer(const AssignOptions &options) : options(options) {}
+
+  FailureOr<Assignment> assign(ModuleOp module, const Mesh &mesh) override {
+    CostModel costs(options.machine, mesh);
+    ReshardPlanner planner(costs);
+    StrategySpace space(module, planner);
+    ShardingProblem problem(module, space, planner, options);
+    FailureOr<Assignment> best = solve(problem, module, /*withMemory=*/false);
+    if (failed(best) || !options.memoryLimit ||
+        peakBytes(module, *best, costs) <= *options.memoryLimit)
+      return best;
+    return solve(problem, module, /*withMemory=*/true);
+  }
+
+private:
+  FailureOr<Assignment> solve(ShardingProblem &problem, ModuleOp module,
+                              bool withMemory) {
+    if (failed(problem.build(withMemory)))
+      return failure();
+    if (!options.dumpProblem.empty())
+      if (auto error =
+              solver::writeProblem(problem.problem(), options.dumpProblem))
+        return module.emitError("dump-problem: ") << *error;
+    solver::SolverOptions solverOptions;
+    solverOptions.timeLimit = options.timeLimit;
+    solver::SolverResult result =
+        solver::solve(problem.problem(), solverOptions);
+    // Only an answer that is not proven can be worse than the rule's.
+    if (result.status != solver::Status::Optimal &&
+        result.status != solver::Status::Infeasible)
+      if (auto known = knownChoice(problem, module)) {
+        solver::Price price = solver::price(problem.problem(), *known);
+        if (price.feasible &&
+            (result.choice.empty() || price.cost < result.cost)) {
+          result.choice = std::move(*known);
+          result.cost = price.cost;
+        }
+      }
+    if (result.choice.empty()) {
+      auto error = module.emitError("no assignment found that fits into ");
+      if (options.memoryLimit)
+        error << *options.memoryLimit << " bytes on each device";
+      else
+        error << "the time limit";
+      if (result.status == solver::Status::Infeasible)
+        error << ", and there is none; use more devices, or allow more memory";
+      else
+        error << " within " << options.timeLimit
+              << " seconds; allow more time or memory";
+      return failure();
+    }
+    Assignment assignment = problem.assignment(result.choice);
+    assignment.search = summary(result);
+    return assignment;
+  }
+
+  /// The most memory that an entry takes on one device under the assignment.
+  static int64_t peakBytes(ModuleOp module, const Assignment &assignment,
+                           const CostModel &costs) {
+    int64_t peak = 0;
+    for (const EntryPrediction &entry : predict(module, assignment, costs))
+      peak = std::max(peak, entry.peakBytes);
+    return peak;
+  }
+
+  /// What the rule-based mode finds, if it is in the space.
+  static std::optional<solver::Choice>
+  knownChoice(const ShardingProblem &problem, ModuleOp module) {
+    ScopedDiagnosticHandler ignore(module->getContext(),
+                                   [](Diagnostic &) { return success(); });
+    FailureOr<Mesh> mesh = lookupMesh(module);
+    if (failed(mesh))
+      return std::nullopt;
+    FailureOr<Assignment> known =
+        createMegatronAssigner()->assign(module, *mesh);
+    if (failed(known))
+      return std::nullopt;
+    return problem.choice(*known);
+  }
+
+  static SearchSummary summary(const solver::SolverResult &result) {
+    SearchSummary search;
+    search.costMicros = double(result.cost) / 1e6;
+    search.lowerBoundMicros = double(result.bound) / 1e6;
+    search.gap = result.gap();
+    search.nodes = result.before.nodes;
+    search.strategies = result.before.values;
+    search.reducedNodes = result.after.nodes;
+    search.reducedStrategies = result.after.values;
+    search.limitedBy = result.limitedBy;
+    return search;
+  }
+
+  AssignOptions options;
+};
+
+} // namespace
+
+std::unique_ptr<Assigner> tpc::createOptimizer(const AssignOptions &options) {
+  return std::make_unique<Optimizer>(options);
+}
+
+std::unique_ptr<Assigner> tpc::createAssigner(const AssignOptions &options) {
+  if (options.mode == "auto")
+    return createOptimizer(options);
+  if (options.mode == "megatron")
+    return createMegatronAssigner();
+  if (options.mode == "propagate")
+    return createPropagationAssigner();
+  return nullptr;
+}
+
+std::string tpc::assignmentModes() { return "auto, megatron, propagate"; }
+
+//===----------------------------------------------------------------------===//
+// The summary as an attribute
+//===----------------------------------------------------------------------===//
+
+/// Calls `fn` with the name of every number of a summary and the number.
+template <typename Summary, typename Fn>
+static void forEachNumber(Summary &summary, Fn fn) {
+  fn("cost_us", summary.costMicros);
+  fn("lower_bound_us", summary.lowerBoundMicros);
+  fn("gap", summary.gap);
+  fn("nodes", summary.nodes);
+  fn("strategies", summary.strategies);
+  fn("reduced_nodes", summary.reducedNodes);
+  fn("reduced_strategies", summary.reducedStrategies);
+}
+
+void tpc::setSearchSummary(ModuleOp module, const SearchSummary &summary) {
+  Builder builder(module.getContext());
+  NamedAttrList attributes;
+  forEachNumber(summary, [&](StringRef name, auto number) {
+    if constexpr (std::is_integral_v<decltype(number)>)
+      attributes.set(name, builder.getI64IntegerAttr(number));
+    else
+      attributes.set(name, builder.getF64FloatAttr(number));
+  });
+  attributes.set("limited_by", builder.getStringAttr(summary.limitedBy));
+  module->setAttr(kSearchAttrName,
+                  attributes.getDictionary(builder.getContext()));
+}
+
+std::optional<SearchSummary> tpc::searchSummary(ModuleOp module) {
+  auto attributes = module->getAttrOfType<DictionaryAttr>(kSearchAttrName);
+  if (!attributes)
+    return std::nullopt;
+  SearchSummary summary;
+  forEachNumber(summary, [&](StringRef name, auto &number) {
+    if constexpr (std::is_integral_v<std::decay_t<decltype(number)>>) {
+      if (auto value = attributes.getAs<IntegerAttr>(name))
+        number = value.getInt();
+    } else if (auto value = attributes.getAs<FloatAttr>(name)) {
+      number = value.getValueAsDouble();
+    }
+  });
+  if (auto text = attributes.getAs<StringAttr>("limited_by"))
+    summary.limitedBy = text.str();
+  return summary;
+}

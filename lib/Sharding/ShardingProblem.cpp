@@ -1,0 +1,662 @@
+//===- ShardingProblem.cpp - A module's choice as data --------------------===//
+
+#include "ShardingProblem.h"
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+using namespace mlir;
+using namespace tpc;
+using solver::Choice;
+using solver::Cost;
+using solver::CostTable;
+using solver::kForbidden;
+
+//===----------------------------------------------------------------------===//
+// Data
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct ShardingHash {
+  size_t operator()(const Sharding &s) const { return hash_value(s); }
+};
+} // namespace
+
+struct ShardingProblem::TensorSpace {
+  SmallVector<int64_t> shape;
+  int64_t elementBytes;
+  std::vector<Sharding> shardings;
+  std::unordered_map<Sharding, unsigned, ShardingHash> index;
+  /// Bytes on one device, by sharding.
+  std::vector<int64_t> localBytes;
+  /// Microseconds from one sharding to another; below 0: not asked yet.
+  std::vector<std::vector<double>> micros;
+
+  /// `sharding` must be canonical.
+  unsigned number(const Sharding &sharding, const Mesh &mesh) {
+    auto [it, fresh] = index.try_emplace(sharding, shardings.size());
+    if (fresh) {
+      shardings.push_back(sharding);
+      int64_t bytes = elementBytes;
+      for (int64_t n : localShape(shape, sharding, mesh))
+        bytes *= n;
+      localBytes.push_back(bytes);
+    }
+    return it->second;
+  }
+  double between(unsigned from, unsigned to, ReshardPlanner &planner) {
+    if (from == to)
+      return 0;
+    if (micros.size() <= from)
+      micros.resize(shardings.size());
+    std::vector<double> &row = micros[from];
+    if (row.size() <= to)
+      row.resize(shardings.size(), -1);
+    if (row[to] < 0)
+      row[to] =
+          planner.micros(shardings[from], shardings[to], shape, elementBytes);
+    return row[to];
+  }
+};
+
+/// What a node stands for.
+struct ShardingProblem::NodeInfo {
+  enum Kind { Symbol, Argument, Op, Shard, Result, Copy } kind;
+  Operation *op = nullptr; ///< symbol, operation, shard, return
+  Value value = {};        ///< argument; of a copy, the value copied
+  unsigned index = 0;      ///< of a result; of a copy, the target's number
+  /// What it gives and wants, by result and operand.
+  SmallVector<const Port *, 1> gives = {};
+  SmallVector<const Port *, 3> wants = {};
+};
+
+struct ShardingProblem::Tables {
+  std::map<std::pair<std::vector<int64_t>, int64_t>,
+           std::unique_ptr<TensorSpace>>
+      spaces;
+  std::map<std::tuple<TensorSpace *, std::vector<unsigned>, bool>,
+           std::unique_ptr<Port>>
+      ports;
+  std::map<std::tuple<const Port *, const Port *, double, size_t>, CostTable>
+      reshards;
+  /// To and from (value, target) nodes.
+  std::map<std::tuple<const Port *, unsigned, double, size_t>, CostTable>
+      making;
+  std::map<std::tuple<const Port *, unsigned, size_t>, CostTable> needing;
+  std::map<std::tuple<const Port *, const Port *, double>, CostTable> copying;
+  std::map<const Port *, CostTable> taking;
+  /// Ports of the operations that share a list of strategies.
+  struct OpPorts {
+    SmallVector<const Port *, 3> wants;
+    SmallVector<const Port *, 1> gives;
+  };
+  std::map<const StrategySpace::Strategies *, OpPorts> opPorts;
+};
+
+ShardingProblem::ShardingProblem(ModuleOp module, StrategySpace &space,
+                                 ReshardPlanner &planner,
+                                 const AssignOptions &options)
+    : module(module), space(space), planner(planner),
+      mesh(planner.getCosts().getMesh()), options(options),
+      tables(std::make_unique<Tables>()) {}
+ShardingProblem::~ShardingProblem() = default;
+
+Cost ShardingProblem::toCost(double micros) const {
+  return std::llround(std::min(micros * weight * 1e6, 1e17));
+}
+
+ShardingProblem::TensorSpace *ShardingProblem::tensorSpace(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  int64_t bytes = elementBytes(tensor.getElementType());
+  auto &known = tables->spaces[{tensor.getShape().vec(), bytes}];
+  if (!known) {
+    known = std::make_unique<TensorSpace>();
+    known->shape = SmallVector<int64_t>(tensor.getShape());
+    known->elementBytes = bytes;
+  }
+  return known.get();
+}
+
+const ShardingProblem::Port *
+ShardingProblem::port(TensorSpace *tensors, std::vector<unsigned> shardings,
+                      bool isFree) {
+  auto &known = tables->ports[{tensors, shardings, isFree}];
+  if (!known)
+    known = std::make_unique<Port>(Port{tensors, std::move(shardings), isFree});
+  return known.get();
+}
+
+const ShardingProblem::Port *
+ShardingProblem::port(Type type, ArrayRef<Sharding> shardings, bool isFree) {
+  TensorSpace *tensors = tensorSpace(type);
+  std::vector<unsigned> numbers;
+  for (const Sharding &sharding : shardings)
+    numbers.push_back(
+        tensors->number(canonical(sharding, tensors->shape, mesh), mesh));
+  return port(tensors, std::move(numbers), isFree);
+}
+
+unsigned ShardingProblem::addNode(NodeInfo info, std::vector<Cost> costs) {
+  built.parts.push_back(info.kind == NodeInfo::Symbol ? solver::Problem::kShared
+                                                      : part);
+  nodes.push_back(std::move(info));
+  built.nodes.push_back({std::move(costs), {}});
+  return nodes.size() - 1;
+}
+
+void ShardingProblem::addEdge(unsigned from, unsigned to, CostTable costs) {
+  built.edges.push_back({from, to, std::move(costs)});
+}
+
+void ShardingProblem::addMemory(unsigned node, const Port *port, int64_t begin,
+                                int64_t end) {
+  if (!withMemory)
+    return;
+  solver::MemoryUse use{{begin, end}, {}};
+  for (unsigned sharding : port->shardings)
+    use.bytes.push_back(port->space->localBytes[sharding]);
+  built.nodes[node].memory.push_back(std::move(use));
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes
+//===----------------------------------------------------------------------===//
+
+/// Whether a sharding is one that a pin with open dimensions allows: closed
+/// dimensions are as pinned, open ones are split further.
+static bool allowedBy(const Sharding &pin, const Sharding &sharding) {
+  if (!sharding.partial.empty())
+    return false;
+  for (auto [dim, axes] : llvm::enumerate(pin.dims)) {
+    ArrayRef<AxisRef> held = sharding.dims[dim];
+    if (pin.isOpen(dim) ? held.take_front(axes.size()) != ArrayRef(axes)
+                        : held != ArrayRef(axes))
+      return false;
+  }
+  return true;
+}
+
+std::vector<Sharding> ShardingProblem::candidates(Type type, ShardingAttr pin) {
+  std::vector<Sharding> stored =
+      space.storedShardings(cast<RankedTensorType>(type).getShape());
+  if (!pin)
+    return stored;
+  Sharding closed = pin.getValue();
+  closed.open.clear();
+  std::vector<Sharding> allowed{closed};
+  if (!pin.getValue().open.empty())
+    for (Sharding &sharding : stored)
+      if (sharding != closed && allowedBy(pin.getValue(), sharding))
+        allowed.push_back(std::move(sharding));
+  return allowed;
+}
+
+LogicalResult ShardingProblem::build(bool memory) {
+  withMemory = memory;
+  built = solver::Problem();
+  nodes.clear();
+  makers.clear();
+  uses.clear();
+  times.clear();
+  symbolNodes.clear();
+  time = 0;
+  part = 0;
+  if (withMemory)
+    built.memoryLimit = options.memoryLimit;
+  if (failed(addSymbols()))
+    return failure();
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (failed(addFunction(function)))
+      return failure();
+    ++part;
+  }
+  for (auto &[name, node] : symbolNodes)
+    addMemory(node, nodes[node].gives[0], 0, time);
+  return success();
+}
+
+LogicalResult ShardingProblem::addSymbols() {
+  for (Operation &op : *module.getBody()) {
+    if (!isa<ParameterOp, StateOp>(op))
+      continue;
+    Type type = isa<ParameterOp>(op) ? cast<ParameterOp>(op).getTensorType()
+                                     : cast<StateOp>(op).getTensorType();
+    ShardingAttr pin = pinnedSharding(&op);
+    if (pin) {
+      if (auto problem = mesh.check(pin.getValue()))
+        return op.emitError("pinned sharding: ") << *problem;
+      if (pin.getValue().isPartial())
+        return op.emitError("is pinned to a partial sharding, but what is "
+                            "stored has no contributions");
+    }
+    const Port *gives = port(type, candidates(type, pin));
+    size_t count = gives->shardings.size();
+    NodeInfo info{NodeInfo::Symbol, &op};
+    info.gives.push_back(gives);
+    symbolNodes[SymbolTable::getSymbolName(&op)] =
+        addNode(std::move(info), std::vector<Cost>(count, 0));
+  }
+  return success();
+}
+
+LogicalResult ShardingProblem::addFunction(func::FuncOp function) {
+  if (function.isExternal() || !function.getBody().hasOneBlock())
+    return function.emitError("expected a function of one block");
+  weight = options.weightOf(function.getName());
+  int64_t begin = time;
+  for (BlockArgument argument : function.getArguments())
+    if (failed(addArgument(argument)))
+      return failure();
+  Block &body = function.getBody().front();
+  for (Operation &op : body) {
+    times[&op] = time;
+    if (failed(addOp(&op)))
+      return failure();
+    ++time;
+  }
+  for (BlockArgument argument : function.getArguments()) {
+    const Maker maker = makers.find(argument)->second;
+    addMemory(maker.node, maker.port, begin, time);
+    addUses(argument, uses.lookup(argument));
+  }
+  for (Operation &op : body)
+    for (Value result : op.getResults())
+      addUses(result, uses.lookup(result));
+  return success();
+}
+
+LogicalResult ShardingProblem::addArgument(BlockArgument argument) {
+  auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  unsigned index = argument.getArgNumber();
+  if (!isa<RankedTensorType>(argument.getType()))
+    return function.emitError("argument ")
+           << index << ": expected a ranked tensor, found "
+           << argument.getType();
+  auto pin = function.getArgAttrOfType<ShardingAttr>(index, kShardingAttrName);
+  if (pin) {
+    if (auto problem = mesh.check(pin.getValue()))
+      return function.emitError("argument ")
+             << index << ": pinned sharding: " << *problem;
+    if (pin.getValue().isPartial())
+      return function.emitError("argument ")
+             << index << " is pinned to a partial sharding";
+  }
+  const Port *gives =
+      port(argument.getType(), candidates(argument.getType(), pin));
+  NodeInfo info{NodeInfo::Argument, function, argument, index};
+  info.gives.push_back(gives);
+  unsigned node =
+      addNode(std::move(info), std::vector<Cost>(gives->shardings.size(), 0));
+  makers[argument] = {node, gives};
+  return success();
+}
+
+LogicalResult ShardingProblem::addOp(Operation *op) {
+  if (auto read = dyn_cast<ReadOp>(op)) {
+    unsigned node = symbolNodes.lookup(read.getSymbolAttr().getAttr());
+    makers[read.getResult()] = {node, nodes[node].gives[0]};
+    return success();
+  }
+  if (auto write = dyn_cast<WriteOp>(op)) {
+    unsigned node = symbolNodes.lookup(write.getSymbolAttr().getAttr());
+    uses[write.getValue()].push_back({node, nodes[node].gives[0], time});
+    return success();
+  }
+  if (auto shard = dyn_cast<ShardOp>(op))
+    return addShard(shard);
+  if (auto ret = dyn_cast<func::ReturnOp>(op))
+    return addReturn(ret);
+  if (!isa<ShardingRuleOpInterface>(op))
+    return op->emitOpError("has no sharding rule; expected tpc operations in "
+                           "an entry function");
+  return addRuled(op);
+}
+
+LogicalResult ShardingProblem::addRuled(Operation *op) {
+  const StrategySpace::Strategies &strategies = space.of(op);
+  bool isFree = isMadeAnywhere(op);
+  auto [known, fresh] = tables->opPorts.try_emplace(&strategies);
+  if (fresh) {
+    auto collect = [&](auto select, Type type) {
+      std::vector<Sharding> shardings;
+      for (const PricedStrategy &strategy : strategies)
+        shardings.push_back(select(strategy));
+      return port(type, shardings, isFree);
+    };
+    for (unsigned i = 0; i < op->getNumOperands(); ++i)
+      known->second.wants.push_back(collect(
+          [&](const PricedStrategy &s) { return s.shardings.operands[i]; },
+          op->getOperand(i).getType()));
+    for (unsigned i = 0; i < op->getNumResults(); ++i)
+      known->second.gives.push_back(collect(
+          [&](const PricedStrategy &s) { return s.shardings.results[i]; },
+          op->getResult(i).getType()));
+  }
+  std::vector<Cost> costs;
+  for (const PricedStrategy &strategy : strategies)
+    costs.push_back(
+        isFree ? 0
+               : toCost(strategy.computeMicros + strategy.communicationMicros));
+  NodeInfo info{NodeInfo::Op, op};
+  info.gives = known->second.gives;
+  info.wants = known->second.wants;
+  unsigned node = addNode(std::move(info), std::move(costs));
+  for (auto [value, gives] :
+       llvm::zip_equal(op->getResults(), known->second.gives))
+    makers[value] = {node, gives};
+  for (auto [operand, wants] :
+       llvm::zip_equal(op->getOperands(), known->second.wants))
+    uses[operand].push_back({node, wants, time});
+  return success();
+}
+
+LogicalResult ShardingProblem::addShard(ShardOp op) {
+  ShardingAttr pin = op.getSharding();
+  if (auto problem = mesh.check(pin.getValue()))
+    return op->emitOpError("pinned sharding: ") << *problem;
+  const Port *both =
+      port(op.getResult().getType(), candidates(op.getResult().getType(), pin));
+  NodeInfo info{NodeInfo::Shard, op};
+  info.gives.push_back(both);
+  info.wants.push_back(both);
+  unsigned node =
+      addNode(std::move(info), std::vector<Cost>(both->shardings.size(), 0));
+  makers[op.getResult()] = {node, both};
+  uses[op.getOperand()].push_back({node, both, time});
+  return success();
+}
+
+LogicalResult ShardingProblem::addReturn(func::ReturnOp op) {
+  auto function = cast<func::FuncOp>(op->getParentOp());
+  for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
+    auto pin = function.getResultAttrOfType<ShardingAttr>(i, kShardingAttrName);
+    if (pin) {
+      if (auto problem = mesh.check(pin.getValue()))
+        return op.emitOpError("result ")
+               << i << ": pinned sharding: " << *problem;
+      if (pin.getValue().isPartial())
+        return op.emitOpError("result ")
+               << i << " is pinned to a partial sharding";
+    }
+    const Port *wants =
+        port(operand.getType(), candidates(operand.getType(), pin));
+    NodeInfo info{NodeInfo::Result, op, Value(), unsigned(i)};
+    info.wants.push_back(wants);
+    unsigned node =
+        addNode(std::move(info), std::vector<Cost>(wants->shardings.size(), 0));
+    uses[operand].push_back({node, wants, time});
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Edges
+//===----------------------------------------------------------------------===//
+
+/// Whether the value is written to the state that it was read from, in place.
+static bool updatesInPlace(Value value) {
+  Operation *op = value.getDefiningOp();
+  return op && llvm::all_of(value.getUsers(),
+                            [](Operation *user) { return isa<WriteOp>(user); });
+}
+
+void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
+  const Maker maker = makers.find(value)->second;
+  Operation *op = value.getDefiningOp();
+  if (op && !isa<ReadOp, ShardOp>(op) && !updatesInPlace(value)) {
+    int64_t begin = times.lookup(op);
+    int64_t end = users.empty() ? begin : users.back().time;
+    addMemory(maker.node, maker.port, begin, end + 1);
+  }
+  if (users.size() > kManyUsers)
+    for (const User &user : users)
+      addEdge(maker.node, user.node,
+              reshardTable(maker.port, user.port, users.size()));
+  else if (users.size() > 1)
+    addCopies(maker, users, value);
+  else if (users.size() == 1 && withMemory)
+    addSingleCopy(maker, users[0], value);
+  else if (users.size() == 1 && users[0].node != maker.node)
+    addEdge(maker.node, users[0].node, reshardTable(maker.port, users[0].port));
+}
+
+double ShardingProblem::micros(const Port *from, unsigned held,
+                               unsigned wanted) {
+  if (from->isFree && !from->space->shardings[wanted].isPartial())
+    return 0;
+  return from->space->between(held, wanted, planner);
+}
+
+CostTable ShardingProblem::reshardTable(const Port *from, const Port *to,
+                                        size_t shares) {
+  CostTable &table = tables->reshards[{from, to, weight, shares}];
+  if (table)
+    return table;
+  std::vector<Cost> costs;
+  costs.reserve(from->shardings.size() * to->shardings.size());
+  for (unsigned held : from->shardings)
+    for (unsigned wanted : to->shardings)
+      costs.push_back(toCost(micros(from, held, wanted)) / Cost(shares));
+  return table = std::make_shared<std::vector<Cost>>(std::move(costs));
+}
+
+/// The distinct shardings that ports want, in order.
+template <typename Ports>
+static std::vector<unsigned> distinctTargets(const Ports &ports) {
+  std::set<unsigned> targets;
+  for (const auto *port : ports)
+    targets.insert(port->shardings.begin(), port->shardings.end());
+  return {targets.begin(), targets.end()};
+}
+
+/// Values of a (value, target) node: 0 not made, 1 made. With memory "made" is
+/// taken apart: 1 the value itself, which is held so, 2 a copy.
+void ShardingProblem::addCopies(const Maker &maker, ArrayRef<User> users,
+                                Value value) {
+  SmallVector<const Port *> ports;
+  for (const User &user : users)
+    ports.push_back(user.port);
+  size_t kinds = withMemory ? 3 : 2;
+  for (unsigned target : distinctTargets(ports)) {
+    NodeInfo info{NodeInfo::Copy, nullptr, value, target};
+    unsigned node = addNode(std::move(info), std::vector<Cost>(kinds, 0));
+    if (withMemory)
+      built.nodes[node].memory.push_back(
+          {{users.front().time, users.back().time + 1},
+           {0, 0, maker.port->space->localBytes[target]}});
+    CostTable &making = tables->making[{maker.port, target, weight, kinds}];
+    if (!making) {
+      std::vector<Cost> costs;
+      for (unsigned held : maker.port->shardings) {
+        double price = micros(maker.port, held, target);
+        bool same = held == target || (maker.port->isFree && price == 0);
+        costs.push_back(0);
+        if (withMemory)
+          costs.push_back(same ? 0 : kForbidden);
+        costs.push_back(withMemory && same ? kForbidden : toCost(price));
+      }
+      making = std::make_shared<std::vector<Cost>>(std::move(costs));
+    }
+    addEdge(maker.node, node, making);
+    for (const User &user : users) {
+      if (!llvm::is_contained(user.port->shardings, target))
+        continue;
+      CostTable &needing = tables->needing[{user.port, target, kinds}];
+      if (!needing) {
+        std::vector<Cost> costs;
+        for (unsigned wanted : user.port->shardings) {
+          costs.push_back(wanted == target ? kForbidden : 0);
+          costs.insert(costs.end(), kinds - 1, 0);
+        }
+        needing = std::make_shared<std::vector<Cost>>(std::move(costs));
+      }
+      addEdge(user.node, node, needing);
+    }
+  }
+}
+
+/// Values 2i and 2i + 1 of the node: the user wants target i, and takes the
+/// value itself or a copy.
+void ShardingProblem::addSingleCopy(const Maker &maker, const User &user,
+                                    Value value) {
+  std::vector<unsigned> targets =
+      distinctTargets(ArrayRef<const Port *>(user.port));
+  NodeInfo info{NodeInfo::Copy, nullptr, value, kSingleCopy};
+  unsigned node =
+      addNode(std::move(info), std::vector<Cost>(2 * targets.size(), 0));
+  solver::MemoryUse memory{{user.time, user.time + 1}, {}};
+  for (unsigned target : targets) {
+    memory.bytes.push_back(0);
+    memory.bytes.push_back(maker.port->space->localBytes[target]);
+  }
+  built.nodes[node].memory.push_back(std::move(memory));
+  CostTable &copying = tables->copying[{maker.port, user.port, weight}];
+  if (!copying) {
+    std::vector<Cost> costs;
+    for (unsigned held : maker.port->shardings)
+      for (unsigned target : targets) {
+        double price = micros(maker.port, held, target);
+        bool same = held == target || (maker.port->isFree && price == 0);
+        costs.push_back(same ? 0 : kForbidden);
+        costs.push_back(same ? kForbidden : toCost(price));
+      }
+    copying = std::make_shared<std::vector<Cost>>(std::move(costs));
+  }
+  addEdge(maker.node, node, copying);
+  CostTable &taking = tables->taking[user.port];
+  if (!taking) {
+    std::vector<Cost> costs;
+    for (unsigned target : targets)
+      for (unsigned way = 0; way < 2; ++way)
+        for (unsigned wanted : user.port->shardings)
+          costs.push_back(wanted == target ? 0 : kForbidden);
+    taking = std::make_shared<std::vector<Cost>>(std::move(costs));
+  }
+  addEdge(node, user.node, taking);
+}
+
+//===----------------------------------------------------------------------===//
+// Choices and assignments
+//===----------------------------------------------------------------------===//
+
+const Sharding &ShardingProblem::chosen(const Port *port,
+                                        unsigned value) const {
+  return port->space->shardings[port->shardings[value]];
+}
+
+Assignment ShardingProblem::assignment(const Choice &choice) const {
+  Assignment result;
+  for (auto [i, node] : llvm::enumerate(nodes)) {
+    unsigned value = choice[i];
+    switch (node.kind) {
+    case NodeInfo::Symbol:
+      result.symbols[SymbolTable::getSymbolName(node.op)] =
+          chosen(node.gives[0], value);
+      break;
+    case NodeInfo::Argument:
+      result.held[node.value] = chosen(node.gives[0], value);
+      break;
+    case NodeInfo::Op:
+    case NodeInfo::Shard: {
+      for (auto [result_, port] :
+           llvm::zip_equal(node.op->getResults(), node.gives))
+        result.held[result_] = chosen(port, value);
+      auto &wanted = result.wanted[node.op];
+      for (const Port *port : node.wants)
+        wanted.push_back(chosen(port, value));
+      break;
+    }
+    case NodeInfo::Result:
+      // Results come in order.
+      result.wanted[node.op].push_back(chosen(node.wants[0], value));
+      break;
+    case NodeInfo::Copy:
+      break;
+    }
+  }
+  for (auto function : ModuleOp(module).getOps<func::FuncOp>())
+    for (Operation &op : function.getBody().front()) {
+      if (auto read = dyn_cast<ReadOp>(op))
+        result.held[read.getResult()] =
+            result.symbols.lookup(read.getSymbolAttr().getAttr());
+      if (auto write = dyn_cast<WriteOp>(op))
+        result.wanted[write] = {
+            result.symbols.lookup(write.getSymbolAttr().getAttr())};
+      if (isa<func::ReturnOp>(op))
+        result.wanted.try_emplace(&op);
+    }
+  return result;
+}
+
+std::optional<unsigned>
+ShardingProblem::valueOf(const NodeInfo &node,
+                         const Assignment &assignment) const {
+  auto holds = [&](const Port *port, const Sharding &sharding, unsigned value) {
+    return chosen(port, value) == canonical(sharding, port->space->shape, mesh);
+  };
+  const Port *any = node.gives.empty() ? node.wants[0] : node.gives[0];
+  for (unsigned value = 0; value < any->shardings.size(); ++value) {
+    bool fits = true;
+    switch (node.kind) {
+    case NodeInfo::Symbol:
+      fits = holds(
+          any, assignment.symbols.lookup(SymbolTable::getSymbolName(node.op)),
+          value);
+      break;
+    case NodeInfo::Argument:
+      fits = holds(any, assignment.held.lookup(node.value), value);
+      break;
+    case NodeInfo::Result:
+      fits = holds(any, assignment.wanted.lookup(node.op)[node.index], value);
+      break;
+    case NodeInfo::Op:
+    case NodeInfo::Shard:
+      for (auto [result, port] :
+           llvm::zip_equal(node.op->getResults(), node.gives))
+        fits = fits && holds(port, assignment.held.lookup(result), value);
+      for (auto [wanted, port] :
+           llvm::zip_equal(assignment.wanted.lookup(node.op), node.wants))
+        fits = fits && holds(port, wanted, value);
+      break;
+    case NodeInfo::Copy:
+      return std::nullopt;
+    }
+    if (fits)
+      return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<Choice>
+ShardingProblem::choice(const Assignment &assignment) const {
+  Choice found(nodes.size(), 0);
+  for (auto [i, node] : llvm::enumerate(nodes)) {
+    if (node.kind == NodeInfo::Copy)
+      continue;
+    std::optional<unsigned> value = valueOf(node, assignment);
+    if (!value)
+      return std::nullopt;
+    found[i] = *value;
+  }
+  // Copies follow: the first value that nothing forbids.
+  std::vector<SmallVector<const solver::Edge *, 3>> edges(nodes.size());
+  for (const solver::Edge &edge : built.edges) {
+    edges[edge.from].push_back(&edge);
+    edges[edge.to].push_back(&edge);
+  }
+  auto allowed = [&](unsigned node) {
+    return llvm::all_of(edges[node], [&](const solver::Edge *edge) {
+      return (*edge->costs)[found[edge->from] * built.numValues(edge->to) +
+                            found[edge->to]] < kForbidden;
+    });
+  };
+  for (unsigned i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].kind != NodeInfo::Copy)
+      continue;
+    while (!allowed(i))
+      if (++found[i] == built.numValues(i))
+        return std::nullopt;
+  }
+  return found;
+}

@@ -1,0 +1,137 @@
+//===- ShardingProblem.h - A module's choice as data ------------*- C++ -*-===//
+//
+// Turns a module in the whole form into a solver::Problem and choices of that
+// problem back into assignments.
+//
+//   node                        its values
+//   --------------------------  ---------------------------------------------
+//   operation                   strategies of its rule
+//   parameter, state, argument  shardings in which it is stored or given
+//   result of an entry          shardings in which it is returned
+//   tpc.shard                   the shardings that the pin allows
+//   (value, target sharding)    made or not, where a value has several users
+//
+// An edge joins the node that makes a value with one that uses it and prices
+// the reshard. A value with several users is resharded to each target once:
+// there the edge to the (value, target) node carries the price, and the edges
+// to the users forbid a target that is not made.
+//
+// With memory in the problem, a resharded copy takes memory as well: then a
+// value with one user has a copy node, too, whose values say for every target
+// whether the value itself is used (it is held so) or a copy.
+//
+// A value with very many users (positions, which every layer reads) would tie
+// all of them together. There each user pays its share of the reshard: exact
+// where all want the same, else less than the reshards take, so that the
+// solver's bound holds in any case.
+//
+// Costs are picoseconds, times the weight of the entry. Nodes and edges that
+// are alike share their tables.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_LIB_SHARDING_SHARDINGPROBLEM_H
+#define TPC_LIB_SHARDING_SHARDINGPROBLEM_H
+
+#include "StrategySpace.h"
+#include "tpc/Sharding/Assignment.h"
+#include "tpc/Sharding/Solver/Problem.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace tpc {
+
+class ShardingProblem {
+public:
+  ShardingProblem(mlir::ModuleOp module, StrategySpace &space,
+                  ReshardPlanner &planner, const AssignOptions &options);
+  ~ShardingProblem();
+
+  /// Builds the problem. Emits errors at what cannot be assigned, and at
+  /// contradicting pins.
+  mlir::LogicalResult build(bool withMemory);
+  const solver::Problem &problem() const { return built; }
+
+  Assignment assignment(const solver::Choice &choice) const;
+  /// The choice that an assignment is, or nothing if it is not in the space.
+  std::optional<solver::Choice> choice(const Assignment &assignment) const;
+
+private:
+  /// The shardings of tensors of one shape and element size, numbered.
+  struct TensorSpace;
+  /// For every value of a node, the sharding that it gives to or wants of a
+  /// tensor.
+  struct Port {
+    TensorSpace *space;
+    std::vector<unsigned> shardings;
+    /// The value is made in any sharding that is not partial for free.
+    bool isFree = false;
+  };
+  struct Maker {
+    unsigned node;
+    const Port *port;
+  };
+  struct User {
+    unsigned node;
+    const Port *port;
+    int64_t time;
+  };
+  struct NodeInfo;
+  static constexpr unsigned kSingleCopy = ~0u;
+  static constexpr size_t kManyUsers = 8;
+
+  mlir::LogicalResult addSymbols();
+  mlir::LogicalResult addFunction(mlir::func::FuncOp function);
+  mlir::LogicalResult addArgument(mlir::BlockArgument argument);
+  mlir::LogicalResult addOp(mlir::Operation *op);
+  mlir::LogicalResult addRuled(mlir::Operation *op);
+  mlir::LogicalResult addShard(ShardOp op);
+  mlir::LogicalResult addReturn(mlir::func::ReturnOp op);
+  void addUses(mlir::Value value, llvm::ArrayRef<User> users);
+  void addCopies(const Maker &maker, llvm::ArrayRef<User> users,
+                 mlir::Value value);
+  void addSingleCopy(const Maker &maker, const User &user, mlir::Value value);
+
+  unsigned addNode(NodeInfo info, std::vector<solver::Cost> costs);
+  void addEdge(unsigned from, unsigned to, solver::CostTable costs);
+  const Port *port(mlir::Type type, llvm::ArrayRef<Sharding> shardings,
+                   bool isFree = false);
+  const Port *port(TensorSpace *space, std::vector<unsigned> shardings,
+                   bool isFree);
+  TensorSpace *tensorSpace(mlir::Type type);
+  /// The price of resharding for one of `shares` users that are assumed to
+  /// want the same.
+  solver::CostTable reshardTable(const Port *from, const Port *to,
+                                 size_t shares = 1);
+  /// Time to bring what `from` holds to a target.
+  double micros(const Port *from, unsigned held, unsigned wanted);
+  const Sharding &chosen(const Port *port, unsigned value) const;
+  /// The value of a node, no copy, that an assignment means.
+  std::optional<unsigned> valueOf(const NodeInfo &node,
+                                  const Assignment &assignment) const;
+  std::vector<Sharding> candidates(mlir::Type type, ShardingAttr pin);
+  void addMemory(unsigned node, const Port *port, int64_t begin, int64_t end);
+  solver::Cost toCost(double micros) const;
+
+  mlir::ModuleOp module;
+  StrategySpace &space;
+  ReshardPlanner &planner;
+  const Mesh &mesh;
+  const AssignOptions &options;
+
+  solver::Problem built;
+  bool withMemory = false;
+  double weight = 1;
+  int64_t time = 0;
+  unsigned part = 0; ///< number of the function
+  std::vector<NodeInfo> nodes;
+  llvm::DenseMap<mlir::Value, Maker> makers;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<User, 2>> uses;
+  llvm::DenseMap<mlir::Operation *, int64_t> times;
+  llvm::MapVector<mlir::StringAttr, unsigned> symbolNodes;
+  struct Tables;
+  std::unique_ptr<Tables> tables;
+};
+
+} // namespace tpc
+
+#endif // TPC_LIB_SHARDING_SHARDINGPROBLEM_H

@@ -1,0 +1,391 @@
+//===- StrategySpace.cpp - What the optimizer chooses from ----------------===//
+
+#include "StrategySpace.h"
+#include "tpc/Sharding/Expansion.h"
+#include <numeric>
+#include <unordered_map>
+
+using namespace mlir;
+using namespace tpc;
+
+//===----------------------------------------------------------------------===//
+// Axes and their parts
+//===----------------------------------------------------------------------===//
+
+/// Sizes of dimensions that decide where axes are cut: those of everything
+/// that is stored or given.
+static llvm::SmallVector<int64_t> givenSizes(ModuleOp module) {
+  SmallVector<int64_t> sizes;
+  auto add = [&](Type type) {
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      llvm::append_range(sizes, tensor.getShape());
+  };
+  for (auto parameter : module.getOps<ParameterOp>())
+    add(parameter.getTensorType());
+  for (auto state : module.getOps<StateOp>())
+    add(state.getTensorType());
+  for (auto function : module.getOps<func::FuncOp>())
+    llvm::for_each(function.getArgumentTypes(), add);
+  return sizes;
+}
+
+StrategySpace::StrategySpace(ModuleOp module, ReshardPlanner &planner)
+    : mesh(planner.getCosts().getMesh()), planner(planner),
+      classes(std::make_unique<Classes>()) {
+  SmallVector<int64_t> sizes = givenSizes(module);
+  for (const AxisRef &axis : mesh.axes()) {
+    int64_t n = mesh.size(axis), cut = 1;
+    if (n == 1)
+      continue;
+    for (int64_t size : sizes)
+      if (size > 1 && size < n)
+        cut = std::max(cut, std::gcd(size, n));
+    if (cut == 1)
+      axes.push_back({axis});
+    else
+      axes.push_back(
+          {AxisRef{axis.name, 1, cut}, AxisRef{axis.name, cut, n / cut}});
+  }
+}
+
+StrategySpace::~StrategySpace() = default;
+
+//===----------------------------------------------------------------------===//
+// Classes of operations
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct ClassKey {
+  OperationName name;
+  DictionaryAttr attributes;
+  SmallVector<Type> types;
+  bool operator==(const ClassKey &o) const {
+    return name == o.name && attributes == o.attributes && types == o.types;
+  }
+};
+struct ClassKeyHash {
+  size_t operator()(const ClassKey &k) const {
+    return llvm::hash_combine(
+        k.name, k.attributes,
+        llvm::hash_combine_range(k.types.begin(), k.types.end()));
+  }
+};
+
+struct OpShardingsHash {
+  size_t operator()(const OpShardings &s) const {
+    llvm::hash_code hash = 0;
+    for (const Sharding &sharding : s.operands)
+      hash = llvm::hash_combine(hash, hash_value(sharding));
+    for (const Sharding &sharding : s.results)
+      hash = llvm::hash_combine(hash, hash_value(sharding));
+    return hash;
+  }
+};
+struct OpShardingsEqual {
+  bool operator()(const OpShardings &a, const OpShardings &b) const {
+    return a.operands == b.operands && a.results == b.results;
+  }
+};
+} // namespace
+
+struct StrategySpace::OpClass {
+  Operation *op; ///< one of the class
+  RuledOp ruled;
+  /// In matrix products, of the whole operation.
+  Work work;
+  std::unique_ptr<Expansion> expansion;
+  std::optional<Strategies> strategies;
+  /// What was priced alone.
+  std::unordered_map<OpShardings, std::optional<PricedStrategy>,
+                     OpShardingsHash, OpShardingsEqual>
+      priced;
+};
+
+struct StrategySpace::Classes {
+  std::unordered_map<ClassKey, std::unique_ptr<OpClass>, ClassKeyHash> known;
+};
+
+/// Operations of the matrix products of `op`, inside composites as well.
+static Work wholeWork(Operation *op) {
+  Work work;
+  auto add = [&](MatmulOp matmul) {
+    auto ruled = RuledOp::of(matmul);
+    double flops = 2;
+    for (const Factor &factor : ruled.rule.factors)
+      flops *= factor.size;
+    work.flops += flops;
+    work.type = getElementTypeOrSelf(matmul.getLhs());
+  };
+  if (auto matmul = dyn_cast<MatmulOp>(op))
+    add(matmul);
+  if (auto composite = dyn_cast<DecomposableOpInterface>(op)) {
+    Decomposition body(composite);
+    for (Operation &inner : body.block())
+      if (auto matmul = dyn_cast<MatmulOp>(inner))
+        add(matmul);
+  }
+  return work;
+}
+
+StrategySpace::OpClass &StrategySpace::classOf(Operation *op) {
+  ClassKey key{op->getName(), op->getAttrDictionary(), {}};
+  for (Type type : op->getOperandTypes())
+    key.types.push_back(
+        withSharding(cast<RankedTensorType>(type), ShardingAttr()));
+  for (Type type : op->getResultTypes())
+    key.types.push_back(
+        withSharding(cast<RankedTensorType>(type), ShardingAttr()));
+  std::unique_ptr<OpClass> &known = classes->known[std::move(key)];
+  if (!known) {
+    known = std::make_unique<OpClass>();
+    known->op = op;
+    known->ruled = RuledOp::of(op);
+    known->work = wholeWork(op);
+  }
+  return *known;
+}
+
+//===----------------------------------------------------------------------===//
+// Time inside an operation
+//===----------------------------------------------------------------------===//
+
+/// The share of an operation's products that one device does.
+static double share(const ShardingRule &rule, const Strategy &strategy,
+                    const Mesh &mesh) {
+  double product = 1;
+  for (auto [i, factor] : llvm::enumerate(rule.factors))
+    if (AxisList axes = axesOf(strategy, i); !axes.empty() && factor.size > 0)
+      product *= double(blockSize(factor.size, axes, mesh)) / factor.size;
+  return product;
+}
+
+static double localBytes(Type type, const Sharding &sharding,
+                         const Mesh &mesh) {
+  auto tensor = cast<RankedTensorType>(type);
+  double bytes = elementBytes(tensor.getElementType());
+  for (int64_t n : localShape(tensor.getShape(), sharding, mesh))
+    bytes *= n;
+  return bytes;
+}
+
+/// Bytes that the operation reads and writes on one device. Of an operand with
+/// an indexed dimension it reads what is asked for; an operation that replaces
+/// a part of its operand moves that part.
+static double movedBytes(Operation *op, const ShardingRule &rule,
+                         const OpShardings &shardings, const Mesh &mesh) {
+  double results = 0;
+  for (auto [type, sharding] :
+       llvm::zip_equal(op->getResultTypes(), shardings.results))
+    results += localBytes(type, sharding, mesh);
+  if (auto update = dyn_cast<UpdateSliceOp>(op))
+    return 2 * localBytes(update.getUpdate().getType(), shardings.operands[1],
+                          mesh);
+  double sum = results;
+  for (auto [i, type] : llvm::enumerate(op->getOperandTypes())) {
+    double bytes = localBytes(type, shardings.operands[i], mesh);
+    bool indexed = isa<DynamicSliceOp>(op);
+    for (const auto &factors : rule.operands[i])
+      for (unsigned factor : factors)
+        indexed |= rule.factors[factor].kind == FactorKind::Indexed;
+    sum += indexed ? std::min(bytes, results) : bytes;
+  }
+  return sum;
+}
+
+bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
+                                PricedStrategy &priced) {
+  const ShardingRule &rule = opClass.ruled.rule;
+  const CostModel &costs = planner.getCosts();
+  Work work = opClass.work;
+  work.flops *= share(rule, strategy, mesh);
+  work.bytes = movedBytes(opClass.op, rule, priced.shardings, mesh);
+  priced.computeMicros = costs.computeMicros(work);
+  priced.communicationMicros = 0;
+  if (!splits(rule, strategy, FactorKind::Synchronized))
+    return true;
+
+  auto composite = cast<DecomposableOpInterface>(opClass.op);
+  if (!opClass.expansion)
+    opClass.expansion = std::make_unique<Expansion>(composite, mesh);
+  ScopedDiagnosticHandler ignore(composite->getContext(),
+                                 [](Diagnostic &) { return success(); });
+  FailureOr<Assignment> inside = opClass.expansion->assign(priced.shardings);
+  if (failed(inside))
+    return false;
+  llvm::DenseMap<Value, SmallVector<Sharding, 1>> made;
+  for (auto &[op, wanted] : inside->wanted)
+    for (auto [operand, sharding] :
+         llvm::zip_equal(op->getOperands(), wanted)) {
+      auto type = cast<RankedTensorType>(operand.getType());
+      Operation *maker = operand.getDefiningOp();
+      Sharding to = canonical(sharding, type.getShape(), mesh);
+      Sharding from =
+          canonical(inside->held.lookup(operand), type.getShape(), mesh);
+      if (from == to || llvm::is_contained(made[operand], to) ||
+          (maker && isMadeAnywhere(maker) && !to.isPartial()))
+        continue;
+      made[operand].push_back(to);
+      priced.communicationMicros += planner.micros(
+          from, to, type.getShape(), elementBytes(type.getElementType()));
+    }
+  return true;
+}
+
+std::optional<PricedStrategy> StrategySpace::price(Operation *op,
+                                                   OpShardings shardings) {
+  OpClass &opClass = classOf(op);
+  auto [known, fresh] = opClass.priced.try_emplace(shardings);
+  if (!fresh)
+    return known->second;
+  auto strategy = matchStrategy(opClass.ruled, shardings, mesh);
+  PricedStrategy priced{std::move(shardings)};
+  if (strategy && priceInside(opClass, *strategy, priced))
+    known->second = std::move(priced);
+  return known->second;
+}
+
+//===----------------------------------------------------------------------===//
+// Enumeration
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Lists the assignments of a use to every axis or part of one.
+class Enumeration {
+public:
+  Enumeration(ArrayRef<SmallVector<AxisRef, 2>> axes, const Mesh &mesh,
+              ArrayRef<AxisUse> uses, ArrayRef<int64_t> factorSizes)
+      : axes(axes), mesh(mesh), uses(uses), factorSizes(factorSizes) {}
+
+  /// Calls `fn` with every strategy.
+  template <typename Fn> void run(Fn fn) {
+    SmallVector<unsigned> order(axes.size());
+    std::iota(order.begin(), order.end(), 0);
+    bool first = true;
+    do {
+      visit(order, 0, {}, [&](const Strategy &strategy) {
+        // Another order of axes matters only where several cut one factor.
+        if (first || cutsTogether(strategy))
+          fn(strategy);
+      });
+      first = false;
+    } while (std::next_permutation(order.begin(), order.end()));
+  }
+
+private:
+  template <typename Fn>
+  void visit(ArrayRef<unsigned> order, size_t next, Strategy strategy, Fn fn) {
+    if (next == order.size()) {
+      fn(strategy);
+      return;
+    }
+    ArrayRef<AxisRef> parts = axes[order[next]];
+    AxisRef whole{parts[0].name};
+    for (AxisUse use : uses)
+      if (fits(strategy, whole, use) &&
+          !(parts.size() > 1 && isSmall(whole, use)))
+        visit(order, next + 1, extended(strategy, whole, use), fn);
+    if (parts.size() == 1)
+      return;
+    for (AxisUse major : uses)
+      for (AxisUse minor : uses) {
+        if (major == minor || !(isSmall(whole, major) || isSmall(whole, minor)))
+          continue;
+        if (!fits(strategy, parts[0], major))
+          continue;
+        Strategy longer = extended(strategy, parts[0], major);
+        if (fits(longer, parts[1], minor))
+          visit(order, next + 1, extended(longer, parts[1], minor), fn);
+      }
+  }
+
+  static Strategy extended(Strategy strategy, const AxisRef &axis,
+                           AxisUse use) {
+    if (use.kind != AxisUse::Replicate)
+      strategy.push_back({axis, use});
+    return strategy;
+  }
+
+  /// Whether `use` splits a factor that is smaller than the whole axis.
+  bool isSmall(const AxisRef &axis, AxisUse use) const {
+    return use.kind == AxisUse::Split &&
+           factorSizes[use.index] < mesh.size(axis);
+  }
+
+  /// Whether a factor has enough elements for one more axis.
+  bool fits(const Strategy &strategy, const AxisRef &axis, AxisUse use) const {
+    if (use.kind != AxisUse::Split)
+      return true;
+    AxisList own = axesOf(strategy, use.index);
+    int64_t size = factorSizes[use.index];
+    return own.empty() ? size > 1 : mesh.size(own) * mesh.size(axis) <= size;
+  }
+
+  bool cutsTogether(const Strategy &strategy) const {
+    for (auto [i, a] : llvm::enumerate(strategy))
+      for (const auto &b : ArrayRef(strategy).drop_front(i + 1))
+        if (a.second.kind == AxisUse::Split && a.second == b.second &&
+            a.first.name != b.first.name)
+          return true;
+    return false;
+  }
+
+  ArrayRef<SmallVector<AxisRef, 2>> axes;
+  const Mesh &mesh;
+  ArrayRef<AxisUse> uses;
+  ArrayRef<int64_t> factorSizes;
+};
+
+} // namespace
+
+const StrategySpace::Strategies &StrategySpace::of(Operation *op) {
+  OpClass &opClass = classOf(op);
+  if (opClass.strategies)
+    return *opClass.strategies;
+  Strategies &found = opClass.strategies.emplace();
+  const ShardingRule &rule = opClass.ruled.rule;
+  SmallVector<int64_t> sizes;
+  for (const Factor &factor : rule.factors)
+    sizes.push_back(factor.size);
+  SmallVector<AxisUse> uses = possibleUses(rule);
+  std::unordered_map<OpShardings, size_t, OpShardingsHash, OpShardingsEqual>
+      seen;
+  Enumeration(axes, mesh, uses, sizes).run([&](const Strategy &strategy) {
+    auto shardings = applyStrategy(opClass.ruled, strategy, mesh);
+    if (!shardings)
+      return;
+    auto [it, fresh] = seen.try_emplace(*shardings, found.size());
+    PricedStrategy priced{std::move(*shardings)};
+    if (!priceInside(opClass, strategy, priced)) {
+      if (fresh)
+        seen.erase(it);
+      return;
+    }
+    auto total = [](const PricedStrategy &p) {
+      return p.computeMicros + p.communicationMicros;
+    };
+    if (fresh)
+      found.push_back(std::move(priced));
+    else if (total(priced) < total(found[it->second]))
+      found[it->second] = std::move(priced);
+  });
+  return found;
+}
+
+std::vector<Sharding>
+StrategySpace::storedShardings(ArrayRef<int64_t> shape) const {
+  SmallVector<AxisUse> uses{AxisUse::replicate()};
+  for (unsigned dim = 0; dim < shape.size(); ++dim)
+    uses.push_back(AxisUse::split(dim));
+  RuledOp stored;
+  stored.rule = ShardingRule::elementwise(shape, 0);
+  stored.resultShapes.push_back(SmallVector<int64_t>(shape));
+  std::vector<Sharding> found;
+  std::unordered_map<OpShardings, bool, OpShardingsHash, OpShardingsEqual> seen;
+  Enumeration(axes, mesh, uses, shape).run([&](const Strategy &strategy) {
+    auto shardings = applyStrategy(stored, strategy, mesh);
+    if (shardings && seen.try_emplace(*shardings, true).second)
+      found.push_back(std::move(shardings->results[0]));
+  });
+  return found;
+}

@@ -1,0 +1,70 @@
+//===- StrategySpace.h - What the optimizer chooses from --------*- C++ -*-===//
+//
+// For every operation the strategies that the optimizer considers, with the
+// time that each takes inside the operation: computation by the roofline of
+// the local shapes, and for composites that are split along a synchronized
+// factor the collectives of their expansion.
+//
+// Axes are used whole. Only where a parameter or argument has a dimension that
+// is smaller than an axis (8 key/value heads on "tp" = 16) the axis is cut in
+// two parts, here (8) and (2), and the parts may do different things at an
+// operation whose one part splits such a small factor:
+//
+//   heads "k" = 8 by tp:(1)8, groups "g" = 4 by tp:(8)2
+//
+// Left out is what only wastes: splitting a factor into more blocks than it
+// has elements, where parts of the axis can do it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef TPC_LIB_SHARDING_STRATEGYSPACE_H
+#define TPC_LIB_SHARDING_STRATEGYSPACE_H
+
+#include "tpc/Sharding/ReshardPlanner.h"
+#include "tpc/Sharding/Strategies.h"
+
+namespace tpc {
+
+/// A strategy of an operation and what it takes.
+struct PricedStrategy {
+  OpShardings shardings;
+  double computeMicros = 0;
+  double communicationMicros = 0; ///< inside a composite
+};
+
+class StrategySpace {
+public:
+  StrategySpace(mlir::ModuleOp module, ReshardPlanner &planner);
+  ~StrategySpace();
+
+  /// The strategies of an operation with a sharding rule; operations that are
+  /// alike share one list.
+  using Strategies = std::vector<PricedStrategy>;
+  const Strategies &of(mlir::Operation *op);
+
+  /// Every sharding without partial axes in which a tensor of this shape may
+  /// be stored.
+  std::vector<Sharding> storedShardings(llvm::ArrayRef<int64_t> shape) const;
+
+  /// What an operation takes inside under shardings that are a strategy of its
+  /// rule; nothing if it cannot be expanded under them.
+  std::optional<PricedStrategy> price(mlir::Operation *op,
+                                      OpShardings shardings);
+
+private:
+  struct OpClass;
+  OpClass &classOf(mlir::Operation *op);
+  bool priceInside(OpClass &opClass, const Strategy &strategy,
+                   PricedStrategy &priced);
+
+  const Mesh &mesh;
+  ReshardPlanner &planner;
+  /// Per mesh axis of more than one device: itself, or its two parts.
+  llvm::SmallVector<llvm::SmallVector<AxisRef, 2>, 3> axes;
+  struct Classes;
+  std::unique_ptr<Classes> classes;
+};
+
+} // namespace tpc
+
+#endif // TPC_LIB_SHARDING_STRATEGYSPACE_H

@@ -1,0 +1,317 @@
+"""Decoders from Hugging Face directories against what transformers computes.
+
+The models are in test/data/hf; `TPC_HF_FIXTURES` names a directory with more of
+the same layout, of which those run that the importer knows.
+"""
+
+import json
+import os
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from tools import ROOT, read_safetensors, run_model, tool
+
+KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"]
+MESHES = ["tp=1", "tp=2", "tp=3", "tp=4", "tp=8", "dp=2,tp=2"]
+FULL = ["--entry", "prefill", "--logits", "all"]
+
+
+def fixtures(pattern):
+    folders = [ROOT / "test/data/hf"]
+    if "TPC_HF_FIXTURES" in os.environ:
+        folders.append(pathlib.Path(os.environ["TPC_HF_FIXTURES"]))
+    found = {}
+    for folder in folders:
+        for config in sorted(folder.glob(pattern)):
+            if json.loads(config.read_text())["architectures"][0] in KNOWN:
+                found[config.parents[1].name] = config.parents[1]
+    return found
+
+
+FIXTURES = fixtures("*/model/config.json")
+STORED_IN_BF16 = fixtures("bf16/*/model/config.json")
+
+
+def close(found, expected, tolerance=1e-4):
+    """Within a share of the largest magnitude; 1e-4 is the fixtures' own."""
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def bf16(array):
+    """What NumPy reads as two bytes, as f32."""
+    return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def to_the_left(tokens, mask):
+    """Rows with their padding after the tokens, and their lengths."""
+    rows = np.full_like(tokens, 5)  # anything: what follows is not looked at
+    for row, tokens_of_row, real in zip(rows, tokens, mask.astype(bool)):
+        row[:real.sum()] = tokens_of_row[real]
+    return rows, mask.sum(axis=1)
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize("name", FIXTURES)
+def test_prefill_equals_transformers(name, mesh, tmp_path):
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    found, _ = run_model(FIXTURES[name] / "model", mesh,
+                         {"input_ids": expected["input_ids"]}, ["logits"],
+                         tmp_path, *FULL)
+    close(found["logits"], expected["logits"])
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize("name", FIXTURES)
+def test_greedy_continuation_equals_transformers(name, mesh, tmp_path):
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    found, _ = run_model(FIXTURES[name] / "model", mesh,
+                         {"input_ids": expected["input_ids"]},
+                         ["tokens", "logits"], tmp_path, "--generate", 16)
+    assert found["tokens"][0].tolist() == expected["greedy.tokens"].tolist()
+    close(found["logits"][0], expected["greedy.logits"])
+
+
+@pytest.mark.parametrize("mesh", ["tp=1", "tp=3", "dp=2,tp=2"])
+@pytest.mark.parametrize("name", FIXTURES)
+def test_rows_of_different_lengths(name, mesh, tmp_path):
+    """The logits of each row's last token; transformers pads on the left, but a
+    row's logits do not depend on where its padding is."""
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    mask = expected["padded.attention_mask"]
+    rows, lengths = to_the_left(expected["padded.input_ids"], mask)
+    assert len(set(lengths)) > 1
+    found, _ = run_model(FIXTURES[name] / "model", mesh,
+                         {"input_ids": rows, "lengths": lengths}, ["logits"],
+                         tmp_path)
+    close(found["logits"], expected["padded.logits"][:, -1])
+
+
+@pytest.mark.parametrize("mesh", ["tp=1", "tp=2", "dp=2,tp=2"])
+@pytest.mark.parametrize("name", FIXTURES)
+def test_rows_of_different_lengths_are_continued_each_for_itself(
+        name, mesh, tmp_path):
+    """A row whose prompt ends with tokens that transformers generated goes on
+    as transformers does."""
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    prompt, greedy = expected["input_ids"][0], expected["greedy.tokens"]
+    long = np.concatenate([prompt, greedy[:3]])
+    rows, lengths = to_the_left(
+        np.stack([long, np.concatenate([prompt, [7, 7, 7]])]),
+        np.array([[1] * 15, [1] * 12 + [0] * 3]))
+    found, report = run_model(FIXTURES[name] / "model", mesh,
+                              {"input_ids": rows, "lengths": lengths},
+                              ["tokens", "logits"], tmp_path, "--generate", 8,
+                              "--check")
+    assert found["tokens"][0].tolist() == greedy[3:11].tolist()
+    assert found["tokens"][1].tolist() == greedy[:8].tolist()
+    close(found["logits"][0], expected["greedy.logits"][3:11])
+    close(found["logits"][1], expected["greedy.logits"][:8])
+    assert report["check"]["ok"]
+    assert len(report["generation"]["decode_ms"]) == 7
+
+
+@pytest.mark.parametrize("name", [name for name in FIXTURES
+                                  if (FIXTURES[name] /
+                                      "config.legacy.json").exists()])
+def test_old_spelling_of_the_configuration(name, tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in (FIXTURES[name] / "model").glob("model*"):
+        (model / file.name).symlink_to(file)
+    (model / "config.json").write_text(
+        (FIXTURES[name] / "config.legacy.json").read_text())
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    found, _ = run_model(model, "tp=2", {"input_ids": expected["input_ids"]},
+                         ["logits"], tmp_path, *FULL)
+    close(found["logits"], expected["logits"])
+
+
+@pytest.mark.parametrize("element, tolerance", [("f32", 1e-4),
+                                                ("stored", 4e-2)])
+@pytest.mark.parametrize("name", STORED_IN_BF16)
+def test_weights_stored_in_bf16(name, element, tolerance, tmp_path):
+    expected = read_safetensors(STORED_IN_BF16[name] / "expected.safetensors")
+    found, report = run_model(STORED_IN_BF16[name] / "model", "tp=2",
+                              {"input_ids": expected["input_ids"]}, ["logits"],
+                              tmp_path, *FULL, "--element", element)
+    logits = found["logits"] if element == "f32" else bf16(found["logits"])
+    close(logits, expected["logits_f32"], tolerance)
+
+
+# Bytes of all parameters in bf16: published numbers of parameters times 2.
+PARAMETERS = {"Llama-3-8B": 8_030_261_248, "Llama-3-70B": 70_553_706_496,
+              "Llama-3.1-405B": 405_853_388_800}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_large_configurations_compile_without_weights(name, tmp_path):
+    """Memory per device is a share of the published size, plus the vectors
+    that every device has whole."""
+    config = json.loads(
+        (ROOT / f"examples/configs/{name}/config.json").read_text())
+    tool("tpc-run", ROOT / "examples/configs" / name, "--mesh", "tp=8",
+         "--dry-run", "--quiet", "--element", "stored", "--length", 512,
+         "--context", 1024, "--report", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    vectors = (2 * layers + 1) * hidden
+    matrices = PARAMETERS[name] - vectors
+    assert report["memory"]["weights"] == 2 * (matrices // 8 + vectors)
+    # Keys and values of 1024 tokens: one of 8 heads of 128 elements.
+    assert report["memory"]["states"] == layers * 2 * 1024 * 128 * 2
+    assert report["seconds"]["import"] < 0.5
+
+
+@pytest.mark.parametrize("architecture, changes, expected", [
+    ("MistralForCausalLM", {"sliding_window": 7}, [7, 7]),
+    ("MistralForCausalLM", {"sliding_window": None}, [0, 0]),
+    ("MistralForCausalLM", {}, [4096, 4096]),
+    ("LlamaForCausalLM", {"sliding_window": 7}, [0, 0]),
+    ("Qwen2ForCausalLM", {"sliding_window": 7}, [0, 0]),
+    ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                          "max_window_layers": 1}, [0, 7]),
+    ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                          "layer_types": ["sliding_attention",
+                                          "full_attention"]}, [7, 0]),
+])
+def test_windows_of_layers(architecture, changes, expected, tmp_path):
+    model = config_with(tmp_path, architectures=[architecture], **changes)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole",
+                "--dry-run").stdout
+    found = [int((re.search(r"window (\d+)", line) or [0, 0])[1])
+             for line in text.splitlines() if "tpc.attention" in line]
+    assert found == expected
+
+
+def config_with(tmp_path, **changes):
+    config = json.loads(
+        (ROOT / "test/data/hf/llama_rope3/model/config.json").read_text())
+    config.update(changes)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return tmp_path
+
+
+# Frequencies of rotary positions -------------------------------------------
+
+def ramp(low, high, count):
+    return np.clip((np.arange(count) - low) / (high - low), 0, 1)
+
+
+def rope_llama3(f, factor, low, high, original):
+    wavelength = 2 * np.pi / f
+    blend = (original / wavelength - low) / (high - low)
+    between = (1 - blend) * f / factor + blend * f
+    return np.where(wavelength < original / high, f,
+                    np.where(wavelength > original / low, f / factor, between))
+
+
+def rope_yarn(f, factor, original, theta):
+    def dimension(turns):
+        return (2 * len(f) * np.log(original / (turns * 2 * np.pi)) /
+                (2 * np.log(theta)))
+    low, high = np.floor(dimension(32)), np.ceil(dimension(1))
+    blend = ramp(max(low, 0), min(high, 2 * len(f) - 1), len(f))
+    return f / factor * blend + f * (1 - blend)
+
+
+BASE = 10000.0 ** (-np.arange(32) / 32)
+SHORT, LONG = np.linspace(1, 2, 32), np.linspace(2, 5, 32)
+LONGROPE = {"rope_type": "longrope", "short_factor": SHORT.tolist(),
+            "long_factor": LONG.tolist(),
+            "original_max_position_embeddings": 64}
+# rope_parameters, more of the configuration, the context, frequencies, scale.
+ROPE = {
+    "default": ({}, {}, 64, BASE, 1),
+    "theta": ({"rope_theta": 500.0}, {}, 64, 500.0 ** (-np.arange(32) / 32), 1),
+    "linear": ({"rope_type": "linear", "factor": 4.0}, {}, 64, BASE / 4, 1),
+    "half of each head": ({}, {"partial_rotary_factor": 0.5}, 64,
+                          10000.0 ** (-np.arange(16) / 16), 1),
+    "llama3": ({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 1024}, {}, 64,
+               rope_llama3(BASE, 8, 1, 4, 1024), 1),
+    "yarn": ({"rope_type": "yarn", "factor": 4.0,
+              "original_max_position_embeddings": 1024}, {}, 64,
+             rope_yarn(BASE, 4, 1024, 10000), 0.1 * np.log(4) + 1),
+    "yarn with mscale": ({"rope_type": "yarn", "factor": 4.0, "mscale": 2.0,
+                          "mscale_all_dim": 1.0,
+                          "original_max_position_embeddings": 1024}, {}, 64,
+                         rope_yarn(BASE, 4, 1024, 10000),
+                         (0.2 * np.log(4) + 1) / (0.1 * np.log(4) + 1)),
+    "longrope, short": (LONGROPE, {}, 64, BASE / SHORT,
+                        np.sqrt(1 + np.log(2) / np.log(64))),
+    "longrope, long": (LONGROPE, {}, 65, BASE / LONG,
+                       np.sqrt(1 + np.log(2) / np.log(64))),
+}
+
+
+@pytest.mark.parametrize("case", ROPE)
+def test_frequencies_of_rotary_positions(case, tmp_path):
+    rope, more, context, expected, scale = ROPE[case]
+    model = config_with(tmp_path, rope_parameters=rope, head_dim=64, **more)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole", "--dry-run",
+                "--length", context).stdout
+    constant = re.search(
+        rf"tpc.constant dense<([^>]*)> : tensor<{len(expected)}xf32>", text)
+    found = json.loads(constant.group(1))
+    assert np.allclose(found, expected.astype(np.float32), rtol=2e-7, atol=0)
+    scales = {float(x) for x in re.findall(r"tpc.rope .* scale (\S+)", text)}
+    assert np.allclose(list(scales), [scale], rtol=1e-12)
+
+
+# Errors ----------------------------------------------------------------------
+
+BAD = {
+    "heads": ({"num_key_value_heads": 3}, [], "num_key_value_heads"),
+    "activation": ({"hidden_act": "gelu"}, [], "silu"),
+    "rope kind": ({"rope_parameters": {"rope_type": "spiral"}}, [],
+                  "spiral"),
+    "rope factor": ({"rope_parameters": {"rope_type": "linear"}}, [],
+                    "rope_parameters.factor"),
+    "rope section": ({"rope_parameters": 3}, [], "an object"),
+    "odd part": ({"partial_rotary_factor": 0.25}, [], "partial_rotary_factor"),
+    "element": ({}, ["--element", "int4"], "int4"),
+    "layer types": ({"architectures": ["Qwen2ForCausalLM"],
+                     "sliding_window": 3, "use_sliding_window": True,
+                     "layer_types": ["full_attention"]}, [], "layer_types"),
+    "longrope": ({"rope_parameters": {**LONGROPE, "short_factor": [1.0]}},
+                 ["--length", "8"], "expected 6 factors, found 1"),
+    "context": ({}, ["--length", "16", "--context", "8"], "--context"),
+    "context of generation": ({}, ["--length", "16", "--context", "18",
+                                   "--generate", "8"], "23"),
+    "entry": ({}, ["--entry", "main"], "prefill, decode"),
+    "entry and generation": ({}, ["--entry", "decode", "--generate", "2"],
+                             "--entry"),
+    "logits": ({}, ["--logits", "some"], "last or all"),
+    "logits of generation": ({}, ["--logits", "all", "--generate", "2"],
+                             "--logits"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_models_and_options_are_explained(case, tmp_path):
+    changes, options, expected = BAD[case]
+    result = tool("tpc-run", config_with(tmp_path, **changes), "--dry-run",
+                  *options, check=False)
+    assert result.returncode == 1
+    assert expected in result.stderr
+
+
+def test_generation_wants_a_decoder(tmp_path):
+    result = tool("tpc-run", ROOT / "examples/mlp.mlir", "--generate", 2,
+                  "--dry-run", check=False)
+    assert result.returncode == 1
+    assert "prefill and decode" in result.stderr
+
+
+def test_lengths_are_checked(tmp_path):
+    model = ROOT / "test/data/hf/llama_rope3/model"
+    result = tool("tpc-run", model, "--generate", 2, "--input",
+                  "input_ids=1x4xi64=3", "--input", "lengths=1xi64=5",
+                  check=False)
+    assert result.returncode == 1
+    assert "from 1 to 4" in result.stderr

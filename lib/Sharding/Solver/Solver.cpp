@@ -4,6 +4,7 @@
 #include "Exact.h"
 #include "Parts.h"
 #include "Presolve.h"
+#include "Search.h"
 #include <algorithm>
 #include <cstdlib>
 
@@ -129,8 +130,16 @@ void Driver::solveReduced(const Presolved &presolved) {
   result.bound = presolved.constant + exact.bound;
   if (!exact.choice.empty() || reduced.nodes.empty())
     offer(presolved.expand(exact.choice));
-  if (exact.proven && result.status != Status::Feasible)
-    result.status = Status::Infeasible;
+  if (exact.proven) {
+    if (result.status != Status::Feasible)
+      result.status = Status::Infeasible;
+    return;
+  }
+  SearchResult found =
+      search(reduced, exact.choice.empty() ? start : exact.choice, deadline);
+  result.bound = std::max(result.bound, presolved.constant + found.bound);
+  if (!found.choice.empty())
+    offer(presolved.expand(found.choice));
 }
 
 bool Driver::solveWithoutMemory() {

@@ -4,6 +4,7 @@
 #include "ClassElimination.h"
 #include "Presolve.h"
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 using namespace tpc::solver;
@@ -60,17 +61,24 @@ private:
 
 } // namespace
 
-/// Calls `fn` with every part, each on a thread of its own; whether all calls
-/// returned true. Parts have nothing in common.
+/// Calls `fn` with every part, on as many threads as there are cores; whether
+/// all calls returned true. Parts have nothing in common.
 template <typename Fn> bool PartsSolver::forEachPart(Fn fn) {
-  std::vector<char> ok(parts.size(), 0);
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < parts.size(); ++i)
-    threads.emplace_back([&, i] { ok[i] = fn(i); });
-  ok[0] = fn(0);
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> ok = true;
+  auto work = [&] {
+    for (size_t i = next++; i < parts.size(); i = next++)
+      if (!fn(i))
+        ok = false;
+  };
+  size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  std::vector<std::thread> threads(std::min(cores, parts.size()) - 1);
+  for (std::thread &thread : threads)
+    thread = std::thread(work);
+  work();
   for (std::thread &thread : threads)
     thread.join();
-  return std::all_of(ok.begin(), ok.end(), [](char each) { return each; });
+  return ok;
 }
 
 void PartsSolver::split() {

@@ -7,10 +7,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "PinConflicts.h"
 #include "ShardingProblem.h"
 #include "tpc/Sharding/Prediction.h"
 #include "tpc/Sharding/Solver/Json.h"
 #include "tpc/Sharding/Solver/Solver.h"
+#include <chrono>
+#include <map>
 
 using namespace mlir;
 using namespace tpc;
@@ -25,18 +28,23 @@ public:
     CostModel costs(options.machine, mesh);
     ReshardPlanner planner(costs);
     StrategySpace space(module, planner);
-    ShardingProblem problem(module, space, planner, options);
-    FailureOr<Assignment> best = solve(problem, module, /*withMemory=*/false);
+    FailureOr<PinTable> pins = PinTable::read(module, mesh, options.pins);
+    if (failed(pins) || failed(checkPlaces(*pins, space)))
+      return failure();
+    ShardingProblem problem(module, space, planner, *pins, options);
+    FailureOr<Assignment> best =
+        solve(problem, *pins, module, /*withMemory=*/false);
     if (failed(best) || !options.memoryLimit ||
         peakBytes(module, *best, costs) <= *options.memoryLimit)
       return best;
-    return solve(problem, module, /*withMemory=*/true);
+    return solve(problem, *pins, module, /*withMemory=*/true);
   }
 
 private:
-  FailureOr<Assignment> solve(ShardingProblem &problem, ModuleOp module,
-                              bool withMemory) {
-    if (failed(problem.build(withMemory)))
+  FailureOr<Assignment> solve(ShardingProblem &problem, const PinTable &pins,
+                              ModuleOp module, bool withMemory) {
+    llvm::BitVector all(pins.pins().size(), true);
+    if (failed(problem.build(withMemory, all)))
       return failure();
     if (!options.dumpProblem.empty())
       if (auto error =
@@ -57,6 +65,11 @@ private:
           result.cost = price.cost;
         }
       }
+    if (result.status == solver::Status::Infeasible && withMemory)
+      if (llvm::BitVector conflict = memoryConflict(problem, all);
+          conflict.any())
+        return reportMemoryConflict(module, pins, conflict,
+                                    *options.memoryLimit);
     if (result.choice.empty()) {
       auto error = module.emitError("no assignment found that fits into ");
       if (options.memoryLimit)
@@ -73,6 +86,44 @@ private:
     Assignment assignment = problem.assignment(result.choice);
     assignment.search = summary(result);
     return assignment;
+  }
+
+  /// The pins that leave no assignment within the memory limit, fewest; none if
+  /// there is none without pins either. `all` must leave none. Searches no
+  /// longer than the optimizer may.
+  llvm::BitVector memoryConflict(ShardingProblem &problem,
+                                 const llvm::BitVector &all) const {
+    using Clock = std::chrono::steady_clock;
+    auto begin = Clock::now();
+    return smallestConflict(all, [&](const llvm::BitVector &active) {
+      std::chrono::duration<double> spent = Clock::now() - begin;
+      solver::SolverOptions search;
+      search.timeLimit = options.timeLimit - spent.count();
+      if (search.timeLimit <= 0 ||
+          failed(problem.build(/*withMemory=*/true, active)))
+        return false;
+      return solver::solve(withoutCosts(problem.problem()), search).status ==
+             solver::Status::Infeasible;
+    });
+  }
+
+  /// Every choice that is not forbidden costs nothing.
+  static solver::Problem withoutCosts(solver::Problem problem) {
+    auto strip = [](std::vector<solver::Cost> costs) {
+      for (solver::Cost &cost : costs)
+        cost = cost < solver::kForbidden ? 0 : solver::kForbidden;
+      return costs;
+    };
+    std::map<const std::vector<solver::Cost> *, solver::CostTable> stripped;
+    for (solver::Node &node : problem.nodes)
+      node.costs = strip(std::move(node.costs));
+    for (solver::Edge &edge : problem.edges) {
+      solver::CostTable &table = stripped[edge.costs.get()];
+      if (!table)
+        table = std::make_shared<std::vector<solver::Cost>>(strip(*edge.costs));
+      edge.costs = table;
+    }
+    return problem;
   }
 
   /// The most memory that an entry takes on one device under the assignment.

@@ -13,6 +13,7 @@
 #include "tpc/Sharding/Solver/Json.h"
 #include "tpc/Sharding/Solver/Solver.h"
 #include <chrono>
+#include <limits>
 #include <map>
 
 using namespace mlir;
@@ -32,28 +33,39 @@ public:
     if (failed(pins) || failed(checkPlaces(*pins, space)))
       return failure();
     ShardingProblem problem(module, space, planner, *pins, options);
-    FailureOr<Assignment> best =
-        solve(problem, *pins, module, /*withMemory=*/false);
+    if (options.memoryLimit &&
+        leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
+      return reportNoneFits(problem, *pins, module);
+    llvm::BitVector all(pins->pins().size(), true);
+    if (failed(problem.build(/*withMemory=*/false, all)))
+      return failure();
+    FailureOr<Assignment> best = solve(problem, module, {});
     if (failed(best) || !options.memoryLimit ||
         peakBytes(module, *best, costs) <= *options.memoryLimit)
       return best;
-    return solve(problem, *pins, module, /*withMemory=*/true);
+
+    if (failed(problem.build(/*withMemory=*/true, all)))
+      return failure();
+    // What fits at all is found, or not, much sooner than what is best.
+    solver::SolverResult fitting =
+        solveWithoutCosts(problem, options.timeLimit / 4);
+    if (fitting.status == solver::Status::Infeasible)
+      return reportNoneFits(problem, *pins, module);
+    return solve(problem, module, std::move(fitting.choice));
   }
 
 private:
-  FailureOr<Assignment> solve(ShardingProblem &problem, const PinTable &pins,
-                              ModuleOp module, bool withMemory) {
-    llvm::BitVector all(pins.pins().size(), true);
-    if (failed(problem.build(withMemory, all)))
-      return failure();
+  /// Solves the problem as it is built. `start` may be empty.
+  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module,
+                              solver::Choice start) {
     if (!options.dumpProblem.empty())
       if (auto error =
               solver::writeProblem(problem.problem(), options.dumpProblem))
         return module.emitError("dump-problem: ") << *error;
-    solver::SolverOptions solverOptions;
-    solverOptions.timeLimit = options.timeLimit;
-    solver::SolverResult result =
-        solver::solve(problem.problem(), solverOptions);
+    solver::SolverOptions search;
+    search.timeLimit = options.timeLimit;
+    search.start = std::move(start);
+    solver::SolverResult result = solver::solve(problem.problem(), search);
     // Only an answer that is not proven can be worse than the rule's.
     if (result.status != solver::Status::Optimal &&
         result.status != solver::Status::Infeasible)
@@ -65,27 +77,63 @@ private:
           result.cost = price.cost;
         }
       }
-    if (result.status == solver::Status::Infeasible && withMemory)
-      if (llvm::BitVector conflict = memoryConflict(problem, all);
-          conflict.any())
-        return reportMemoryConflict(module, pins, conflict,
-                                    *options.memoryLimit);
-    if (result.choice.empty()) {
-      auto error = module.emitError("no assignment found that fits into ");
-      if (options.memoryLimit)
-        error << *options.memoryLimit << " bytes on each device";
-      else
-        error << "the time limit";
-      if (result.status == solver::Status::Infeasible)
-        error << ", and there is none; use more devices, or allow more memory";
-      else
-        error << " within " << options.timeLimit
-              << " seconds; allow more time or memory";
-      return failure();
-    }
+    if (result.choice.empty())
+      return reportNoneFound(module,
+                             result.status == solver::Status::Infeasible);
     Assignment assignment = problem.assignment(result.choice);
     assignment.search = summary(result);
     return assignment;
+  }
+
+  LogicalResult reportNoneFound(ModuleOp module, bool isProven) const {
+    auto error = module.emitError("no assignment found that fits into ");
+    if (options.memoryLimit)
+      error << *options.memoryLimit << " bytes on each device";
+    else
+      error << "the time limit";
+    if (isProven)
+      error << ", and there is none; use more devices, or allow more memory";
+    else
+      error << " within " << options.timeLimit
+            << " seconds; allow more time or memory";
+    return error;
+  }
+
+  LogicalResult reportNoneFits(ShardingProblem &problem, const PinTable &pins,
+                               ModuleOp module) const {
+    llvm::BitVector conflict =
+        memoryConflict(problem, llvm::BitVector(pins.pins().size(), true));
+    if (conflict.none())
+      return reportNoneFound(module, /*isProven=*/true);
+    return reportMemoryConflict(module, pins, conflict, *options.memoryLimit);
+  }
+
+  /// What parameters and states take on one device at least, as pinned.
+  static int64_t leastStoredBytes(const PinTable &pins,
+                                  const StrategySpace &space,
+                                  const Mesh &mesh) {
+    llvm::BitVector all(pins.pins().size(), true);
+    int64_t sum = 0;
+    for (const Place &place : pins.places()) {
+      if (place.kind != Place::Parameter && place.kind != Place::State)
+        continue;
+      ArrayRef<int64_t> shape = place.type.getShape();
+      int64_t least = std::numeric_limits<int64_t>::max();
+      for (const Sharding &sharding :
+           pins.candidates(place, space.storedShardings(shape)))
+        if (pins.allows(place, sharding, all))
+          least = std::min(least, localBytes(place.type, sharding, mesh));
+      sum += least;
+    }
+    return sum;
+  }
+
+  static int64_t localBytes(RankedTensorType type, const Sharding &sharding,
+                            const Mesh &mesh) {
+    int64_t bytes = elementBytes(type.getElementType());
+    for (int64_t n : localShape(type.getShape(), sharding, mesh))
+      bytes *= n;
+    return bytes;
   }
 
   /// The pins that leave no assignment within the memory limit, fewest; none if
@@ -97,14 +145,20 @@ private:
     auto begin = Clock::now();
     return smallestConflict(all, [&](const llvm::BitVector &active) {
       std::chrono::duration<double> spent = Clock::now() - begin;
-      solver::SolverOptions search;
-      search.timeLimit = options.timeLimit - spent.count();
-      if (search.timeLimit <= 0 ||
-          failed(problem.build(/*withMemory=*/true, active)))
-        return false;
-      return solver::solve(withoutCosts(problem.problem()), search).status ==
-             solver::Status::Infeasible;
+      double left = options.timeLimit - spent.count();
+      return left > 0 &&
+             succeeded(problem.build(/*withMemory=*/true, active)) &&
+             solveWithoutCosts(problem, left).status ==
+                 solver::Status::Infeasible;
     });
+  }
+
+  /// Whether any choice is feasible, and one that is.
+  static solver::SolverResult solveWithoutCosts(const ShardingProblem &problem,
+                                                double timeLimit) {
+    solver::SolverOptions search;
+    search.timeLimit = timeLimit;
+    return solver::solve(withoutCosts(problem.problem()), search);
   }
 
   /// Every choice that is not forbidden costs nothing.

@@ -366,7 +366,8 @@ private:
       if (!canBePinned(place, request))
         continue;
       SmallVector<std::string> names = namesOf(place);
-      known.push_back(names[0]);
+      if (!llvm::is_contained(known, names[0]))
+        known.push_back(names[0]);
       bool hasName = llvm::any_of(
           names, [&](const std::string &own) { return name->match(own); });
       if (hasName && (!request.entry ||

@@ -76,6 +76,7 @@ void tpc::buildAssignPhase(OpPassManager &pm,
   assign.machine = options.machine;
   assign.memoryLimit = options.memoryLimit.value_or(-1);
   assign.weights = options.weights;
+  assign.pins.assign(options.pins.begin(), options.pins.end());
   assign.timeLimit = options.timeLimit;
   pm.addPass(createAssignShardingPass(assign));
   pm.addPass(createExpandSynchronizedPass());

@@ -39,6 +39,11 @@ struct AssignOptionsText : public PassPipelineOptions<AssignOptionsText> {
   Option<std::string> weights{
       *this, "weights",
       llvm::cl::desc("how often entries are called: prefill=1,decode=100")};
+  ListOption<std::string> pins{
+      *this, "pins",
+      llvm::cl::desc("pins beside those in the module: NAME=SHARDING, "
+                     "NAME=colwise, NAME=rowwise, NAME=replicated, "
+                     "AXIS=batch")};
 };
 } // namespace
 
@@ -52,6 +57,7 @@ void tpc::registerPipelines() {
         if (text.memoryLimit >= 0)
           options.memoryLimit = text.memoryLimit;
         options.weights = text.weights;
+        options.pins.assign(text.pins.begin(), text.pins.end());
         buildAssignPhase(pm, options);
       });
   PassPipelineRegistration<>("tpc-phase-partition",

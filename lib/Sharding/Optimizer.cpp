@@ -7,10 +7,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "PinConflicts.h"
 #include "ShardingProblem.h"
 #include "tpc/Sharding/Prediction.h"
 #include "tpc/Sharding/Solver/Json.h"
 #include "tpc/Sharding/Solver/Solver.h"
+#include <chrono>
+#include <limits>
+#include <map>
 
 using namespace mlir;
 using namespace tpc;
@@ -25,54 +29,163 @@ public:
     CostModel costs(options.machine, mesh);
     ReshardPlanner planner(costs);
     StrategySpace space(module, planner);
-    ShardingProblem problem(module, space, planner, options);
-    FailureOr<Assignment> best = solve(problem, module, /*withMemory=*/false);
+    FailureOr<PinTable> pins = PinTable::read(module, mesh, options.pins);
+    if (failed(pins) || failed(checkPlaces(*pins, space)))
+      return failure();
+    ShardingProblem problem(module, space, planner, *pins, options);
+    if (options.memoryLimit &&
+        leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
+      return reportNoneFits(problem, *pins, module);
+    llvm::BitVector all(pins->pins().size(), true);
+    if (failed(problem.build(/*withMemory=*/false, all)))
+      return failure();
+    FailureOr<Assignment> best = solve(problem, module, {});
     if (failed(best) || !options.memoryLimit ||
         peakBytes(module, *best, costs) <= *options.memoryLimit)
       return best;
-    return solve(problem, module, /*withMemory=*/true);
+
+    if (failed(problem.build(/*withMemory=*/true, all)))
+      return failure();
+    // What fits at all is found, or not, much sooner than what is best.
+    solver::SolverResult fitting =
+        solveWithoutCosts(problem, options.timeLimit / 4);
+    if (fitting.status == solver::Status::Infeasible)
+      return reportNoneFits(problem, *pins, module);
+    return solve(problem, module, std::move(fitting.choice));
   }
 
 private:
-  FailureOr<Assignment> solve(ShardingProblem &problem, ModuleOp module,
-                              bool withMemory) {
-    if (failed(problem.build(withMemory)))
-      return failure();
+  /// Solves the problem as it is built. `start` may be empty.
+  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module,
+                              solver::Choice start) {
     if (!options.dumpProblem.empty())
       if (auto error =
               solver::writeProblem(problem.problem(), options.dumpProblem))
         return module.emitError("dump-problem: ") << *error;
-    solver::SolverOptions solverOptions;
-    solverOptions.timeLimit = options.timeLimit;
-    solver::SolverResult result =
-        solver::solve(problem.problem(), solverOptions);
-    // Only an answer that is not proven can be worse than the rule's.
-    if (result.status != solver::Status::Optimal &&
-        result.status != solver::Status::Infeasible)
-      if (auto known = knownChoice(problem, module)) {
-        solver::Price price = solver::price(problem.problem(), *known);
-        if (price.feasible &&
-            (result.choice.empty() || price.cost < result.cost)) {
-          result.choice = std::move(*known);
-          result.cost = price.cost;
-        }
-      }
-    if (result.choice.empty()) {
-      auto error = module.emitError("no assignment found that fits into ");
-      if (options.memoryLimit)
-        error << *options.memoryLimit << " bytes on each device";
-      else
-        error << "the time limit";
-      if (result.status == solver::Status::Infeasible)
-        error << ", and there is none; use more devices, or allow more memory";
-      else
-        error << " within " << options.timeLimit
-              << " seconds; allow more time or memory";
-      return failure();
-    }
+    solver::SolverOptions search;
+    search.timeLimit = options.timeLimit;
+    search.start = bestOf(problem, {std::move(start), problem.replicated(),
+                                    knownChoice(problem, module)});
+    solver::SolverResult result = solver::solve(problem.problem(), search);
+    if (result.choice.empty())
+      return reportNoneFound(module,
+                             result.status == solver::Status::Infeasible);
     Assignment assignment = problem.assignment(result.choice);
     assignment.search = summary(result);
     return assignment;
+  }
+
+  /// The cheapest feasible one of some choices; empty if there is none.
+  static solver::Choice
+  bestOf(const ShardingProblem &problem,
+         std::vector<std::optional<solver::Choice>> choices) {
+    solver::Choice best;
+    solver::WideCost cost = 0;
+    for (std::optional<solver::Choice> &choice : choices) {
+      if (!choice || choice->size() != problem.problem().nodes.size())
+        continue;
+      solver::Price price = solver::price(problem.problem(), *choice);
+      if (!price.feasible || (!best.empty() && price.cost >= cost))
+        continue;
+      best = std::move(*choice);
+      cost = price.cost;
+    }
+    return best;
+  }
+
+  LogicalResult reportNoneFound(ModuleOp module, bool isProven) const {
+    auto error = module.emitError("no assignment found that fits into ");
+    if (options.memoryLimit)
+      error << *options.memoryLimit << " bytes on each device";
+    else
+      error << "the time limit";
+    if (isProven)
+      error << ", and there is none; use more devices, or allow more memory";
+    else
+      error << " within " << options.timeLimit
+            << " seconds; allow more time or memory";
+    return error;
+  }
+
+  LogicalResult reportNoneFits(ShardingProblem &problem, const PinTable &pins,
+                               ModuleOp module) const {
+    llvm::BitVector conflict =
+        memoryConflict(problem, llvm::BitVector(pins.pins().size(), true));
+    if (conflict.none())
+      return reportNoneFound(module, /*isProven=*/true);
+    return reportMemoryConflict(module, pins, conflict, *options.memoryLimit);
+  }
+
+  /// What parameters and states take on one device at least, as pinned.
+  static int64_t leastStoredBytes(const PinTable &pins,
+                                  const StrategySpace &space,
+                                  const Mesh &mesh) {
+    llvm::BitVector all(pins.pins().size(), true);
+    int64_t sum = 0;
+    for (const Place &place : pins.places()) {
+      if (place.kind != Place::Parameter && place.kind != Place::State)
+        continue;
+      ArrayRef<int64_t> shape = place.type.getShape();
+      int64_t least = std::numeric_limits<int64_t>::max();
+      for (const Sharding &sharding :
+           pins.candidates(place, space.storedShardings(shape)))
+        if (pins.allows(place, sharding, all))
+          least = std::min(least, localBytes(place.type, sharding, mesh));
+      sum += least;
+    }
+    return sum;
+  }
+
+  static int64_t localBytes(RankedTensorType type, const Sharding &sharding,
+                            const Mesh &mesh) {
+    int64_t bytes = elementBytes(type.getElementType());
+    for (int64_t n : localShape(type.getShape(), sharding, mesh))
+      bytes *= n;
+    return bytes;
+  }
+
+  /// The pins that leave no assignment within the memory limit, fewest; none if
+  /// there is none without pins either. `all` must leave none. Searches no
+  /// longer than the optimizer may.
+  llvm::BitVector memoryConflict(ShardingProblem &problem,
+                                 const llvm::BitVector &all) const {
+    using Clock = std::chrono::steady_clock;
+    auto begin = Clock::now();
+    return smallestConflict(all, [&](const llvm::BitVector &active) {
+      std::chrono::duration<double> spent = Clock::now() - begin;
+      double left = options.timeLimit - spent.count();
+      return left > 0 &&
+             succeeded(problem.build(/*withMemory=*/true, active)) &&
+             solveWithoutCosts(problem, left).status ==
+                 solver::Status::Infeasible;
+    });
+  }
+
+  /// Whether any choice is feasible, and one that is.
+  static solver::SolverResult solveWithoutCosts(const ShardingProblem &problem,
+                                                double timeLimit) {
+    solver::SolverOptions search;
+    search.timeLimit = timeLimit;
+    return solver::solve(withoutCosts(problem.problem()), search);
+  }
+
+  /// Every choice that is not forbidden costs nothing.
+  static solver::Problem withoutCosts(solver::Problem problem) {
+    auto strip = [](std::vector<solver::Cost> costs) {
+      for (solver::Cost &cost : costs)
+        cost = cost < solver::kForbidden ? 0 : solver::kForbidden;
+      return costs;
+    };
+    std::map<const std::vector<solver::Cost> *, solver::CostTable> stripped;
+    for (solver::Node &node : problem.nodes)
+      node.costs = strip(std::move(node.costs));
+    for (solver::Edge &edge : problem.edges) {
+      solver::CostTable &table = stripped[edge.costs.get()];
+      if (!table)
+        table = std::make_shared<std::vector<solver::Cost>>(strip(*edge.costs));
+      edge.costs = table;
+    }
+    return problem;
   }
 
   /// The most memory that an entry takes on one device under the assignment.

@@ -86,19 +86,22 @@ struct ShardingProblem::Tables {
   std::map<std::tuple<const Port *, unsigned, size_t>, CostTable> needing;
   std::map<std::tuple<const Port *, const Port *, double>, CostTable> copying;
   std::map<const Port *, CostTable> taking;
-  /// Ports of the operations that share a list of strategies.
+  /// Ports of the operations that share a list of strategies and may take the
+  /// same of them.
   struct OpPorts {
     SmallVector<const Port *, 3> wants;
     SmallVector<const Port *, 1> gives;
   };
-  std::map<const StrategySpace::Strategies *, OpPorts> opPorts;
+  std::map<std::pair<const StrategySpace::Strategies *, std::vector<unsigned>>,
+           OpPorts>
+      opPorts;
 };
 
 ShardingProblem::ShardingProblem(ModuleOp module, StrategySpace &space,
-                                 ReshardPlanner &planner,
+                                 ReshardPlanner &planner, const PinTable &pins,
                                  const AssignOptions &options)
     : module(module), space(space), planner(planner),
-      mesh(planner.getCosts().getMesh()), options(options),
+      mesh(planner.getCosts().getMesh()), pins(pins), options(options),
       tables(std::make_unique<Tables>()) {}
 ShardingProblem::~ShardingProblem() = default;
 
@@ -163,37 +166,18 @@ void ShardingProblem::addMemory(unsigned node, const Port *port, int64_t begin,
 // Nodes
 //===----------------------------------------------------------------------===//
 
-/// Whether a sharding is one that a pin with open dimensions allows: closed
-/// dimensions are as pinned, open ones are split further.
-static bool allowedBy(const Sharding &pin, const Sharding &sharding) {
-  if (!sharding.partial.empty())
-    return false;
-  for (auto [dim, axes] : llvm::enumerate(pin.dims)) {
-    ArrayRef<AxisRef> held = sharding.dims[dim];
-    if (pin.isOpen(dim) ? held.take_front(axes.size()) != ArrayRef(axes)
-                        : held != ArrayRef(axes))
-      return false;
-  }
-  return true;
+const ShardingProblem::Port *ShardingProblem::port(const Place &place) {
+  std::vector<Sharding> allowed;
+  for (Sharding &sharding :
+       pins.candidates(place, space.storedShardings(place.type.getShape())))
+    if (pins.allows(place, sharding, activePins))
+      allowed.push_back(std::move(sharding));
+  return port(place.type, allowed);
 }
 
-std::vector<Sharding> ShardingProblem::candidates(Type type, ShardingAttr pin) {
-  std::vector<Sharding> stored =
-      space.storedShardings(cast<RankedTensorType>(type).getShape());
-  if (!pin)
-    return stored;
-  Sharding closed = pin.getValue();
-  closed.open.clear();
-  std::vector<Sharding> allowed{closed};
-  if (!pin.getValue().open.empty())
-    for (Sharding &sharding : stored)
-      if (sharding != closed && allowedBy(pin.getValue(), sharding))
-        allowed.push_back(std::move(sharding));
-  return allowed;
-}
-
-LogicalResult ShardingProblem::build(bool memory) {
+LogicalResult ShardingProblem::build(bool memory, const llvm::BitVector &pins) {
   withMemory = memory;
+  activePins = pins;
   built = solver::Problem();
   nodes.clear();
   makers.clear();
@@ -204,8 +188,7 @@ LogicalResult ShardingProblem::build(bool memory) {
   part = 0;
   if (withMemory)
     built.memoryLimit = options.memoryLimit;
-  if (failed(addSymbols()))
-    return failure();
+  addSymbols();
   for (auto function : module.getOps<func::FuncOp>()) {
     if (failed(addFunction(function)))
       return failure();
@@ -216,38 +199,24 @@ LogicalResult ShardingProblem::build(bool memory) {
   return success();
 }
 
-LogicalResult ShardingProblem::addSymbols() {
+void ShardingProblem::addSymbols() {
   for (Operation &op : *module.getBody()) {
     if (!isa<ParameterOp, StateOp>(op))
       continue;
-    Type type = isa<ParameterOp>(op) ? cast<ParameterOp>(op).getTensorType()
-                                     : cast<StateOp>(op).getTensorType();
-    ShardingAttr pin = pinnedSharding(&op);
-    if (pin) {
-      if (auto problem = mesh.check(pin.getValue()))
-        return op.emitError("pinned sharding: ") << *problem;
-      if (pin.getValue().isPartial())
-        return op.emitError("is pinned to a partial sharding, but what is "
-                            "stored has no contributions");
-    }
-    const Port *gives = port(type, candidates(type, pin));
+    const Port *gives = port(pins.of(&op));
     size_t count = gives->shardings.size();
     NodeInfo info{NodeInfo::Symbol, &op};
     info.gives.push_back(gives);
     symbolNodes[SymbolTable::getSymbolName(&op)] =
         addNode(std::move(info), std::vector<Cost>(count, 0));
   }
-  return success();
 }
 
 LogicalResult ShardingProblem::addFunction(func::FuncOp function) {
-  if (function.isExternal() || !function.getBody().hasOneBlock())
-    return function.emitError("expected a function of one block");
   weight = options.weightOf(function.getName());
   int64_t begin = time;
   for (BlockArgument argument : function.getArguments())
-    if (failed(addArgument(argument)))
-      return failure();
+    addArgument(argument);
   Block &body = function.getBody().front();
   for (Operation &op : body) {
     times[&op] = time;
@@ -266,30 +235,15 @@ LogicalResult ShardingProblem::addFunction(func::FuncOp function) {
   return success();
 }
 
-LogicalResult ShardingProblem::addArgument(BlockArgument argument) {
+void ShardingProblem::addArgument(BlockArgument argument) {
   auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
   unsigned index = argument.getArgNumber();
-  if (!isa<RankedTensorType>(argument.getType()))
-    return function.emitError("argument ")
-           << index << ": expected a ranked tensor, found "
-           << argument.getType();
-  auto pin = function.getArgAttrOfType<ShardingAttr>(index, kShardingAttrName);
-  if (pin) {
-    if (auto problem = mesh.check(pin.getValue()))
-      return function.emitError("argument ")
-             << index << ": pinned sharding: " << *problem;
-    if (pin.getValue().isPartial())
-      return function.emitError("argument ")
-             << index << " is pinned to a partial sharding";
-  }
-  const Port *gives =
-      port(argument.getType(), candidates(argument.getType(), pin));
+  const Port *gives = port(pins.ofArgument(function, index));
   NodeInfo info{NodeInfo::Argument, function, argument, index};
   info.gives.push_back(gives);
   unsigned node =
       addNode(std::move(info), std::vector<Cost>(gives->shardings.size(), 0));
   makers[argument] = {node, gives};
-  return success();
 }
 
 LogicalResult ShardingProblem::addOp(Operation *op) {
@@ -303,25 +257,37 @@ LogicalResult ShardingProblem::addOp(Operation *op) {
     uses[write.getValue()].push_back({node, nodes[node].gives[0], time});
     return success();
   }
-  if (auto shard = dyn_cast<ShardOp>(op))
-    return addShard(shard);
-  if (auto ret = dyn_cast<func::ReturnOp>(op))
-    return addReturn(ret);
-  if (!isa<ShardingRuleOpInterface>(op))
+  if (!isa<ShardOp, func::ReturnOp, ShardingRuleOpInterface>(op))
     return op->emitOpError("has no sharding rule; expected tpc operations in "
                            "an entry function");
-  return addRuled(op);
+  if (auto shard = dyn_cast<ShardOp>(op))
+    addShard(shard);
+  else if (auto ret = dyn_cast<func::ReturnOp>(op))
+    addReturn(ret);
+  else
+    addRuled(op);
+  return success();
 }
 
-LogicalResult ShardingProblem::addRuled(Operation *op) {
+std::vector<unsigned> ShardingProblem::allowedStrategies(
+    Operation *op, const StrategySpace::Strategies &strategies) const {
+  std::vector<unsigned> allowed;
+  for (unsigned i = 0; i < strategies.size(); ++i)
+    if (pins.allows(op, strategies[i].shardings, activePins))
+      allowed.push_back(i);
+  return allowed;
+}
+
+void ShardingProblem::addRuled(Operation *op) {
   const StrategySpace::Strategies &strategies = space.of(op);
+  std::vector<unsigned> allowed = allowedStrategies(op, strategies);
   bool isFree = isMadeAnywhere(op);
-  auto [known, fresh] = tables->opPorts.try_emplace(&strategies);
+  auto [known, fresh] = tables->opPorts.try_emplace({&strategies, allowed});
   if (fresh) {
     auto collect = [&](auto select, Type type) {
       std::vector<Sharding> shardings;
-      for (const PricedStrategy &strategy : strategies)
-        shardings.push_back(select(strategy));
+      for (unsigned i : allowed)
+        shardings.push_back(select(strategies[i]));
       return port(type, shardings, isFree);
     };
     for (unsigned i = 0; i < op->getNumOperands(); ++i)
@@ -334,10 +300,10 @@ LogicalResult ShardingProblem::addRuled(Operation *op) {
           op->getResult(i).getType()));
   }
   std::vector<Cost> costs;
-  for (const PricedStrategy &strategy : strategies)
-    costs.push_back(
-        isFree ? 0
-               : toCost(strategy.computeMicros + strategy.communicationMicros));
+  for (unsigned i : allowed)
+    costs.push_back(isFree ? 0
+                           : toCost(strategies[i].computeMicros +
+                                    strategies[i].communicationMicros));
   NodeInfo info{NodeInfo::Op, op};
   info.gives = known->second.gives;
   info.wants = known->second.wants;
@@ -348,15 +314,10 @@ LogicalResult ShardingProblem::addRuled(Operation *op) {
   for (auto [operand, wants] :
        llvm::zip_equal(op->getOperands(), known->second.wants))
     uses[operand].push_back({node, wants, time});
-  return success();
 }
 
-LogicalResult ShardingProblem::addShard(ShardOp op) {
-  ShardingAttr pin = op.getSharding();
-  if (auto problem = mesh.check(pin.getValue()))
-    return op->emitOpError("pinned sharding: ") << *problem;
-  const Port *both =
-      port(op.getResult().getType(), candidates(op.getResult().getType(), pin));
+void ShardingProblem::addShard(ShardOp op) {
+  const Port *both = port(pins.of(op));
   NodeInfo info{NodeInfo::Shard, op};
   info.gives.push_back(both);
   info.wants.push_back(both);
@@ -364,30 +325,18 @@ LogicalResult ShardingProblem::addShard(ShardOp op) {
       addNode(std::move(info), std::vector<Cost>(both->shardings.size(), 0));
   makers[op.getResult()] = {node, both};
   uses[op.getOperand()].push_back({node, both, time});
-  return success();
 }
 
-LogicalResult ShardingProblem::addReturn(func::ReturnOp op) {
+void ShardingProblem::addReturn(func::ReturnOp op) {
   auto function = cast<func::FuncOp>(op->getParentOp());
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
-    auto pin = function.getResultAttrOfType<ShardingAttr>(i, kShardingAttrName);
-    if (pin) {
-      if (auto problem = mesh.check(pin.getValue()))
-        return op.emitOpError("result ")
-               << i << ": pinned sharding: " << *problem;
-      if (pin.getValue().isPartial())
-        return op.emitOpError("result ")
-               << i << " is pinned to a partial sharding";
-    }
-    const Port *wants =
-        port(operand.getType(), candidates(operand.getType(), pin));
+    const Port *wants = port(pins.ofResult(function, i));
     NodeInfo info{NodeInfo::Result, op, Value(), unsigned(i)};
     info.wants.push_back(wants);
     unsigned node =
         addNode(std::move(info), std::vector<Cost>(wants->shardings.size(), 0));
     uses[operand].push_back({node, wants, time});
   }
-  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -639,7 +588,15 @@ ShardingProblem::choice(const Assignment &assignment) const {
       return std::nullopt;
     found[i] = *value;
   }
-  // Copies follow: the first value that nothing forbids.
+  return withCopies(std::move(found));
+}
+
+std::optional<Choice> ShardingProblem::replicated() const {
+  return withCopies(Choice(nodes.size(), 0));
+}
+
+/// Copies follow from the rest: the first value that nothing forbids.
+std::optional<Choice> ShardingProblem::withCopies(Choice found) const {
   std::vector<SmallVector<const solver::Edge *, 3>> edges(nodes.size());
   for (const solver::Edge &edge : built.edges) {
     edges[edge.from].push_back(&edge);

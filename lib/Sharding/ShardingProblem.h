@@ -25,6 +25,9 @@
 // where all want the same, else less than the reshards take, so that the
 // solver's bound holds in any case.
 //
+// Pins leave nodes fewer values; which pins count is said where the problem is
+// built, so that it can be asked which of them contradict each other.
+//
 // Costs are picoseconds, times the weight of the entry. Nodes and edges that
 // are alike share their tables.
 //
@@ -33,6 +36,7 @@
 #ifndef TPC_LIB_SHARDING_SHARDINGPROBLEM_H
 #define TPC_LIB_SHARDING_SHARDINGPROBLEM_H
 
+#include "PinTable.h"
 #include "StrategySpace.h"
 #include "tpc/Sharding/Assignment.h"
 #include "tpc/Sharding/Solver/Problem.h"
@@ -43,19 +47,23 @@ namespace tpc {
 class ShardingProblem {
 public:
   ShardingProblem(mlir::ModuleOp module, StrategySpace &space,
-                  ReshardPlanner &planner, const AssignOptions &options);
+                  ReshardPlanner &planner, const PinTable &pins,
+                  const AssignOptions &options);
   ~ShardingProblem();
 
-  /// Builds the problem. Emits errors at what cannot be assigned, and at
-  /// contradicting pins.
-  mlir::LogicalResult build(bool withMemory);
+  /// Builds the problem under the pins that count, which must leave every place
+  /// a sharding. Emits errors at what cannot be assigned.
+  mlir::LogicalResult build(bool withMemory, const llvm::BitVector &pins);
   const solver::Problem &problem() const { return built; }
 
   Assignment assignment(const solver::Choice &choice) const;
   /// The choice that an assignment is, or nothing if it is not in the space.
   std::optional<solver::Choice> choice(const Assignment &assignment) const;
+  /// The first value of every node: nothing is split that need not be.
+  std::optional<solver::Choice> replicated() const;
 
 private:
+  std::optional<solver::Choice> withCopies(solver::Choice found) const;
   /// The shardings of tensors of one shape and element size, numbered.
   struct TensorSpace;
   /// For every value of a node, the sharding that it gives to or wants of a
@@ -79,13 +87,13 @@ private:
   static constexpr unsigned kSingleCopy = ~0u;
   static constexpr size_t kManyUsers = 8;
 
-  mlir::LogicalResult addSymbols();
+  void addSymbols();
   mlir::LogicalResult addFunction(mlir::func::FuncOp function);
-  mlir::LogicalResult addArgument(mlir::BlockArgument argument);
+  void addArgument(mlir::BlockArgument argument);
   mlir::LogicalResult addOp(mlir::Operation *op);
-  mlir::LogicalResult addRuled(mlir::Operation *op);
-  mlir::LogicalResult addShard(ShardOp op);
-  mlir::LogicalResult addReturn(mlir::func::ReturnOp op);
+  void addRuled(mlir::Operation *op);
+  void addShard(ShardOp op);
+  void addReturn(mlir::func::ReturnOp op);
   void addUses(mlir::Value value, llvm::ArrayRef<User> users);
   void addCopies(const Maker &maker, llvm::ArrayRef<User> users,
                  mlir::Value value);
@@ -108,7 +116,12 @@ private:
   /// The value of a node, no copy, that an assignment means.
   std::optional<unsigned> valueOf(const NodeInfo &node,
                                   const Assignment &assignment) const;
-  std::vector<Sharding> candidates(mlir::Type type, ShardingAttr pin);
+  /// The shardings that the pins leave a place.
+  const Port *port(const Place &place);
+  /// The numbers of the strategies that axis rules leave an operation.
+  std::vector<unsigned>
+  allowedStrategies(mlir::Operation *op,
+                    const StrategySpace::Strategies &strategies) const;
   void addMemory(unsigned node, const Port *port, int64_t begin, int64_t end);
   solver::Cost toCost(double micros) const;
 
@@ -116,10 +129,12 @@ private:
   StrategySpace &space;
   ReshardPlanner &planner;
   const Mesh &mesh;
+  const PinTable &pins;
   const AssignOptions &options;
 
   solver::Problem built;
   bool withMemory = false;
+  llvm::BitVector activePins;
   double weight = 1;
   int64_t time = 0;
   unsigned part = 0; ///< number of the function

@@ -76,15 +76,16 @@ struct AssignSharding
     FailureOr<AssignOptions> options = readOptions(module);
     if (failed(options))
       return signalPassFailure();
+    FailureOr<Mesh> mesh = lookupMesh(module);
+    if (failed(mesh) || failed(checkWhole(module)) ||
+        failed(readPins(module, *mesh, *options)))
+      return signalPassFailure();
     std::unique_ptr<Assigner> assigner = createAssigner(*options);
     if (!assigner) {
       module.emitError("unknown mode \"")
           << mode << "\"; expected one of: " << assignmentModes();
       return signalPassFailure();
     }
-    FailureOr<Mesh> mesh = lookupMesh(module);
-    if (failed(mesh) || failed(checkWhole(module)))
-      return signalPassFailure();
     FailureOr<Assignment> assignment = assigner->assign(module, *mesh);
     if (failed(assignment))
       return signalPassFailure();
@@ -127,6 +128,21 @@ private:
       options.weights[entry] = weight;
     }
     return options;
+  }
+
+  /// Pins for mode `auto` go into its options, those for others on the module.
+  LogicalResult readPins(ModuleOp module, const Mesh &mesh,
+                         AssignOptions &options) {
+    if (pins.empty())
+      return success();
+    FailureOr<std::vector<PinRequest>> requests = parsePinRequests(
+        module, mesh, std::vector<std::string>(pins.begin(), pins.end()));
+    if (failed(requests))
+      return failure();
+    if (mode != "auto")
+      return setPins(module, mesh, *requests, mode);
+    options.pins = std::move(*requests);
+    return success();
   }
 };
 } // namespace

@@ -59,6 +59,11 @@ cl::opt<std::string> weights("weights",
                              cl::desc("safetensors file or directory (default: "
                                       "the model's directory)"),
                              cl::value_desc("path"), cl::cat(category));
+cl::list<std::string> pins("pin",
+                           cl::desc("a pin: NAME=[{\"tp\"}, {}], NAME=colwise, "
+                                    "NAME=rowwise, NAME=replicated, "
+                                    "@INPUT=[{\"dp\"}, {}], dp=batch"),
+                           cl::value_desc("pin"), cl::cat(category));
 cl::opt<bool> check("check",
                     cl::desc("compares the outputs with the unsharded "
                              "reference evaluation; exit code 1 if they "
@@ -155,6 +160,7 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
     options.memoryLimit = sizeOf(memoryLimit);
   options.mix = mix;
   options.searchTime = searchTime;
+  options.pins = pins;
   options.entry = given(entry);
   options.inputs = inputs;
   options.outputs = outputs;

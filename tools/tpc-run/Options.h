@@ -21,6 +21,8 @@ struct RunOptions {
   std::string mix;
   /// Seconds that mode auto may search.
   double searchTime = 60;
+  /// Pins beside those in the module.
+  std::vector<std::string> pins;
   /// Print the module after this phase and stop: whole, assigned, program,
   /// plan. Empty: go on.
   std::string emit;

@@ -149,6 +149,7 @@ private:
     assign.machine = options.machine;
     assign.memoryLimit = options.memoryLimit;
     assign.weights = options.mix;
+    assign.pins = options.pins;
     assign.timeLimit = options.searchTime;
     if (!phase("assign",
                [&](OpPassManager &pm) { buildAssignPhase(pm, assign); }))

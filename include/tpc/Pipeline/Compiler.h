@@ -13,6 +13,7 @@
 #include "mlir/Pass/PassManager.h"
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tpc {
 
@@ -32,6 +33,8 @@ struct AssignPhaseOptions {
   std::optional<int64_t> memoryLimit;
   /// "prefill=1,decode=100"; empty: all entries alike.
   std::string weights;
+  /// Pins beside those in the module: tpc/Sharding/Pins.h.
+  std::vector<std::string> pins;
   /// Seconds.
   double timeLimit = 60;
 };

@@ -14,6 +14,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Sharding/Machine.h"
+#include "tpc/Sharding/Pins.h"
 #include "tpc/Sharding/Strategies.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -56,6 +57,8 @@ struct AssignOptions {
   std::optional<int64_t> memoryLimit;
   /// How often each entry is called, relative to the others; 1 if not given.
   llvm::StringMap<double> weights;
+  /// Pins beside those in the module.
+  std::vector<PinRequest> pins;
   /// Seconds that the optimizer may search.
   double timeLimit = 60;
   /// File to write the optimizer's problem to, in the format of tpc-solve;

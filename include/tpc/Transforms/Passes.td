@@ -23,6 +23,9 @@ def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
            "bytes on one device; -1: what the machine has">,
     Option<"weights", "weights", "std::string", "\"\"",
            "how often entries are called: prefill=1,decode=100">,
+    ListOption<"pins", "pins", "std::string",
+               "pins beside those in the module: NAME=SHARDING, NAME=colwise, "
+               "NAME=rowwise, NAME=replicated, AXIS=batch">,
     Option<"timeLimit", "time-limit", "double", "60",
            "seconds that mode auto may search">,
     Option<"dumpProblem", "dump-problem", "std::string", "\"\"",

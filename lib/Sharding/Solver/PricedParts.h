@@ -1,4 +1,5 @@
-//===- PricedParts.h - Memory of graphs that only classes get through -------===//
+//===- PricedParts.h - Memory of graphs that only classes get through
+//-------===//
 //
 // Where a graph with a memory limit is too wide for exact elimination, memory
 // is given a price: every byte in use at the fullest times costs something,

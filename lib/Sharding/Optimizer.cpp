@@ -26,16 +26,60 @@ public:
     ReshardPlanner planner(costs);
     StrategySpace space(module, planner);
     ShardingProblem problem(module, space, planner, options);
-    FailureOr<Assignment> best = solve(problem, module, /*withMemory=*/false);
-    if (failed(best) || !options.memoryLimit ||
-        peakBytes(module, *best, costs) <= *options.memoryLimit)
+    FailureOr<Assignment> best =
+        solve(problem, module, costs, /*withMemory=*/false);
+    if (failed(best) || fits(price(module, *best, costs)))
       return best;
-    return solve(problem, module, /*withMemory=*/true);
+    return solve(problem, module, costs, /*withMemory=*/true);
   }
 
 private:
+  /// What an assignment takes.
+  struct Predicted {
+    double micros = 0; ///< of all entries, by their weights
+    int64_t peakBytes = 0;
+  };
+  struct Candidate {
+    Assignment assignment;
+    Predicted price;
+  };
+
+  Predicted price(ModuleOp module, const Assignment &assignment,
+                  const CostModel &costs) const {
+    Predicted sum;
+    for (const EntryPrediction &entry : predict(module, assignment, costs)) {
+      sum.micros += options.weightOf(entry.entry) * entry.micros();
+      sum.peakBytes = std::max(sum.peakBytes, entry.peakBytes);
+    }
+    return sum;
+  }
+  bool fits(const Predicted &price) const {
+    return !options.memoryLimit || price.peakBytes <= *options.memoryLimit;
+  }
+
+  /// The best that the other modes find within the limit, if they find any.
+  std::optional<Candidate> ruleBased(ModuleOp module, const CostModel &costs,
+                                     bool withinLimit) const {
+    ScopedDiagnosticHandler ignore(module->getContext(),
+                                   [](Diagnostic &) { return success(); });
+    std::optional<Candidate> best;
+    for (auto create : {createMegatronAssigner, createPropagationAssigner}) {
+      FailureOr<Assignment> known = create()->assign(module, costs.getMesh());
+      if (failed(known))
+        continue;
+      Predicted taken = price(module, *known, costs);
+      if (withinLimit && !fits(taken))
+        continue;
+      if (!best || taken.micros < best->price.micros)
+        best = Candidate{std::move(*known), taken};
+    }
+    return best;
+  }
+
+  /// The best assignment; that of another mode where it is better: the search
+  /// was cut off, or it is outside of the space.
   FailureOr<Assignment> solve(ShardingProblem &problem, ModuleOp module,
-                              bool withMemory) {
+                              const CostModel &costs, bool withMemory) {
     if (failed(problem.build(withMemory)))
       return failure();
     if (!options.dumpProblem.empty())
@@ -46,71 +90,64 @@ private:
     solverOptions.timeLimit = options.timeLimit;
     solver::SolverResult result =
         solver::solve(problem.problem(), solverOptions);
-    // Only an answer that is not proven can be worse than the rule's.
-    if (result.status != solver::Status::Optimal &&
-        result.status != solver::Status::Infeasible)
-      if (auto known = knownChoice(problem, module)) {
-        solver::Price price = solver::price(problem.problem(), *known);
-        if (price.feasible &&
-            (result.choice.empty() || price.cost < result.cost)) {
-          result.choice = std::move(*known);
-          result.cost = price.cost;
-        }
-      }
-    if (result.choice.empty()) {
-      auto error = module.emitError("no assignment found that fits into ");
-      if (options.memoryLimit)
-        error << *options.memoryLimit << " bytes on each device";
-      else
-        error << "the time limit";
-      if (result.status == solver::Status::Infeasible)
-        error << ", and there is none; use more devices, or allow more memory";
-      else
-        error << " within " << options.timeLimit
-              << " seconds; allow more time or memory";
-      return failure();
+    std::optional<Candidate> best = ruleBased(module, costs, withMemory);
+    if (result.choice.empty() && !best)
+      return nothingFound(module, result);
+    if (!result.choice.empty()) {
+      Assignment found = problem.assignment(result.choice);
+      Predicted taken = price(module, found, costs);
+      if (!best || taken.micros <= best->price.micros * (1 + kRounding))
+        best = Candidate{std::move(found), taken};
     }
-    Assignment assignment = problem.assignment(result.choice);
-    assignment.search = summary(result);
-    return assignment;
+    best->assignment.search = summary(result, best->price.micros);
+    return std::move(best->assignment);
   }
 
-  /// The most memory that an entry takes on one device under the assignment.
-  static int64_t peakBytes(ModuleOp module, const Assignment &assignment,
-                           const CostModel &costs) {
-    int64_t peak = 0;
-    for (const EntryPrediction &entry : predict(module, assignment, costs))
-      peak = std::max(peak, entry.peakBytes);
-    return peak;
+  LogicalResult nothingFound(ModuleOp module,
+                             const solver::SolverResult &result) const {
+    auto error = module.emitError("no assignment found that fits into ");
+    if (options.memoryLimit)
+      error << *options.memoryLimit << " bytes on each device";
+    else
+      error << "the time limit";
+    if (result.status == solver::Status::Infeasible)
+      error << ", and there is none; use more devices, or allow more memory";
+    else
+      error << " within " << options.timeLimit
+            << " seconds; allow more time or memory";
+    return failure();
   }
 
-  /// What the rule-based mode finds, if it is in the space.
-  static std::optional<solver::Choice>
-  knownChoice(const ShardingProblem &problem, ModuleOp module) {
-    ScopedDiagnosticHandler ignore(module->getContext(),
-                                   [](Diagnostic &) { return success(); });
-    FailureOr<Mesh> mesh = lookupMesh(module);
-    if (failed(mesh))
-      return std::nullopt;
-    FailureOr<Assignment> known =
-        createMegatronAssigner()->assign(module, *mesh);
-    if (failed(known))
-      return std::nullopt;
-    return problem.choice(*known);
-  }
-
-  static SearchSummary summary(const solver::SolverResult &result) {
+  /// `micros` is what the returned assignment takes, which is the problem's
+  /// cost up to rounding but where a value has very many users.
+  static SearchSummary summary(const solver::SolverResult &result,
+                               double micros) {
     SearchSummary search;
-    search.costMicros = double(result.cost) / 1e6;
-    search.lowerBoundMicros = double(result.bound) / 1e6;
-    search.gap = result.gap();
+    bool isInfeasible = result.status == solver::Status::Infeasible;
+    double bound = isInfeasible ? 0 : double(result.bound) / 1e6;
+    search.costMicros = micros;
+    search.lowerBoundMicros = std::min(bound, micros);
+    search.limitedBy = isInfeasible ? kAnotherMode : result.limitedBy;
+    if (result.status == solver::Status::Optimal) {
+      double rounding = kRounding * std::max(micros, 1.0);
+      if (micros < bound - rounding)
+        search.limitedBy = kAnotherMode;
+      else if (micros <= bound + rounding)
+        search.lowerBoundMicros = micros;
+      else
+        search.limitedBy = "values with many users";
+    }
+    search.gap = micros > 0 ? (micros - search.lowerBoundMicros) / micros : 0;
     search.nodes = result.before.nodes;
     search.strategies = result.before.values;
     search.reducedNodes = result.after.nodes;
     search.reducedStrategies = result.after.values;
-    search.limitedBy = result.limitedBy;
     return search;
   }
+
+  /// The problem's costs are whole picoseconds.
+  static constexpr double kRounding = 1e-6;
+  static constexpr const char *kAnotherMode = "strategies of another mode";
 
   AssignOptions options;
 };

@@ -89,6 +89,8 @@ private:
   void addUses(mlir::Value value, llvm::ArrayRef<User> users);
   void addCopies(const Maker &maker, llvm::ArrayRef<User> users,
                  mlir::Value value);
+  solver::Interval copyLives(const Maker &maker, llvm::ArrayRef<User> users,
+                             mlir::Value value) const;
   void addSingleCopy(const Maker &maker, const User &user, mlir::Value value);
 
   unsigned addNode(NodeInfo info, std::vector<solver::Cost> costs);

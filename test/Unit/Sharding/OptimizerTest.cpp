@@ -395,6 +395,99 @@ TEST(Found, VocabularySplit) {
 }
 
 //===----------------------------------------------------------------------===//
+// What the certificate says
+//===----------------------------------------------------------------------===//
+
+/// Entries count by their weights, in the search as in the prediction.
+TEST(Certificate, CountsEntriesByWeight) {
+  std::string entry = R"( {
+  %w = tpc.read @w : tensor<512x512xf32>
+  %y = tpc.matmul %x, %w "b e, e f -> b f" : (tensor<64x512xf32>, tensor<512x512xf32>) -> tensor<64x512xf32>
+  return %y : tensor<64x512xf32>
+}
+)";
+  auto function = [&](const std::string &name, const std::string &given,
+                      const std::string &result) {
+    auto pin = [](const std::string &dims) {
+      return " {tpc.sharding = #tpc.sharding<@mesh, [" + dims + "]>}";
+    };
+    return "func.func @" + name + "(%x: tensor<64x512xf32>" + pin(given) +
+           ") -> (tensor<64x512xf32>" + pin(result) + ")" + entry;
+  };
+  // One entry has use for split rows, the other for split columns; memory does
+  // not do for both.
+  OwningOpRef<ModuleOp> module = test::parse(
+      "tpc.mesh @mesh <\"tp\" = 4>\ntpc.parameter @w : tensor<512x512xf32>\n" +
+      function("rows", "{}, {\"tp\"}", "{\"tp\"}, {}") +
+      function("columns", "{}, {}", "{}, {\"tp\"}"));
+  ASSERT_TRUE(module);
+  std::map<double, std::string> held;
+  for (double weight : {0.001, 1000.}) {
+    AssignOptions options = optionsFor(test::eagerMachine(), 700000);
+    options.weights["columns"] = weight;
+    auto best = test::assigned(*module, options);
+    ASSERT_TRUE(best);
+    EXPECT_EQ(best->assignment.search->gap, 0);
+    EXPECT_NEAR(best->assignment.search->costMicros, best->micros,
+                1e-6 * best->micros);
+    llvm::raw_string_ostream os(held[weight]);
+    for (auto &[name, sharding] : best->assignment.symbols)
+      os << toString(sharding);
+  }
+  EXPECT_EQ(held[0.001], R"([{"tp"}, {}])");
+  EXPECT_EQ(held[1000.], R"([{}, {"tp"}])");
+}
+
+/// A value with `users` users, each of which wants it in one of two shardings.
+std::string manyUsers(int users, bool writesItself) {
+  std::string body = "%x = tpc.read @s : tensor<64x64xf32>\n", sum = "%x";
+  for (int i = 0; i < users; ++i) {
+    std::string n = std::to_string(i);
+    const char *pin = i % 2 ? R"([{"tp"}, {}])" : R"([{}, {"tp"}])";
+    body += "%t" + n +
+            " = tpc.tanh %x : (tensor<64x64xf32>) -> "
+            "tensor<64x64xf32>\n%p" +
+            n + " = tpc.shard %t" + n + " <@mesh, " + pin +
+            "> : (tensor<64x64xf32>) -> tensor<64x64xf32>\n%r" + n +
+            " = tpc.reduce sum %p" + n +
+            " dims [0, 1] : (tensor<64x64xf32>) -> tensor<f32>\n";
+  }
+  std::string results, types;
+  for (int i = 0; i < users; ++i) {
+    results += (i ? ", %r" : "%r") + std::to_string(i);
+    types += i ? ", tensor<f32>" : "tensor<f32>";
+  }
+  if (writesItself)
+    body += "tpc.write @s, %x : tensor<64x64xf32>\n";
+  return "tpc.mesh @mesh <\"tp\" = 4>\ntpc.state @s : tensor<64x64xf32>\n"
+         "func.func @main() -> (" +
+         types + ") {\n" + body + "return " + results + " : " + types + "\n}\n";
+}
+
+/// Beyond eight users the problem shares the price of a reshard among them.
+/// What the summary says is then the price of what was returned, and a gap.
+TEST(Certificate, ManyUsers) {
+  for (int users : {4, 8, 9, 12})
+    for (bool writesItself : {false, true}) {
+      OwningOpRef<ModuleOp> module =
+          test::parse(manyUsers(users, writesItself));
+      ASSERT_TRUE(module);
+      AssignOptions options = optionsFor(test::eagerMachine());
+      auto best = test::assigned(*module, options);
+      ASSERT_TRUE(best);
+      const SearchSummary &search = *best->assignment.search;
+      EXPECT_NEAR(search.costMicros, best->micros, 1e-6 * best->micros);
+      EXPECT_LE(search.lowerBoundMicros, best->micros * (1 + 1e-6));
+      if (users + writesItself <= 8)
+        EXPECT_EQ(search.limitedBy, "optimality");
+      else
+        EXPECT_TRUE(search.gap == 0 ||
+                    search.limitedBy == "values with many users")
+            << search.gap << " " << search.limitedBy;
+    }
+}
+
+//===----------------------------------------------------------------------===//
 // Closed forms of others
 //===----------------------------------------------------------------------===//
 

@@ -20,7 +20,7 @@ TOOL = ROOT / "build/release/bin/tpc-run"
 CONFIGS = ROOT / "examples/configs"
 MODELS = {
     "MLP": (ROOT / "examples/mlp.mlir", []),
-    "BERT-base": (CONFIGS / "bert-base", ["--length", "512", "--batch", "4"]),
+    "BERT-base": (CONFIGS / "bert-base", ["--length", "512"]),
     "Llama-3-8B": (CONFIGS / "Llama-3-8B", ["--length", "2048", "--context", "4096"]),
     "Llama-3-70B": (CONFIGS / "Llama-3-70B", ["--length", "2048", "--context", "4096"]),
     "Llama-3.1-405B": (CONFIGS / "Llama-3.1-405B",

@@ -94,6 +94,22 @@ static bool supports(LinkAlgorithm::Kind algorithm, CollectiveKind kind) {
   return false;
 }
 
+/// What carries out an outer link's algorithm inside the nodes: the protocol of
+/// the same name, else the fastest of its kind, or null.
+static const LinkAlgorithm *insideNodes(const Link &link,
+                                        const LinkAlgorithm &outer) {
+  const LinkAlgorithm *best = nullptr;
+  for (const LinkAlgorithm &algorithm : link.algorithms) {
+    if (algorithm.kind != outer.kind)
+      continue;
+    if (algorithm.name == outer.name)
+      return &algorithm;
+    if (!best || algorithm.bytesPerMicro > best->bytesPerMicro)
+      best = &algorithm;
+  }
+  return best;
+}
+
 double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
                                    ArrayRef<AxisRef> axes) const {
   if (mesh.size(axes) == 1)
@@ -115,17 +131,13 @@ double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
       // Hops inside the nodes are cheaper; the node's links are shared by
       // none but its members.
       double outer = hopsOf(algorithm.kind, kind, placement.nodes);
-      double inner = std::numeric_limits<double>::infinity();
-      double fastest = 0;
-      for (const LinkAlgorithm &other :
-           machine.links[placement.inner].algorithms)
-        if (other.kind == algorithm.kind) {
-          inner = std::min(inner, other.hopMicros);
-          fastest = std::max(fastest, other.bytesPerMicro / sharing);
-        }
-      if (fastest > 0) {
-        latency = outer * algorithm.hopMicros + (hops - outer) * inner;
-        bandwidth = std::min(fastest, bandwidth * (n / placement.nodes));
+      const LinkAlgorithm *inner =
+          insideNodes(machine.links[placement.inner], algorithm);
+      if (inner) {
+        latency =
+            outer * algorithm.hopMicros + (hops - outer) * inner->hopMicros;
+        bandwidth = std::min(inner->bytesPerMicro / sharing,
+                             bandwidth * (n / placement.nodes));
       }
     }
     best = std::min(best, algorithm.baseMicros + latency + sent / bandwidth);

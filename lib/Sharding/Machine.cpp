@@ -120,17 +120,29 @@ public:
                std::string &error)
       : object(object), where(std::move(where)), error(error) {}
 
+  // Limits keep every price finite.
   double positive(StringRef key) {
     auto value = number(key);
-    if (value && *value <= 0)
-      complain(key, "a number above 0");
+    if (value && !(*value >= 1e-9 && *value <= 1e9))
+      complain(key, "a number above 0, between 1e-9 and 1e9");
     return value.value_or(1);
   }
   double atLeastZero(StringRef key) {
     auto value = number(key);
-    if (value && *value < 0)
-      complain(key, "a number of at least 0");
+    if (value && !(*value >= 0 && *value <= 1e9))
+      complain(key, "a number of at least 0 and at most 1e9");
     return value.value_or(0);
+  }
+  int64_t count(StringRef key) {
+    simdjson::dom::element value;
+    int64_t found;
+    if (!find(key, "a whole number", value))
+      return 1;
+    if (value.get_int64().get(found) || found < 1 || found > (1 << 30)) {
+      complain(key, "a whole number between 1 and 2^30");
+      return 1;
+    }
+    return found;
   }
   std::string text(StringRef key) {
     simdjson::dom::element value;
@@ -191,7 +203,7 @@ public:
         note(where + "unknown key \"" + std::string(key) +
              "\"; expected some of: " + llvm::join(known, ", "));
   }
-  void complain(StringRef key, StringRef expected) {
+  void complain(StringRef key, const Twine &expected) {
     note(where + "\"" + key.str() + "\": expected " + expected.str());
   }
 
@@ -243,8 +255,9 @@ LinkAlgorithm readAlgorithm(simdjson::dom::object object,
   return algorithm;
 }
 
-Link readLink(simdjson::dom::object object, const std::string &where, bool last,
-              std::string &error) {
+/// `inside`: the devices of the link inside of it, 1 for the innermost.
+Link readLink(simdjson::dom::object object, const std::string &where,
+              int64_t inside, bool last, std::string &error) {
   ObjectReader reader(object, where, error);
   reader.knowsOnly({"name", "devices", "algorithms"});
   Link link;
@@ -252,7 +265,10 @@ Link readLink(simdjson::dom::object object, const std::string &where, bool last,
   if (last && reader.has("devices"))
     reader.complain("devices", "nothing: the last link joins all devices");
   else if (!last)
-    link.devices = static_cast<int64_t>(reader.positive("devices"));
+    link.devices = reader.count("devices");
+  if (!last && link.devices % inside != 0)
+    reader.complain("devices", "a multiple of the " + Twine(inside) +
+                                   " that the link inside joins");
   auto algorithms = reader.children("algorithms");
   for (auto [i, item] : llvm::enumerate(algorithms))
     link.algorithms.push_back(readAlgorithm(
@@ -281,19 +297,17 @@ Machine readMachine(simdjson::dom::object root, const std::string &where,
     machine.flops16 = rates.positive("bf16") * kTFlop;
   }
   machine.memoryBytesPerMicro = reader.positive("memory_gb_per_s") * kGB;
-  if (reader.has("memory_gib")) {
-    double gib = reader.positive("memory_gib");
-    if (gib > 1e9)
-      reader.complain("memory_gib", "at most 10^9");
-    else
-      machine.memoryBytes = static_cast<int64_t>(gib * kGiB);
-  }
+  if (reader.has("memory_gib"))
+    machine.memoryBytes =
+        static_cast<int64_t>(reader.positive("memory_gib") * kGiB);
   machine.operationMicros = reader.atLeastZero("operation_us");
   auto links = reader.children("links");
-  for (auto [i, item] : llvm::enumerate(links))
+  for (auto [i, item] : llvm::enumerate(links)) {
+    int64_t inside = i == 0 ? 1 : machine.links.back().devices;
     machine.links.push_back(
-        readLink(item, where + "links[" + std::to_string(i) + "]: ",
+        readLink(item, where + "links[" + std::to_string(i) + "]: ", inside,
                  i + 1 == links.size(), error));
+  }
   return machine;
 }
 

@@ -39,9 +39,9 @@ public:
     llvm::BitVector all(pins->pins().size(), true);
     if (failed(problem.build(/*withMemory=*/false, all)))
       return failure();
-    FailureOr<Assignment> best = solve(problem, module, {});
-    if (failed(best) || !options.memoryLimit ||
-        peakBytes(module, *best, costs) <= *options.memoryLimit)
+    FailureOr<Assignment> best =
+        solve(problem, module, costs, /*withMemory=*/false, {});
+    if (failed(best) || fits(price(module, *best, costs)))
       return best;
 
     if (failed(problem.build(/*withMemory=*/true, all)))
@@ -51,12 +51,61 @@ public:
         solveWithoutCosts(problem, options.timeLimit / 4);
     if (fitting.status == solver::Status::Infeasible)
       return reportNoneFits(problem, *pins, module);
-    return solve(problem, module, std::move(fitting.choice));
+    return solve(problem, module, costs, /*withMemory=*/true,
+                 std::move(fitting.choice));
   }
 
 private:
-  /// Solves the problem as it is built. `start` may be empty.
+  /// What an assignment takes.
+  struct Predicted {
+    double micros = 0; ///< of all entries, by their weights
+    int64_t peakBytes = 0;
+  };
+  struct Candidate {
+    Assignment assignment;
+    Predicted price;
+  };
+
+  Predicted price(ModuleOp module, const Assignment &assignment,
+                  const CostModel &costs) const {
+    Predicted sum;
+    for (const EntryPrediction &entry : predict(module, assignment, costs)) {
+      sum.micros += options.weightOf(entry.entry) * entry.micros();
+      sum.peakBytes = std::max(sum.peakBytes, entry.peakBytes);
+    }
+    return sum;
+  }
+  bool fits(const Predicted &price) const {
+    return !options.memoryLimit || price.peakBytes <= *options.memoryLimit;
+  }
+
+  /// The best that the other modes find within the limit, if they find any.
+  std::optional<Candidate> ruleBased(ModuleOp module, const CostModel &costs,
+                                     bool withinLimit) const {
+    // Pins from outside are not theirs to keep.
+    if (!options.pins.empty())
+      return std::nullopt;
+    ScopedDiagnosticHandler ignore(module->getContext(),
+                                   [](Diagnostic &) { return success(); });
+    std::optional<Candidate> best;
+    for (auto create : {createMegatronAssigner, createPropagationAssigner}) {
+      FailureOr<Assignment> known = create()->assign(module, costs.getMesh());
+      if (failed(known))
+        continue;
+      Predicted taken = price(module, *known, costs);
+      if (withinLimit && !fits(taken))
+        continue;
+      if (!best || taken.micros < best->price.micros)
+        best = Candidate{std::move(*known), taken};
+    }
+    return best;
+  }
+
+  /// Solves the problem as it is built; `start` may be empty. Where another
+  /// mode is better, that is returned: the search was cut off, or what it found
+  /// is outside of the space.
   FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module,
+                              const CostModel &costs, bool withMemory,
                               solver::Choice start) {
     if (!options.dumpProblem.empty())
       if (auto error =
@@ -67,12 +116,18 @@ private:
     search.start = bestOf(problem, {std::move(start), problem.replicated(),
                                     knownChoice(problem, module)});
     solver::SolverResult result = solver::solve(problem.problem(), search);
-    if (result.choice.empty())
+    std::optional<Candidate> best = ruleBased(module, costs, withMemory);
+    if (result.choice.empty() && !best)
       return reportNoneFound(module,
                              result.status == solver::Status::Infeasible);
-    Assignment assignment = problem.assignment(result.choice);
-    assignment.search = summary(result);
-    return assignment;
+    if (!result.choice.empty()) {
+      Assignment found = problem.assignment(result.choice);
+      Predicted taken = price(module, found, costs);
+      if (!best || taken.micros <= best->price.micros * (1 + kRounding))
+        best = Candidate{std::move(found), taken};
+    }
+    best->assignment.search = summary(result, best->price.micros);
+    return std::move(best->assignment);
   }
 
   /// The cheapest feasible one of some choices; empty if there is none.
@@ -188,15 +243,6 @@ private:
     return problem;
   }
 
-  /// The most memory that an entry takes on one device under the assignment.
-  static int64_t peakBytes(ModuleOp module, const Assignment &assignment,
-                           const CostModel &costs) {
-    int64_t peak = 0;
-    for (const EntryPrediction &entry : predict(module, assignment, costs))
-      peak = std::max(peak, entry.peakBytes);
-    return peak;
-  }
-
   /// What the rule-based mode finds, if it is in the space.
   static std::optional<solver::Choice>
   knownChoice(const ShardingProblem &problem, ModuleOp module) {
@@ -212,18 +258,38 @@ private:
     return problem.choice(*known);
   }
 
-  static SearchSummary summary(const solver::SolverResult &result) {
+  /// `micros` is what the returned assignment takes, which is the problem's
+  /// cost up to rounding but where a value has very many users.
+  static SearchSummary summary(const solver::SolverResult &result,
+                               double micros) {
     SearchSummary search;
-    search.costMicros = double(result.cost) / 1e6;
-    search.lowerBoundMicros = double(result.bound) / 1e6;
-    search.gap = result.gap();
+    bool isInfeasible = result.status == solver::Status::Infeasible;
+    double bound = isInfeasible ? 0 : double(result.bound) / 1e6;
+    search.costMicros = micros;
+    search.lowerBoundMicros = std::min(bound, micros);
+    search.limitedBy = isInfeasible ? kAnotherMode : result.limitedBy;
+    if (result.status == solver::Status::Optimal) {
+      double rounding = kRounding * std::max(micros, 1.0);
+      if (micros < bound - rounding)
+        search.limitedBy = kAnotherMode;
+      else if (micros <= bound + rounding)
+        search.lowerBoundMicros = micros;
+      else
+        search.limitedBy = kManyUsers;
+    }
+    search.gap = micros > 0 ? (micros - search.lowerBoundMicros) / micros : 0;
     search.nodes = result.before.nodes;
     search.strategies = result.before.values;
     search.reducedNodes = result.after.nodes;
     search.reducedStrategies = result.after.values;
-    search.limitedBy = result.limitedBy;
     return search;
   }
+
+  /// The problem's costs are whole picoseconds.
+  static constexpr double kRounding = 1e-6;
+  static constexpr int kTries = 4;
+  static constexpr const char *kManyUsers = "values with many users";
+  static constexpr const char *kAnotherMode = "strategies of another mode";
 
   AssignOptions options;
 };

@@ -158,7 +158,7 @@ private:
     }
     for (Operation &op : body) {
       for (Value result : op.getResults())
-        if (result.use_empty())
+        if (result.use_empty() && !isMadeAnywhere(&op))
           most = std::max(most, live + bytesOf(result, held(result)));
       live += begins.lookup(&op);
       most = std::max(most, live);
@@ -167,11 +167,11 @@ private:
     return most;
   }
 
-  /// What reads a stored value, or replaces a state in place, holds nothing
-  /// of its own.
+  /// What reads a stored value, or only replaces a state in place, holds
+  /// nothing of its own.
   static bool takesMemory(Value value) {
     return !value.getDefiningOp<ReadOp>() &&
-           llvm::none_of(value.getUsers(),
+           !llvm::all_of(value.getUsers(),
                          [](Operation *user) { return isa<WriteOp>(user); });
   }
 

@@ -343,25 +343,31 @@ void ShardingProblem::addReturn(func::ReturnOp op) {
 // Edges
 //===----------------------------------------------------------------------===//
 
-/// Whether the value is written to the state that it was read from, in place.
-static bool updatesInPlace(Value value) {
+/// Whether a value takes memory of its own, in the sharding in which it is
+/// held: not if it is stored, or only replaces a state in place. What can be
+/// made anywhere takes memory where it is wanted.
+static bool takesMemory(Value value) {
   Operation *op = value.getDefiningOp();
-  return op && llvm::all_of(value.getUsers(),
-                            [](Operation *user) { return isa<WriteOp>(user); });
+  if (!op || isa<ReadOp>(op) || isMadeAnywhere(op))
+    return false;
+  return value.use_empty() || !llvm::all_of(value.getUsers(), [](Operation *o) {
+           return isa<WriteOp>(o);
+         });
 }
 
 void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
   const Maker maker = makers.find(value)->second;
-  Operation *op = value.getDefiningOp();
-  if (op && !isa<ReadOp, ShardOp>(op) && !updatesInPlace(value)) {
-    int64_t begin = times.lookup(op);
+  if (takesMemory(value)) {
+    int64_t begin = times.lookup(value.getDefiningOp());
     int64_t end = users.empty() ? begin : users.back().time;
     addMemory(maker.node, maker.port, begin, end + 1);
   }
   if (users.size() > kManyUsers)
-    for (const User &user : users)
-      addEdge(maker.node, user.node,
-              reshardTable(maker.port, user.port, users.size()));
+    for (const User &user : users) {
+      if (user.node != maker.node) // a state that is written as it was read
+        addEdge(maker.node, user.node,
+                reshardTable(maker.port, user.port, users.size()));
+    }
   else if (users.size() > 1)
     addCopies(maker, users, value);
   else if (users.size() == 1 && withMemory)
@@ -399,6 +405,16 @@ static std::vector<unsigned> distinctTargets(const Ports &ports) {
   return {targets.begin(), targets.end()};
 }
 
+/// When a copy for these users is live. What is made anywhere may stay where
+/// it was made.
+solver::Interval ShardingProblem::copyLives(const Maker &maker,
+                                            ArrayRef<User> users,
+                                            Value value) const {
+  int64_t begin = maker.port->isFree ? times.lookup(value.getDefiningOp())
+                                     : users.front().time;
+  return {begin, users.back().time + 1};
+}
+
 /// Values of a (value, target) node: 0 not made, 1 made. With memory "made" is
 /// taken apart: 1 the value itself, which is held so, 2 a copy.
 void ShardingProblem::addCopies(const Maker &maker, ArrayRef<User> users,
@@ -412,14 +428,14 @@ void ShardingProblem::addCopies(const Maker &maker, ArrayRef<User> users,
     unsigned node = addNode(std::move(info), std::vector<Cost>(kinds, 0));
     if (withMemory)
       built.nodes[node].memory.push_back(
-          {{users.front().time, users.back().time + 1},
+          {copyLives(maker, users, value),
            {0, 0, maker.port->space->localBytes[target]}});
     CostTable &making = tables->making[{maker.port, target, weight, kinds}];
     if (!making) {
       std::vector<Cost> costs;
       for (unsigned held : maker.port->shardings) {
         double price = micros(maker.port, held, target);
-        bool same = held == target || (maker.port->isFree && price == 0);
+        bool same = held == target && !maker.port->isFree;
         costs.push_back(0);
         if (withMemory)
           costs.push_back(same ? 0 : kForbidden);
@@ -454,7 +470,7 @@ void ShardingProblem::addSingleCopy(const Maker &maker, const User &user,
   NodeInfo info{NodeInfo::Copy, nullptr, value, kSingleCopy};
   unsigned node =
       addNode(std::move(info), std::vector<Cost>(2 * targets.size(), 0));
-  solver::MemoryUse memory{{user.time, user.time + 1}, {}};
+  solver::MemoryUse memory{copyLives(maker, user, value), {}};
   for (unsigned target : targets) {
     memory.bytes.push_back(0);
     memory.bytes.push_back(maker.port->space->localBytes[target]);
@@ -466,7 +482,7 @@ void ShardingProblem::addSingleCopy(const Maker &maker, const User &user,
     for (unsigned held : maker.port->shardings)
       for (unsigned target : targets) {
         double price = micros(maker.port, held, target);
-        bool same = held == target || (maker.port->isFree && price == 0);
+        bool same = held == target && !maker.port->isFree;
         costs.push_back(same ? 0 : kForbidden);
         costs.push_back(same ? kForbidden : toCost(price));
       }

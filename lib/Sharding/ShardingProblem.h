@@ -18,7 +18,10 @@
 //
 // With memory in the problem, a resharded copy takes memory as well: then a
 // value with one user has a copy node, too, whose values say for every target
-// whether the value itself is used (it is held so) or a copy.
+// whether the value itself is used (it is held so) or a copy. Lives are counted
+// long: a value from where it is made to its last user, a copy from the value's
+// first user to its last, whoever wants it. So limits are kept, but where one
+// binds, bounds are those of this count; predict() counts what is wanted.
 //
 // A value with very many users (positions, which every layer reads) would tie
 // all of them together. There each user pays its share of the reshard: exact
@@ -97,6 +100,8 @@ private:
   void addUses(mlir::Value value, llvm::ArrayRef<User> users);
   void addCopies(const Maker &maker, llvm::ArrayRef<User> users,
                  mlir::Value value);
+  solver::Interval copyLives(const Maker &maker, llvm::ArrayRef<User> users,
+                             mlir::Value value) const;
   void addSingleCopy(const Maker &maker, const User &user, mlir::Value value);
 
   unsigned addNode(NodeInfo info, std::vector<solver::Cost> costs);

@@ -29,7 +29,10 @@ struct SearchSummary {
   /// Of the problem: as stated, and after reductions.
   int64_t nodes = 0, strategies = 0;
   int64_t reducedNodes = 0, reducedStrategies = 0;
-  /// "optimality", or "time limit".
+  /// "optimality"; what the solver says; "values with many users", whose
+  /// reshards the bound undercounts; or "strategies of another mode": its
+  /// assignment is better than all in the optimizer's space, for which the
+  /// bound holds.
   std::string limitedBy;
 };
 

@@ -1,5 +1,4 @@
-//===- PricedParts.h - Memory of graphs that only classes get through
-//-------===//
+//===- PricedParts.h - Memory of graphs that are wide --------------------===//
 //
 // Where a graph with a memory limit is too wide for exact elimination, memory
 // is given a price: every byte in use at the fullest times costs something,

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Assignments.h"
 #include "Mutations.h"
 #include "ProgramOracle.h"
 #include "RandomProgram.h"
@@ -38,10 +39,15 @@ struct Counts {
   }
 };
 
-OwningOpRef<ModuleOp> partitioned(const std::string &text, StringRef mode) {
+OwningOpRef<ModuleOp> partitioned(const std::string &text, StringRef mode,
+                                  const std::string &machine = "") {
   OwningOpRef<ModuleOp> module = test::parse(text);
+  AssignPhaseOptions options;
+  options.mode = mode.str();
+  options.machine = machine;
+  options.timeLimit = 0.2;
   EXPECT_TRUE(module && succeeded(runPhase(*module, [&](OpPassManager &pm) {
-                buildAssignPhase(pm, mode);
+                buildAssignPhase(pm, options);
                 buildPartitionPhase(pm);
               })));
   return module;
@@ -200,13 +206,17 @@ TEST(RandomMutationTest, WrongMutantsAreRejected) {
   if (const char *range = std::getenv("TPC_RANDOM_PROGRAMS"))
     std::sscanf(range, "%u,%u", &first, &count);
   Counts counts;
+  std::string eager = test::eagerMachineFile();
   for (unsigned seed = first; seed < first + count; ++seed) {
-    const char *mode = seed % 2 ? "propagate" : "megatron";
-    OwningOpRef<ModuleOp> module = partitioned(test::randomProgram(seed), mode);
+    const char *modes[] = {"megatron", "propagate", "auto"};
+    const char *mode = modes[seed % 3];
+    OwningOpRef<ModuleOp> module =
+        partitioned(test::randomProgram(seed), mode, eager);
     Counts own = testMutants(*module, /*step=*/7);
     counts += own;
     ASSERT_FALSE(HasFailure()) << "seed " << seed << ", " << mode;
   }
+  std::remove(eager.c_str());
   std::cout << "random programs: " << counts.str() << "\n";
 }
 

@@ -82,8 +82,10 @@ private:
         {{"dp", 2}, {"tp", 2}},
         {{"dp", 2}, {"tp", 3}},
         {{"dp", 3}, {"tp", 2}},
-        {{"x", 2}, {"tp", 4}}};
-    axes = meshes[pick(0, 6)];
+        {{"x", 2}, {"tp", 4}},
+        {{"dp", 2}, {"x", 2}, {"tp", 2}},
+        {{"tp", 8}}};
+    axes = meshes[pick(0, 8)];
   }
 
   /// A pin: every axis, or half of an axis of 4, splits some dimension or none.

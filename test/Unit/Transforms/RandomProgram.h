@@ -7,7 +7,7 @@
 
 namespace tpc::test {
 
-/// The text of a module with a random mesh (one or two axes of 2, 3 or 4), a
+/// The text of a module with a random mesh (one to three axes of 2 to 8), a
 /// random graph @main of 4 to 10 operations (contractions, attention, indexing,
 /// normalization, movement, states) on f64 tensors, and random pins. The same
 /// text for the same seed.

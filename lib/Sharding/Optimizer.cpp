@@ -33,38 +33,36 @@ public:
     if (failed(pins) || failed(checkPlaces(*pins, space)))
       return failure();
     ShardingProblem problem(module, space, planner, *pins, options);
-    if (options.memoryLimit &&
-        leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
-      return reportNoneFits(problem, *pins, module);
     llvm::BitVector all(pins->pins().size(), true);
     if (failed(problem.build(/*withMemory=*/false, all)))
       return failure();
-    FailureOr<Assignment> best = solve(problem, module, {});
+    if (options.memoryLimit &&
+        leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
+      return reportNoneFits(problem, *pins, module);
+    FailureOr<Assignment> best = solve(problem, module);
     if (failed(best) || !options.memoryLimit ||
         peakBytes(module, *best, costs) <= *options.memoryLimit)
       return best;
 
     if (failed(problem.build(/*withMemory=*/true, all)))
       return failure();
-    // What fits at all is found, or not, much sooner than what is best.
-    solver::SolverResult fitting =
-        solveWithoutCosts(problem, options.timeLimit / 4);
-    if (fitting.status == solver::Status::Infeasible)
+    if (all.any() && isInfeasible(problem, options.timeLimit / kTestShare))
       return reportNoneFits(problem, *pins, module);
-    return solve(problem, module, std::move(fitting.choice));
+    return solve(problem, module);
   }
 
 private:
-  /// Solves the problem as it is built. `start` may be empty.
-  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module,
-                              solver::Choice start) {
+  /// A test of some pins may take one part in so many of the time limit.
+  static constexpr double kTestShare = 20;
+
+  /// Solves the problem as it is built.
+  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module) {
     if (!options.dumpProblem.empty())
       if (auto error =
               solver::writeProblem(problem.problem(), options.dumpProblem))
         return module.emitError("dump-problem: ") << *error;
     solver::SolverOptions search;
     search.timeLimit = options.timeLimit;
-    search.start = std::move(start);
     solver::SolverResult result = solver::solve(problem.problem(), search);
     // Only an answer that is not proven can be worse than the rule's.
     if (result.status != solver::Status::Optimal &&
@@ -145,20 +143,19 @@ private:
     auto begin = Clock::now();
     return smallestConflict(all, [&](const llvm::BitVector &active) {
       std::chrono::duration<double> spent = Clock::now() - begin;
-      double left = options.timeLimit - spent.count();
-      return left > 0 &&
+      return spent.count() < options.timeLimit &&
              succeeded(problem.build(/*withMemory=*/true, active)) &&
-             solveWithoutCosts(problem, left).status ==
-                 solver::Status::Infeasible;
+             isInfeasible(problem, options.timeLimit / kTestShare);
     });
   }
 
-  /// Whether any choice is feasible, and one that is.
-  static solver::SolverResult solveWithoutCosts(const ShardingProblem &problem,
-                                                double timeLimit) {
+  /// Whether no choice is feasible, as far as that is proven in time. Without
+  /// costs that takes much less than finding the best.
+  static bool isInfeasible(const ShardingProblem &problem, double timeLimit) {
     solver::SolverOptions search;
     search.timeLimit = timeLimit;
-    return solver::solve(withoutCosts(problem.problem()), search);
+    return solver::solve(withoutCosts(problem.problem()), search).status ==
+           solver::Status::Infeasible;
   }
 
   /// Every choice that is not forbidden costs nothing.

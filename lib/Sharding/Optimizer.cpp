@@ -39,48 +39,58 @@ public:
     if (options.memoryLimit &&
         leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
       return reportNoneFits(problem, *pins, module);
-    FailureOr<Assignment> best = solve(problem, module);
+    FailureOr<Assignment> best = solve(problem, module, {});
     if (failed(best) || !options.memoryLimit ||
         peakBytes(module, *best, costs) <= *options.memoryLimit)
       return best;
 
     if (failed(problem.build(/*withMemory=*/true, all)))
       return failure();
-    if (all.any() && isInfeasible(problem, options.timeLimit / kTestShare))
+    // What fits at all is found, or not, much sooner than what is best.
+    solver::SolverResult fitting =
+        solveWithoutCosts(problem, options.timeLimit / 4);
+    if (fitting.status == solver::Status::Infeasible)
       return reportNoneFits(problem, *pins, module);
-    return solve(problem, module);
+    return solve(problem, module, std::move(fitting.choice));
   }
 
 private:
-  /// A test of some pins may take one part in so many of the time limit.
-  static constexpr double kTestShare = 20;
-
-  /// Solves the problem as it is built.
-  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module) {
+  /// Solves the problem as it is built. `start` may be empty.
+  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module,
+                              solver::Choice start) {
     if (!options.dumpProblem.empty())
       if (auto error =
               solver::writeProblem(problem.problem(), options.dumpProblem))
         return module.emitError("dump-problem: ") << *error;
     solver::SolverOptions search;
     search.timeLimit = options.timeLimit;
+    search.start = bestOf(problem, {std::move(start), problem.replicated(),
+                                    knownChoice(problem, module)});
     solver::SolverResult result = solver::solve(problem.problem(), search);
-    // Only an answer that is not proven can be worse than the rule's.
-    if (result.status != solver::Status::Optimal &&
-        result.status != solver::Status::Infeasible)
-      if (auto known = knownChoice(problem, module)) {
-        solver::Price price = solver::price(problem.problem(), *known);
-        if (price.feasible &&
-            (result.choice.empty() || price.cost < result.cost)) {
-          result.choice = std::move(*known);
-          result.cost = price.cost;
-        }
-      }
     if (result.choice.empty())
       return reportNoneFound(module,
                              result.status == solver::Status::Infeasible);
     Assignment assignment = problem.assignment(result.choice);
     assignment.search = summary(result);
     return assignment;
+  }
+
+  /// The cheapest feasible one of some choices; empty if there is none.
+  static solver::Choice
+  bestOf(const ShardingProblem &problem,
+         std::vector<std::optional<solver::Choice>> choices) {
+    solver::Choice best;
+    solver::WideCost cost = 0;
+    for (std::optional<solver::Choice> &choice : choices) {
+      if (!choice || choice->size() != problem.problem().nodes.size())
+        continue;
+      solver::Price price = solver::price(problem.problem(), *choice);
+      if (!price.feasible || (!best.empty() && price.cost >= cost))
+        continue;
+      best = std::move(*choice);
+      cost = price.cost;
+    }
+    return best;
   }
 
   LogicalResult reportNoneFound(ModuleOp module, bool isProven) const {
@@ -143,19 +153,20 @@ private:
     auto begin = Clock::now();
     return smallestConflict(all, [&](const llvm::BitVector &active) {
       std::chrono::duration<double> spent = Clock::now() - begin;
+      // What contradicts shows soon; that nothing does may take long.
       return spent.count() < options.timeLimit &&
              succeeded(problem.build(/*withMemory=*/true, active)) &&
-             isInfeasible(problem, options.timeLimit / kTestShare);
+             solveWithoutCosts(problem, options.timeLimit / 20).status ==
+                 solver::Status::Infeasible;
     });
   }
 
-  /// Whether no choice is feasible, as far as that is proven in time. Without
-  /// costs that takes much less than finding the best.
-  static bool isInfeasible(const ShardingProblem &problem, double timeLimit) {
+  /// Whether any choice is feasible, and one that is.
+  static solver::SolverResult solveWithoutCosts(const ShardingProblem &problem,
+                                                double timeLimit) {
     solver::SolverOptions search;
     search.timeLimit = timeLimit;
-    return solver::solve(withoutCosts(problem.problem()), search).status ==
-           solver::Status::Infeasible;
+    return solver::solve(withoutCosts(problem.problem()), search);
   }
 
   /// Every choice that is not forbidden costs nothing.

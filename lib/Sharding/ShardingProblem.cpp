@@ -588,7 +588,15 @@ ShardingProblem::choice(const Assignment &assignment) const {
       return std::nullopt;
     found[i] = *value;
   }
-  // Copies follow: the first value that nothing forbids.
+  return withCopies(std::move(found));
+}
+
+std::optional<Choice> ShardingProblem::replicated() const {
+  return withCopies(Choice(nodes.size(), 0));
+}
+
+/// Copies follow from the rest: the first value that nothing forbids.
+std::optional<Choice> ShardingProblem::withCopies(Choice found) const {
   std::vector<SmallVector<const solver::Edge *, 3>> edges(nodes.size());
   for (const solver::Edge &edge : built.edges) {
     edges[edge.from].push_back(&edge);

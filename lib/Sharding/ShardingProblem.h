@@ -59,8 +59,11 @@ public:
   Assignment assignment(const solver::Choice &choice) const;
   /// The choice that an assignment is, or nothing if it is not in the space.
   std::optional<solver::Choice> choice(const Assignment &assignment) const;
+  /// The first value of every node: nothing is split that need not be.
+  std::optional<solver::Choice> replicated() const;
 
 private:
+  std::optional<solver::Choice> withCopies(solver::Choice found) const;
   /// The shardings of tensors of one shape and element size, numbered.
   struct TensorSpace;
   /// For every value of a node, the sharding that it gives to or wants of a

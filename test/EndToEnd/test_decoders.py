@@ -154,7 +154,7 @@ def test_large_configurations_compile_without_weights(name, tmp_path):
     config = json.loads(
         (ROOT / f"examples/configs/{name}/config.json").read_text())
     tool("tpc-run", ROOT / "examples/configs" / name, "--mesh", "tp=8",
-         "--dry-run", "--quiet", "--element", "stored", "--length", 512,
+         "--mode", "megatron", "--dry-run", "--quiet", "--element", "stored", "--length", 512,
          "--context", 1024, "--report", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]

@@ -30,16 +30,22 @@ def expected(inputs):
     return encoder(read_safetensors(MODEL / "model.safetensors"), config, **inputs)
 
 
+@pytest.mark.parametrize("mode", ["megatron", "auto"])
 @pytest.mark.parametrize("mesh", ["tp=1", "tp=2", "tp=3", "tp=4", "tp=5",
                                   "tp=8", "tp=12", "dp=2,tp=2"])
-def test_equals_numpy(mesh, inputs, expected, tmp_path):
+def test_equals_numpy(mesh, mode, inputs, expected, tmp_path):
     outputs, report = run_model(MODEL, mesh, inputs,
-                                ["last_hidden_state", "pooler_output"], tmp_path)
+                                ["last_hidden_state", "pooler_output"],
+                                tmp_path, "--mode", mode)
     hidden, pooled = expected
     real = inputs["attention_mask"].astype(bool)
     assert np.abs(outputs["last_hidden_state"] - hidden)[real].max() < 1e-5
     assert np.abs(outputs["pooler_output"] - pooled).max() < 1e-5
 
+    assert report["version"] == 1
+    if mode == "auto":
+        assert report["search"]["gap"] == 0
+        return
     # One all-reduce for the embeddings, two per layer, and nothing else.
     kinds = {}
     for collective in report["collectives"]:
@@ -48,7 +54,6 @@ def test_equals_numpy(mesh, inputs, expected, tmp_path):
         assert collective["axes"] == "tp"
         assert collective["origin"]
     assert kinds == ({} if mesh == "tp=1" else {"all_reduce": 13})
-    assert report["version"] == 1
     assert report["memory"]["peak"] <= report["memory"]["unsharded_peak"] or mesh == "tp=1"
 
 
@@ -78,6 +83,7 @@ def test_check_and_artifact(inputs, tmp_path):
 
 def test_dry_run_needs_no_weights(tmp_path):
     (tmp_path / "config.json").write_text((MODEL / "config.json").read_text())
-    result = tool("tpc-run", tmp_path, "--dry-run", "--mesh", "tp=4")
+    result = tool("tpc-run", tmp_path, "--dry-run", "--mesh", "tp=4",
+                  "--mode", "megatron")
     assert "13 collectives" in result.stdout
     assert "encoder.layer.*.output.dense.weight" in result.stdout

@@ -232,6 +232,21 @@ bool Reader::nodes(element value, Problem &problem) {
   if (interval != intervalList.end() || usage != usageList.end())
     return fail({"nodes"}, "costs, intervals and usages must have the same "
                            "length; costs has fewer entries");
+  element parts;
+  std::vector<int64_t> numbers;
+  if (members.at_key("parts").get(parts) != simdjson::SUCCESS)
+    return true;
+  if (!integers(parts, {"nodes.parts"}, numbers))
+    return false;
+  for (int64_t part : numbers) {
+    if (part < -1 || part >= Problem::kShared)
+      return fail({"nodes.parts"},
+                  "expected numbers of parts, or -1 for shared "
+                  "nodes; found ",
+                  std::to_string(part));
+    problem.parts.push_back(part == -1 ? Problem::kShared
+                                       : static_cast<unsigned>(part));
+  }
   return true;
 }
 
@@ -489,6 +504,12 @@ std::string Writer::write(const Problem &problem) {
     writeList(out, node.memory,
               [&](const MemoryUse &use) { numbers(use.bytes); });
   });
+  if (!problem.parts.empty()) {
+    out += ",\n\"parts\":";
+    writeList(out, problem.parts, [&](unsigned part) {
+      out += part == Problem::kShared ? "-1" : std::to_string(part);
+    });
+  }
   out += "},\n\"edges\":";
   edges(problem.edges);
   out += "}}\n";

@@ -4,6 +4,7 @@
 #include "ClassElimination.h"
 #include "Presolve.h"
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 using namespace tpc::solver;
@@ -46,7 +47,17 @@ private:
   using Marginals = std::vector<std::vector<Cost>>;
   bool reduce(Part &part);
   std::optional<std::vector<Marginals>> solveMoved();
-  void moveCosts(const std::vector<Marginals> &marginals);
+  bool moveCosts(const std::vector<Marginals> &marginals, Cost share);
+  void step(WideCost distance);
+  /// Where the ascent of the bound stands.
+  struct Ascent {
+    WideCost bound;
+    std::vector<Marginals> marginals;
+    std::vector<std::vector<std::vector<Cost>>> costs; ///< sharedCosts()
+    std::vector<Choice> choices;
+  };
+  std::vector<std::vector<std::vector<Cost>>> sharedCosts() const;
+  void restore(const Ascent &ascent);
   bool agree() const;
   bool agreeOn(unsigned node) const;
   void offer(const Part &leader, ExactResult &result);
@@ -60,17 +71,24 @@ private:
 
 } // namespace
 
-/// Calls `fn` with every part, each on a thread of its own; whether all calls
-/// returned true. Parts have nothing in common.
+/// Calls `fn` with every part, on as many threads as there are cores; whether
+/// all calls returned true. Parts have nothing in common.
 template <typename Fn> bool PartsSolver::forEachPart(Fn fn) {
-  std::vector<char> ok(parts.size(), 0);
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < parts.size(); ++i)
-    threads.emplace_back([&, i] { ok[i] = fn(i); });
-  ok[0] = fn(0);
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> ok = true;
+  auto work = [&] {
+    for (size_t i = next++; i < parts.size(); i = next++)
+      if (!fn(i))
+        ok = false;
+  };
+  size_t cores = std::max(1u, std::thread::hardware_concurrency());
+  std::vector<std::thread> threads(std::min(cores, parts.size()) - 1);
+  for (std::thread &thread : threads)
+    thread = std::thread(work);
+  work();
   for (std::thread &thread : threads)
     thread.join();
-  return std::all_of(ok.begin(), ok.end(), [](char each) { return each; });
+  return ok;
 }
 
 void PartsSolver::split() {
@@ -234,9 +252,12 @@ std::optional<std::vector<PartsSolver::Marginals>> PartsSolver::solveMoved() {
   return marginals;
 }
 
-/// Moves costs between the copies of the nodes that the parts disagree on: to
-/// move all would be to pay for one disagreement many times over.
-void PartsSolver::moveCosts(const std::vector<Marginals> &marginals) {
+/// Moves a share (one over `share`) of what the marginals differ by between the
+/// copies of the nodes that the parts disagree on: to move all would be to pay
+/// for one disagreement many times over.
+bool PartsSolver::moveCosts(const std::vector<Marginals> &marginals,
+                            Cost share) {
+  bool anyMoved = false;
   for (unsigned node : shared) {
     if (agreeOn(node))
       continue;
@@ -262,13 +283,54 @@ void PartsSolver::moveCosts(const std::vector<Marginals> &marginals) {
           cost = kForbidden;
           continue;
         }
-        Cost moved = sum / count - marginals[i][node][v];
+        Cost moved = (sum / count - marginals[i][node][v]) / share;
         // What rounding leaves goes to the last.
         if (i == owners.back())
           moved = -left;
+        anyMoved |= moved != 0;
         left += moved;
         cost += moved;
       }
+    }
+  }
+  return anyMoved;
+}
+
+/// Where marginals tell nothing (ties): a step along the subgradient, after
+/// Polyak as long as the distance between bound and best choice says. What the
+/// one chose becomes dearer for it and cheaper for the other.
+void PartsSolver::step(WideCost distance) {
+  size_t disagreements = 0;
+  for (unsigned node : shared)
+    disagreements += !agreeOn(node);
+  if (disagreements == 0)
+    return;
+  auto length = std::max<Cost>(
+      1, static_cast<Cost>(distance / static_cast<Cost>(2 * disagreements)));
+  auto costOf = [&](Part &part, unsigned node) -> std::vector<Cost> & {
+    unsigned index = *part.reduced->find(part.own[node]);
+    return part.reduced->problem.nodes[index].costs;
+  };
+  for (unsigned node : shared) {
+    if (agreeOn(node))
+      continue;
+    Part *first = nullptr;
+    for (Part &part : parts) {
+      if (part.own[node] == kNone)
+        continue;
+      if (!first) {
+        first = &part;
+        continue;
+      }
+      unsigned a = first->choice[first->own[node]],
+               b = part.choice[part.own[node]];
+      if (a == b || costOf(*first, node)[b] >= kForbidden ||
+          costOf(part, node)[a] >= kForbidden)
+        continue;
+      costOf(*first, node)[a] += length;
+      costOf(part, node)[a] -= length;
+      costOf(*first, node)[b] -= length;
+      costOf(part, node)[b] += length;
     }
   }
 }
@@ -300,13 +362,60 @@ std::optional<ExactResult> PartsSolver::run(ProblemSize &size) {
     return result;
   for (size_t i = 0; i < parts.size(); ++i)
     follow(parts[i], result);
-  for (unsigned round = 0; round < maxRounds && !isOver(deadline); ++round) {
+  // Moves are tried from the costs that gave the best bound: by marginals in
+  // full, along the subgradient, and both again half as far, until one helps.
+  // What helped last comes first.
+  std::optional<Ascent> best;
+  bool byStep = false, stepsFirst = false;
+  for (unsigned round = 0, tries = 0; round < maxRounds; ++round, ++tries) {
     auto marginals = solveMoved();
     if (!marginals || consider())
       return result;
-    moveCosts(*marginals);
+    if (!best || bound() > best->bound) {
+      best = {bound(), std::move(*marginals), sharedCosts(), {}};
+      for (const Part &part : parts)
+        best->choices.push_back(part.choice);
+      tries = 0;
+      stepsFirst = byStep;
+      for (size_t i = 0; i < parts.size(); ++i)
+        follow(parts[i], result);
+      if (consider())
+        return result;
+    }
+    restore(*best);
+    Cost share = Cost(1) << (tries / 2);
+    byStep = (tries % 2 == 1) != stepsFirst;
+    if (!byStep)
+      byStep = !moveCosts(best->marginals, share);
+    if (byStep && !result.choice.empty())
+      step((result.cost - best->bound) / share);
   }
   return result;
+}
+
+std::vector<std::vector<std::vector<Cost>>> PartsSolver::sharedCosts() const {
+  std::vector<std::vector<std::vector<Cost>>> costs;
+  for (const Part &part : parts) {
+    auto &own = costs.emplace_back();
+    for (unsigned node : shared)
+      own.push_back(
+          part.own[node] == kNone
+              ? std::vector<Cost>()
+              : part.reduced->problem.nodes[*part.reduced->find(part.own[node])]
+                    .costs);
+  }
+  return costs;
+}
+
+void PartsSolver::restore(const Ascent &ascent) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Part &part = parts[i];
+    part.choice = ascent.choices[i];
+    for (size_t k = 0; k < shared.size(); ++k)
+      if (part.own[shared[k]] != kNone)
+        part.reduced->problem.nodes[*part.reduced->find(part.own[shared[k]])]
+            .costs = ascent.costs[i][k];
+  }
 }
 
 std::optional<ExactResult> tpc::solver::solveParts(const Problem &problem,

@@ -55,6 +55,10 @@ std::optional<std::string> Problem::check() const {
   if (!parts.empty() && parts.size() != nodes.size())
     return "has " + std::to_string(nodes.size()) + " nodes, but the parts of " +
            std::to_string(parts.size());
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (parts[i] != kShared && parts[i] >= nodes.size())
+      return at("node", i) + "belongs to part " + std::to_string(parts[i]) +
+             ", but there are " + std::to_string(nodes.size()) + " nodes";
   for (size_t i = 0; i < edges.size(); ++i) {
     const Edge &edge = edges[i];
     if (edge.from >= nodes.size() || edge.to >= nodes.size())

@@ -4,6 +4,7 @@
 #include "Exact.h"
 #include "Parts.h"
 #include "Presolve.h"
+#include "PricedParts.h"
 #include "Search.h"
 #include <algorithm>
 #include <cstdlib>
@@ -135,8 +136,22 @@ void Driver::solveReduced(const Presolved &presolved) {
       result.status = Status::Infeasible;
     return;
   }
-  SearchResult found =
-      search(reduced, exact.choice.empty() ? start : exact.choice, deadline);
+  if (!exact.choice.empty())
+    start = exact.choice;
+  // The parts of a model are narrow over classes where the tables are not.
+  if (!problem.parts.empty())
+    if (auto priced = solvePricedParts(problem, half)) {
+      partsBound = priced->bound;
+      if (!priced->choice.empty()) {
+        offer(priced->choice);
+        start = presolved.reduce(result.choice);
+        if (!price(reduced, start).feasible)
+          start.clear();
+      }
+      if (priced->proven)
+        return;
+    }
+  SearchResult found = search(reduced, start, deadline);
   result.bound = std::max(result.bound, presolved.constant + found.bound);
   if (!found.choice.empty())
     offer(presolved.expand(found.choice));

@@ -18,6 +18,9 @@
 //   an edge whose table others share    "costs": [..., 0, ...], an index into
 //                                       "tables": [[0, 0, 30, 0]]
 //   no limit on memory                  "usage_limit" is left out
+//   the part that a node belongs to     "parts": [0, 1, -1, ...] beside
+//   "costs";
+//                                       -1: several parts share it
 //
 //===----------------------------------------------------------------------===//
 

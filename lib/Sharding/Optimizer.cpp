@@ -33,12 +33,12 @@ public:
     if (failed(pins) || failed(checkPlaces(*pins, space)))
       return failure();
     ShardingProblem problem(module, space, planner, *pins, options);
-    if (options.memoryLimit &&
-        leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
-      return reportNoneFits(problem, *pins, module);
     llvm::BitVector all(pins->pins().size(), true);
     if (failed(problem.build(/*withMemory=*/false, all)))
       return failure();
+    if (options.memoryLimit &&
+        leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
+      return reportNoneFits(problem, *pins, module);
     FailureOr<Assignment> best =
         solve(problem, module, costs, /*withMemory=*/false, {});
     if (failed(best) || fits(price(module, *best, costs)))
@@ -208,10 +208,10 @@ private:
     auto begin = Clock::now();
     return smallestConflict(all, [&](const llvm::BitVector &active) {
       std::chrono::duration<double> spent = Clock::now() - begin;
-      double left = options.timeLimit - spent.count();
-      return left > 0 &&
+      // What contradicts shows soon; that nothing does may take long.
+      return spent.count() < options.timeLimit &&
              succeeded(problem.build(/*withMemory=*/true, active)) &&
-             solveWithoutCosts(problem, left).status ==
+             solveWithoutCosts(problem, options.timeLimit / 20).status ==
                  solver::Status::Infeasible;
     });
   }

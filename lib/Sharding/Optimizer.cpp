@@ -90,6 +90,8 @@ private:
     solverOptions.timeLimit = options.timeLimit;
     solver::SolverResult result =
         solver::solve(problem.problem(), solverOptions);
+    if (withMemory)
+      keepLimit(problem, module, costs, solverOptions, result);
     std::optional<Candidate> best = ruleBased(module, costs, withMemory);
     if (result.choice.empty() && !best)
       return nothingFound(module, result);
@@ -101,6 +103,28 @@ private:
     }
     best->assignment.search = summary(result, best->price.micros);
     return std::move(best->assignment);
+  }
+
+  /// Copies of values with very many users are not in the problem. Where they
+  /// exceed the limit, a lower one makes room for them; the bound stays.
+  void keepLimit(const ShardingProblem &problem, ModuleOp module,
+                 const CostModel &costs,
+                 const solver::SolverOptions &solverOptions,
+                 solver::SolverResult &result) const {
+    solver::Problem tighter;
+    for (int tries = 0; !result.choice.empty(); ++tries) {
+      Predicted taken = price(module, problem.assignment(result.choice), costs);
+      if (fits(taken))
+        return;
+      if (tries == 0)
+        tighter = problem.problem();
+      *tighter.memoryLimit -= taken.peakBytes - *options.memoryLimit;
+      result.choice.clear();
+      result.status = solver::Status::Unknown;
+      result.limitedBy = kManyUsers;
+      if (tries < kTries && *tighter.memoryLimit >= 0)
+        result.choice = solver::solve(tighter, solverOptions).choice;
+    }
   }
 
   LogicalResult nothingFound(ModuleOp module,
@@ -135,7 +159,7 @@ private:
       else if (micros <= bound + rounding)
         search.lowerBoundMicros = micros;
       else
-        search.limitedBy = "values with many users";
+        search.limitedBy = kManyUsers;
     }
     search.gap = micros > 0 ? (micros - search.lowerBoundMicros) / micros : 0;
     search.nodes = result.before.nodes;
@@ -147,6 +171,8 @@ private:
 
   /// The problem's costs are whole picoseconds.
   static constexpr double kRounding = 1e-6;
+  static constexpr int kTries = 4;
+  static constexpr const char *kManyUsers = "values with many users";
   static constexpr const char *kAnotherMode = "strategies of another mode";
 
   AssignOptions options;

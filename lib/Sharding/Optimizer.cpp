@@ -116,6 +116,8 @@ private:
     search.start = bestOf(problem, {std::move(start), problem.replicated(),
                                     knownChoice(problem, module)});
     solver::SolverResult result = solver::solve(problem.problem(), search);
+    if (withMemory)
+      keepLimit(problem, module, costs, search, result);
     std::optional<Candidate> best = ruleBased(module, costs, withMemory);
     if (result.choice.empty() && !best)
       return reportNoneFound(module,
@@ -128,6 +130,28 @@ private:
     }
     best->assignment.search = summary(result, best->price.micros);
     return std::move(best->assignment);
+  }
+
+  /// Copies of values with very many users are not in the problem. Where they
+  /// exceed the limit, a lower one makes room for them; the bound stays.
+  void keepLimit(const ShardingProblem &problem, ModuleOp module,
+                 const CostModel &costs,
+                 const solver::SolverOptions &solverOptions,
+                 solver::SolverResult &result) const {
+    solver::Problem tighter;
+    for (int tries = 0; !result.choice.empty(); ++tries) {
+      Predicted taken = price(module, problem.assignment(result.choice), costs);
+      if (fits(taken))
+        return;
+      if (tries == 0)
+        tighter = problem.problem();
+      *tighter.memoryLimit -= taken.peakBytes - *options.memoryLimit;
+      result.choice.clear();
+      result.status = solver::Status::Unknown;
+      result.limitedBy = kManyUsers;
+      if (tries < kTries && *tighter.memoryLimit >= 0)
+        result.choice = solver::solve(tighter, solverOptions).choice;
+    }
   }
 
   /// The cheapest feasible one of some choices; empty if there is none.

@@ -487,6 +487,28 @@ TEST(Certificate, ManyUsers) {
     }
 }
 
+/// Copies of such values are not in the problem; what is returned keeps the
+/// limit all the same, or nothing is.
+TEST(Certificate, ManyUsersKeepLimits) {
+  OwningOpRef<ModuleOp> module = test::parse(manyUsers(12, false));
+  ASSERT_TRUE(module);
+  AssignOptions options = optionsFor(test::eagerMachine());
+  int64_t most = test::assigned(*module, options)->peakBytes;
+  int kept = 0;
+  for (int percent : {100, 95, 90, 80, 70}) {
+    options.memoryLimit = most * percent / 100;
+    test::Diagnostics diagnostics;
+    auto limited = test::assigned(*module, options);
+    if (!limited)
+      continue;
+    ++kept;
+    EXPECT_LE(limited->peakBytes, *options.memoryLimit) << percent;
+    const SearchSummary &search = *limited->assignment.search;
+    EXPECT_LE(search.lowerBoundMicros, limited->micros);
+  }
+  EXPECT_GT(kept, 0);
+}
+
 //===----------------------------------------------------------------------===//
 // Closed forms of others
 //===----------------------------------------------------------------------===//

@@ -291,6 +291,9 @@ private:
       for (AxisUse minor : uses) {
         if (major == minor || !(isSmall(whole, major) || isSmall(whole, minor)))
           continue;
+        // A part, too, only splits what has as many elements.
+        if (isSmall(parts[0], major) || isSmall(parts[1], minor))
+          continue;
         if (!fits(strategy, parts[0], major))
           continue;
         Strategy longer = extended(strategy, parts[0], major);

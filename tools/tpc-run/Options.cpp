@@ -40,8 +40,8 @@ cl::opt<std::string> mix("mix",
                          cl::cat(category));
 cl::opt<double> searchTime("search-time",
                            cl::desc("seconds that mode auto may search "
-                                    "(default 60)"),
-                           cl::init(60), cl::cat(category));
+                                    "(default 20)"),
+                           cl::init(20), cl::cat(category));
 cl::opt<std::string> entry("entry",
                            cl::desc("function to run; optional if a module has "
                                     "one only (default of a decoder: "

@@ -20,7 +20,7 @@ struct RunOptions {
   /// How often entries are called: "prefill=1,decode=100".
   std::string mix;
   /// Seconds that mode auto may search.
-  double searchTime = 60;
+  double searchTime = 20;
   /// Pins beside those in the module.
   std::vector<std::string> pins;
   /// Print the module after this phase and stop: whole, assigned, program,

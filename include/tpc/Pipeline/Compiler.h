@@ -36,7 +36,7 @@ struct AssignPhaseOptions {
   /// Pins beside those in the module: tpc/Sharding/Pins.h.
   std::vector<std::string> pins;
   /// Seconds.
-  double timeLimit = 60;
+  double timeLimit = 20;
 };
 
 /// Whole form -> assigned form.

@@ -63,7 +63,7 @@ struct AssignOptions {
   /// Pins beside those in the module.
   std::vector<PinRequest> pins;
   /// Seconds that the optimizer may search.
-  double timeLimit = 60;
+  double timeLimit = 20;
   /// File to write the optimizer's problem to, in the format of tpc-solve;
   /// empty: none.
   std::string dumpProblem;

@@ -26,7 +26,7 @@ def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
     ListOption<"pins", "pins", "std::string",
                "pins beside those in the module: NAME=SHARDING, NAME=colwise, "
                "NAME=rowwise, NAME=replicated, AXIS=batch">,
-    Option<"timeLimit", "time-limit", "double", "60",
+    Option<"timeLimit", "time-limit", "double", "20",
            "seconds that mode auto may search">,
     Option<"dumpProblem", "dump-problem", "std::string", "\"\"",
            "file to write the problem of mode auto to, for tpc-solve">

@@ -39,10 +39,13 @@ public:
     if (options.memoryLimit &&
         leastStoredBytes(*pins, space, mesh) > *options.memoryLimit)
       return reportNoneFits(problem, *pins, module);
-    FailureOr<Assignment> best =
-        solve(problem, module, costs, /*withMemory=*/false, {});
-    if (failed(best) || fits(price(module, *best, costs)))
-      return best;
+    const Known known = knownPlans(module, costs);
+    FailureOr<Candidate> best =
+        solve(problem, module, costs, known, /*withMemory=*/false, {});
+    if (failed(best))
+      return failure();
+    if (fits(best->price))
+      return std::move(best->assignment);
 
     if (failed(problem.build(/*withMemory=*/true, all)))
       return failure();
@@ -51,8 +54,11 @@ public:
         solveWithoutCosts(problem, options.timeLimit / 4);
     if (fitting.status == solver::Status::Infeasible)
       return reportNoneFits(problem, *pins, module);
-    return solve(problem, module, costs, /*withMemory=*/true,
+    best = solve(problem, module, costs, known, /*withMemory=*/true,
                  std::move(fitting.choice));
+    if (failed(best))
+      return failure();
+    return std::move(best->assignment);
   }
 
 private:
@@ -79,46 +85,59 @@ private:
     return !options.memoryLimit || price.peakBytes <= *options.memoryLimit;
   }
 
-  /// The best that the other modes find within the limit, if they find any.
-  std::optional<Candidate> ruleBased(ModuleOp module, const CostModel &costs,
+  /// What the other modes find, if they find anything.
+  struct Known {
+    std::optional<Candidate> megatron, propagation;
+  };
+  Known knownPlans(ModuleOp module, const CostModel &costs) const {
+    ScopedDiagnosticHandler ignore(module->getContext(),
+                                   [](Diagnostic &) { return success(); });
+    auto plan =
+        [&](std::unique_ptr<Assigner> mode) -> std::optional<Candidate> {
+      FailureOr<Assignment> found = mode->assign(module, costs.getMesh());
+      if (failed(found))
+        return std::nullopt;
+      Predicted taken = price(module, *found, costs);
+      return Candidate{std::move(*found), taken};
+    };
+    return {plan(createMegatronAssigner()), plan(createPropagationAssigner())};
+  }
+
+  /// The best of them; within the limit, if that counts.
+  std::optional<Candidate> bestKnown(const Known &known,
                                      bool withinLimit) const {
     // Pins from outside are not theirs to keep.
     if (!options.pins.empty())
       return std::nullopt;
-    ScopedDiagnosticHandler ignore(module->getContext(),
-                                   [](Diagnostic &) { return success(); });
     std::optional<Candidate> best;
-    for (auto create : {createMegatronAssigner, createPropagationAssigner}) {
-      FailureOr<Assignment> known = create()->assign(module, costs.getMesh());
-      if (failed(known))
-        continue;
-      Predicted taken = price(module, *known, costs);
-      if (withinLimit && !fits(taken))
-        continue;
-      if (!best || taken.micros < best->price.micros)
-        best = Candidate{std::move(*known), taken};
-    }
+    for (const auto *plan : {&known.megatron, &known.propagation})
+      if (*plan && (!withinLimit || fits((*plan)->price)) &&
+          (!best || (*plan)->price.micros < best->price.micros))
+        best = *plan;
     return best;
   }
 
   /// Solves the problem as it is built; `start` may be empty. Where another
   /// mode is better, that is returned: the search was cut off, or what it found
   /// is outside of the space.
-  FailureOr<Assignment> solve(const ShardingProblem &problem, ModuleOp module,
-                              const CostModel &costs, bool withMemory,
-                              solver::Choice start) {
+  FailureOr<Candidate> solve(const ShardingProblem &problem, ModuleOp module,
+                             const CostModel &costs, const Known &known,
+                             bool withMemory, solver::Choice start) {
     if (!options.dumpProblem.empty())
       if (auto error =
               solver::writeProblem(problem.problem(), options.dumpProblem))
         return module.emitError("dump-problem: ") << *error;
     solver::SolverOptions search;
     search.timeLimit = options.timeLimit;
-    search.start = bestOf(problem, {std::move(start), problem.replicated(),
-                                    knownChoice(problem, module)});
+    std::optional<solver::Choice> megatron;
+    if (known.megatron)
+      megatron = problem.choice(known.megatron->assignment);
+    search.start = bestOf(
+        problem, {std::move(start), problem.replicated(), std::move(megatron)});
     solver::SolverResult result = solver::solve(problem.problem(), search);
     if (withMemory)
       keepLimit(problem, module, costs, search, result);
-    std::optional<Candidate> best = ruleBased(module, costs, withMemory);
+    std::optional<Candidate> best = bestKnown(known, withMemory);
     if (result.choice.empty() && !best)
       return reportNoneFound(module,
                              result.status == solver::Status::Infeasible);
@@ -129,7 +148,7 @@ private:
         best = Candidate{std::move(found), taken};
     }
     best->assignment.search = summary(result, best->price.micros);
-    return std::move(best->assignment);
+    return std::move(*best);
   }
 
   /// Copies of values with very many users are not in the problem. Where they
@@ -209,18 +228,12 @@ private:
       for (const Sharding &sharding :
            pins.candidates(place, space.storedShardings(shape)))
         if (pins.allows(place, sharding, all))
-          least = std::min(least, localBytes(place.type, sharding, mesh));
+          least = std::min(
+              least,
+              tensorBytes(localType(withSharding(place.type, sharding), mesh)));
       sum += least;
     }
     return sum;
-  }
-
-  static int64_t localBytes(RankedTensorType type, const Sharding &sharding,
-                            const Mesh &mesh) {
-    int64_t bytes = elementBytes(type.getElementType());
-    for (int64_t n : localShape(type.getShape(), sharding, mesh))
-      bytes *= n;
-    return bytes;
   }
 
   /// The pins that leave no assignment within the memory limit, fewest; none if
@@ -265,21 +278,6 @@ private:
       edge.costs = table;
     }
     return problem;
-  }
-
-  /// What the rule-based mode finds, if it is in the space.
-  static std::optional<solver::Choice>
-  knownChoice(const ShardingProblem &problem, ModuleOp module) {
-    ScopedDiagnosticHandler ignore(module->getContext(),
-                                   [](Diagnostic &) { return success(); });
-    FailureOr<Mesh> mesh = lookupMesh(module);
-    if (failed(mesh))
-      return std::nullopt;
-    FailureOr<Assignment> known =
-        createMegatronAssigner()->assign(module, *mesh);
-    if (failed(known))
-      return std::nullopt;
-    return problem.choice(*known);
   }
 
   /// `micros` is what the returned assignment takes, which is the problem's

@@ -9,7 +9,9 @@
 #include "tpcrt/ElementType.h"
 #include "tpcrt/Placement.h"
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -94,6 +96,31 @@ struct MatmulStep {
   int64_t bKStride = 0, bNStride = 0;
   int64_t cMStride = 0, cNStride = 0;
   bool packB = false;
+};
+
+/// `attention` of docs/reference/tpc.md:
+///   query [b, s, k, g, d], key [b, t, k, d], value [b, t, k, v],
+///   result [b, s, k, g, v], bias [b, k, g, s, t], lengths [b], offset [b],
+///   sinks [k, g]
+/// Strides in elements, one per dimension but the last, which is contiguous
+/// (bias: one per dimension); 0 where an operand has one element for all.
+struct AttentionStep {
+  BufferRef query, key, value, result;
+  std::optional<BufferRef> bias, lengths, offset, sinks;
+  ElementType type = ElementType::F32; // of query, key, value and result
+  ElementType biasType = ElementType::F32;
+  ElementType lengthsType = ElementType::I64;
+  ElementType offsetType = ElementType::I64;
+  ElementType sinksType = ElementType::F32;
+  uint64_t b = 0, s = 0, t = 0, k = 0, g = 0, d = 0, v = 0;
+  std::array<int64_t, 4> queryStrides{}, resultStrides{};
+  std::array<int64_t, 3> keyStrides{}, valueStrides{};
+  std::array<int64_t, 5> biasStrides{};
+  int64_t offsetStride = 0;
+  double scale = 1;
+  bool causal = false;
+  std::optional<uint64_t> window;
+  std::optional<double> softcap;
 };
 
 enum class CollectiveKind : uint8_t {

@@ -20,7 +20,7 @@ namespace {
 /// Rows whose scores against a block of keys stay in the nearest cache.
 constexpr int64_t groupRows = 64;
 
-constexpr float log2e = 1.44269504f;
+constexpr double log2e = 1.4426950408889634;
 
 /// A group of rows of a task: [begin, end), padded to vectors.
 struct RowGroup {
@@ -325,7 +325,7 @@ void combine(const AttentionShape &shape, const AttentionTask &task,
       sinks[i] = task.sinks
                      ? loadElement<V>(task.sinks, task.sinksType,
                                       (group.begin + r + i) % shape.group) *
-                           log2e
+                           Scalar(log2e)
                      : -__builtin_inff();
     auto sink = V::load(sinks), maximum = sink;
     for (int64_t i = 0; i < count; ++i)

@@ -44,7 +44,7 @@ public:
 
   /// Memory that run needs besides the operands, at a 64-byte boundary.
   uint64_t scratchBytes() const;
-  /// "avx512", "avx512_bf16", ...; for reports.
+  /// "avx512", "amx_bf16", "avx2_rows", ...; for reports.
   std::string_view implementation() const { return kernels->name; }
 
   void run(const Operands &operands, std::byte *scratch,
@@ -65,8 +65,10 @@ private:
   uint64_t stateBytes = 0, threadBytes = 0;
 };
 
-/// The kernels that this CPU runs for a type, the best first.
-std::vector<const AttentionKernels *> attentionKernels(ElementType type);
+/// The kernels that this CPU runs for a type and `rows` queries that share
+/// keys, the best first.
+std::vector<const AttentionKernels *> attentionKernels(ElementType type,
+                                                       uint64_t rows);
 
 } // namespace tpcrt
 

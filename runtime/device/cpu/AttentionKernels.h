@@ -73,6 +73,7 @@ static inline KeyRange visibleKeys(const AttentionShape &shape, int64_t length,
 struct AttentionKernels {
   const char *name;
   int64_t rowUnit; // AttentionShape::rows is a multiple of it
+  int64_t maxRows; // of a task; 0: any
   uint64_t (*scratchBytes)(const AttentionShape &shape);
   uint64_t (*stateBytes)(const AttentionShape &shape);
   /// Fills `state` from the task's keys.
@@ -85,11 +86,14 @@ struct AttentionKernels {
 };
 
 /// By element type; null where an instruction set has none for the type.
-const AttentionKernels *attentionKernelsPlain(ElementType type);
-const AttentionKernels *attentionKernelsAvx2(ElementType type);
-const AttentionKernels *attentionKernelsAvx512(ElementType type);
-const AttentionKernels *attentionKernelsAvx512Bf16(ElementType type);
-const AttentionKernels *attentionKernelsAmx(ElementType type);
+/// "Rows" are those for few queries.
+const AttentionKernels *attentionPlain(ElementType type);
+const AttentionKernels *attentionAvx2(ElementType type);
+const AttentionKernels *attentionAvx2Rows(ElementType type);
+const AttentionKernels *attentionAvx512(ElementType type);
+const AttentionKernels *attentionAvx512Rows(ElementType type);
+const AttentionKernels *attentionAvx512Bf16(ElementType type);
+const AttentionKernels *attentionAmx(ElementType type);
 
 } // namespace tpcrt
 

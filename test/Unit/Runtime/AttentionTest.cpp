@@ -236,7 +236,8 @@ void check(const Case &test, unsigned threads, std::string_view kernels) {
 }
 
 void checkEverywhere(const Case &test) {
-  for (const AttentionKernels *kernels : attentionKernels(test.step.type))
+  for (const AttentionKernels *kernels :
+       attentionKernels(test.step.type, test.step.s * test.step.g))
     for (unsigned threads : {1, 2, 3})
       check(test, threads, kernels->name);
 }

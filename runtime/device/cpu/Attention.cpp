@@ -21,6 +21,9 @@ constexpr int64_t itemsPerThread = 4;
 /// Fewer keys than this are not split.
 constexpr int64_t minKeysPerPart = 256;
 
+/// What is read of all heads' keys and values before the next head's turn.
+constexpr uint64_t visitBytes = 1 << 20;
+
 /// Far beyond every key, and far from overflow.
 constexpr int64_t farAway = int64_t(1) << 60;
 
@@ -122,10 +125,19 @@ Result<Attention> Attention::create(const AttentionStep &step, unsigned threads,
   shape.rows = std::min({maxRows, ceilDiv(rows, unit) * unit,
                          ceilDiv(balanced, fewRows) * fewRows});
   result.blocks = ceilDiv(rows, shape.rows);
+  // Few queries wait for memory, which is fastest in the order of addresses.
+  if (rows <= fewRows && step.keyStrides[2] < step.keyStrides[1])
+    result.heads = step.k;
+  uint64_t keyBytes = (step.d + step.v) * step.k * byteSize(step.type);
+  result.keysPerVisit =
+      std::clamp<int64_t>(visitBytes / std::max<uint64_t>(keyBytes, 1), 64,
+                          1024) /
+      64 * 64;
   result.stateBytes = result.kernels->stateBytes(shape);
-  result.threadBytes = result.stateBytes + result.kernels->scratchBytes(shape);
+  result.threadBytes =
+      result.groupBytes() + result.kernels->scratchBytes(shape);
   result.parts = std::clamp<int64_t>(
-      result.threads == 1 ? 1 : ceilDiv(wanted, heads * result.blocks), 1,
+      result.threads == 1 ? 1 : ceilDiv(wanted, result.groups()), 1,
       std::max<int64_t>(1, step.t / minKeysPerPart));
   return result;
 }
@@ -159,13 +171,15 @@ private:
         scratch + attention.threads * attention.threadBytes +
         group * counterBytes);
   }
-  std::byte *partStates(int64_t group) {
+  /// The states of a head's parts.
+  std::byte *partStates(int64_t group, int64_t head) {
     return scratch + attention.threads * attention.threadBytes +
-           groups * counterBytes + group * attention.parts * stateBytes;
+           groups * counterBytes +
+           (group * attention.heads + head) * attention.parts * stateBytes;
   }
 
   void runItem(int64_t item, int64_t thread);
-  AttentionTask makeTask(int64_t group) const;
+  AttentionTask makeTask(int64_t group, int64_t head) const;
 
   const Attention &attention;
   const AttentionStep &step;
@@ -180,12 +194,12 @@ private:
 
 } // namespace tpcrt
 
-/// All of a block's work but the keys' part.
-AttentionTask AttentionRun::makeTask(int64_t group) const {
+/// All of a block's work but the keys' part, for a head of a group.
+AttentionTask AttentionRun::makeTask(int64_t group, int64_t head) const {
   // Heads one after the other, since their keys fit in a cache where all
   // heads' do not; last rows first, since with causal they see most keys.
   int64_t block = attention.blocks - 1 - group % attention.blocks;
-  int64_t head = group / attention.blocks;
+  head += group / attention.blocks * attention.heads;
   int64_t b = head / step.k, k = head % step.k;
   AttentionTask task;
   auto at = [&](const void *data, int64_t batchStride, int64_t headStride) {
@@ -233,29 +247,42 @@ AttentionTask AttentionRun::makeTask(int64_t group) const {
 
 void AttentionRun::runItem(int64_t item, int64_t thread) {
   int64_t parts = attention.parts, group = item / parts, part = item % parts;
-  AttentionTask task = makeTask(group);
+  int64_t heads = attention.heads;
   std::byte *own = scratch + thread * attention.threadBytes;
-  if (parts == 1) {
-    kernels.accumulate(shape, task, own, own + stateBytes);
-    kernels.finish(shape, task, own, 1);
+  std::byte *memory = own + attention.groupBytes();
+  auto states = [&](int64_t head) {
+    return parts > 1 ? partStates(group, head) : own + head * stateBytes;
+  };
+  // The same keys for all heads.
+  AttentionTask any = makeTask(group, 0);
+  int64_t keys = ceilDiv(any.keyEnd - any.keyBegin, parts);
+  int64_t begin = std::min(any.keyBegin + part * keys, any.keyEnd);
+  int64_t end = std::min(begin + keys, any.keyEnd);
+  int64_t step =
+      heads > 1 ? attention.keysPerVisit : std::max<int64_t>(keys, 1);
+  int64_t at = begin;
+  do {
+    for (int64_t head = 0; head < heads; ++head) {
+      AttentionTask task = makeTask(group, head);
+      task.first = at == begin;
+      task.keyBegin = at;
+      task.keyEnd = std::min(at + step, end);
+      kernels.accumulate(shape, task, states(head) + part * stateBytes, memory);
+    }
+    at += step;
+  } while (at < end);
+  if (parts > 1 &&
+      finished(group).fetch_add(1, std::memory_order_acq_rel) != parts - 1)
     return;
-  }
-  AttentionTask piece = task;
-  int64_t keys = ceilDiv(task.keyEnd - task.keyBegin, parts);
-  piece.keyBegin = std::min(task.keyBegin + part * keys, task.keyEnd);
-  piece.keyEnd = std::min(piece.keyBegin + keys, task.keyEnd);
-  std::byte *states = partStates(group);
-  kernels.accumulate(shape, piece, states + part * stateBytes,
-                     own + stateBytes);
-  if (finished(group).fetch_add(1, std::memory_order_acq_rel) == parts - 1)
-    kernels.finish(shape, task, states, parts);
+  for (int64_t head = 0; head < heads; ++head)
+    kernels.finish(shape, makeTask(group, head), states(head), parts);
 }
 
 uint64_t Attention::scratchBytes() const {
   if (blocks == 0)
     return 0;
   uint64_t shared =
-      parts > 1 ? groups() * (counterBytes + parts * stateBytes) : 0;
+      parts > 1 ? groups() * (counterBytes + parts * groupBytes()) : 0;
   return threads * threadBytes + shared;
 }
 

@@ -270,6 +270,18 @@ void softmax(int64_t rows, int64_t count, double scale,
 //===--- Blocks ---------------------------------------------------------===//
 
 template <class P>
+void start(const AttentionShape &shape, const RowGroup &group,
+           const State<typename P::V> &state) {
+  for (int64_t r = 0; r < group.rows; ++r) {
+    state.maxima[r] = -__builtin_inf();
+    state.sums[r] = 0;
+  }
+  std::memset(state.results, 0,
+              roundUp(shape.v, P::valueUnit) * group.rows *
+                  sizeof(*state.results));
+}
+
+template <class P>
 void accumulate(const AttentionShape &shape, const AttentionTask &task,
                 std::byte *states, std::byte *memory) {
   using V = typename P::V;
@@ -277,14 +289,8 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
   int64_t groups = numGroups(task.rowEnd - task.rowBegin);
   for (int64_t i = 0; i < groups; ++i) {
     RowGroup group = rowGroup(task, i, V::lanes);
-    State<V> state = groupState<P>(shape, states, i);
-    for (int64_t r = 0; r < group.rows; ++r) {
-      state.maxima[r] = -__builtin_inf();
-      state.sums[r] = 0;
-    }
-    std::memset(state.results, 0,
-                roundUp(shape.v, P::valueUnit) * group.rows *
-                    sizeof(*state.results));
+    if (task.first)
+      start<P>(shape, group, groupState<P>(shape, states, i));
     packQueries<P>(shape, task, group,
                    scratch.queries + i * queryElements<P>(shape));
   }

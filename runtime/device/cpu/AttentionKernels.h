@@ -46,6 +46,7 @@ struct AttentionTask {
   int64_t rowBegin = 0, rowEnd = 0;
   int64_t keyBegin = 0, keyEnd = 0; // what any of the rows sees
   int64_t length = 0, offset = 0;   // of the batch entry
+  bool first = true; // of the ranges of keys that go into one state
 };
 
 struct KeyRange {
@@ -76,7 +77,7 @@ struct AttentionKernels {
   int64_t maxRows; // of a task; 0: any
   uint64_t (*scratchBytes)(const AttentionShape &shape);
   uint64_t (*stateBytes)(const AttentionShape &shape);
-  /// Fills `state` from the task's keys.
+  /// Adds the task's keys to `state`, or starts it.
   void (*accumulate)(const AttentionShape &shape, const AttentionTask &task,
                      std::byte *state, std::byte *scratch);
   /// Writes the rows' results from `count` states, one after the other, of

@@ -271,10 +271,12 @@ template <class V, ElementType Type> struct FewRows {
     State state = stateAt(states);
     Scratch scratch = scratchAt(shape, memory);
     int64_t padded = roundUp(shape.d, lanes);
-    std::memset(states, 0, stateBytes(shape));
+    if (task.first) {
+      std::memset(states, 0, stateBytes(shape));
+      for (int64_t r = 0; r < maxFewRows; ++r)
+        state.maxima[r] = -__builtin_inff();
+    }
     std::memset(scratch.queries, 0, padded * maxFewRows * sizeof(float));
-    for (int64_t r = 0; r < maxFewRows; ++r)
-      state.maxima[r] = -__builtin_inff();
     int64_t rows = task.rowEnd - task.rowBegin;
     for (int64_t r = 0; r < rows; ++r)
       V::convert(Type,

@@ -21,9 +21,6 @@ constexpr int64_t itemsPerThread = 4;
 /// Fewer keys than this are not split.
 constexpr int64_t minKeysPerPart = 256;
 
-/// What is read of all heads' keys and values before the next head's turn.
-constexpr uint64_t visitBytes = 1 << 20;
-
 /// Far beyond every key, and far from overflow.
 constexpr int64_t farAway = int64_t(1) << 60;
 
@@ -128,11 +125,6 @@ Result<Attention> Attention::create(const AttentionStep &step, unsigned threads,
   // Few queries wait for memory, which is fastest in the order of addresses.
   if (rows <= fewRows && step.keyStrides[2] < step.keyStrides[1])
     result.heads = step.k;
-  uint64_t keyBytes = (step.d + step.v) * step.k * byteSize(step.type);
-  result.keysPerVisit =
-      std::clamp<int64_t>(visitBytes / std::max<uint64_t>(keyBytes, 1), 64,
-                          1024) /
-      64 * 64;
   result.stateBytes = result.kernels->stateBytes(shape);
   result.threadBytes =
       result.groupBytes() + result.kernels->scratchBytes(shape);
@@ -258,8 +250,7 @@ void AttentionRun::runItem(int64_t item, int64_t thread) {
   int64_t keys = ceilDiv(any.keyEnd - any.keyBegin, parts);
   int64_t begin = std::min(any.keyBegin + part * keys, any.keyEnd);
   int64_t end = std::min(begin + keys, any.keyEnd);
-  int64_t step =
-      heads > 1 ? attention.keysPerVisit : std::max<int64_t>(keys, 1);
+  int64_t step = heads > 1 ? kernels.keysPerVisit : std::max<int64_t>(keys, 1);
   int64_t at = begin;
   do {
     for (int64_t head = 0; head < heads; ++head) {

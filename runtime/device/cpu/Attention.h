@@ -61,10 +61,9 @@ private:
   AttentionShape shape;
   const AttentionKernels *kernels = nullptr;
   unsigned threads = 1;
-  int64_t blocks = 0;       // of rows, in a batch entry and kv head
-  int64_t heads = 1;        // kv heads that are visited together
-  int64_t keysPerVisit = 0; // of several heads
-  int64_t parts = 1;        // of a block's keys
+  int64_t blocks = 0; // of rows, in a batch entry and kv head
+  int64_t heads = 1;  // kv heads that are visited together
+  int64_t parts = 1;  // of a block's keys
   uint64_t stateBytes = 0, threadBytes = 0;
 };
 

@@ -407,8 +407,14 @@ void finish(const AttentionShape &shape, const AttentionTask &task,
 }
 
 template <class P> constexpr AttentionKernels kernels(const char *name) {
-  return {name,          P::V::lanes,   /*maxRows=*/0, scratchBytes<P>,
-          stateBytes<P>, accumulate<P>, finish<P>};
+  return {name,
+          P::V::lanes,
+          /*maxRows=*/0,
+          /*keysPerVisit=*/512,
+          scratchBytes<P>,
+          stateBytes<P>,
+          accumulate<P>,
+          finish<P>};
 }
 
 } // namespace

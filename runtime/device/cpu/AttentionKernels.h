@@ -75,6 +75,9 @@ struct AttentionKernels {
   const char *name;
   int64_t rowUnit; // AttentionShape::rows is a multiple of it
   int64_t maxRows; // of a task; 0: any
+  /// Keys of a head before the next head's turn, where heads lie side by side:
+  /// few keep the reads in the order of memory.
+  int64_t keysPerVisit;
   uint64_t (*scratchBytes)(const AttentionShape &shape);
   uint64_t (*stateBytes)(const AttentionShape &shape);
   /// Adds the task's keys to `state`, or starts it.

@@ -336,8 +336,8 @@ template <class V, ElementType Type> struct FewRows {
   }
 
   static constexpr AttentionKernels kernels(const char *name) {
-    return {name,       maxFewRows, maxFewRows, scratchBytes,
-            stateBytes, accumulate, finish};
+    return {name,         maxFewRows, maxFewRows, /*keysPerVisit=*/32,
+            scratchBytes, stateBytes, accumulate, finish};
   }
 };
 

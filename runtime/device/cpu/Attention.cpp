@@ -54,6 +54,8 @@ std::vector<const AttentionKernels *> tpcrt::attentionKernels(ElementType type,
         (kernels->maxRows == 0 || rows <= uint64_t(kernels->maxRows)))
       found.push_back(kernels);
   };
+  if (!isFloat(type))
+    return found;
   std::vector<std::string> isas = supportedIsas();
   bool amx = hasAmxBf16(), bf16 = hasAvx512Bf16();
   bool avx512 = !isas.empty() && isas.front() == "avx512";
@@ -94,10 +96,15 @@ Result<Attention> Attention::create(const AttentionStep &step, unsigned threads,
        attentionKernels(step.type, step.s * step.g))
     if (!result.kernels && (kernels.empty() || kernels == candidate->name))
       result.kernels = candidate;
-  if (!result.kernels)
-    return fail("attention of {}: expected f32, bf16, f16 or f64 and a CPU "
-                "with AVX2, FMA and F16C; this CPU has kernels for [{}]",
-                typeName(step.type), fmt::join(supportedIsas(), ", "));
+  if (!result.kernels) {
+    std::vector<std::string_view> names;
+    for (const AttentionKernels *each :
+         attentionKernels(step.type, step.s * step.g))
+      names.push_back(each->name);
+    return fail("attention of {}: no kernels '{}'; expected f32, bf16, f16 or "
+                "f64, and a CPU with AVX2, FMA and F16C, which has [{}]",
+                typeName(step.type), kernels, fmt::join(names, ", "));
+  }
   if (step.bias && !isFloat(step.biasType))
     return fail("attention: expected a bias of floats, found {}",
                 typeName(step.biasType));

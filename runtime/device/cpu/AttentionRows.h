@@ -28,8 +28,9 @@ template <class V, ElementType Type> struct FewRows {
     float *maxima, *sums, *results;
   };
   struct Scratch {
-    float *queries; // [rows, d]
-    float *weights; // [keyBlock, rows], first the scores
+    float *queries;    // [rows, d]
+    float *weights;    // [keyBlock, rows], first the scores
+    std::byte *finite; // a block of values with zeros
   };
 
   static State stateAt(std::byte *memory) {
@@ -42,7 +43,9 @@ template <class V, ElementType Type> struct FewRows {
   }
   static Scratch scratchAt(const AttentionShape &shape, std::byte *&memory) {
     auto *queries = take<float>(memory, roundUp(shape.d, lanes) * maxFewRows);
-    return {queries, take<float>(memory, keyBlock * maxFewRows)};
+    auto *weights = take<float>(memory, keyBlock * maxFewRows);
+    return {queries, weights,
+            take<std::byte>(memory, keyBlock * shape.v * size)};
   }
   static uint64_t scratchBytes(const AttentionShape &shape) {
     std::byte *end = nullptr;
@@ -133,8 +136,7 @@ template <class V, ElementType Type> struct FewRows {
           scores[t * R + j] +=
               loadElement<V>(bias.data, bias.type, base + t * bias.keyStride);
       }
-      KeyRange range =
-          visibleKeys(shape, task.length, task.offset, at / shape.group);
+      KeyRange range = keysOfRow(shape, task, at);
       for (int64_t t = 0; t < smaller(count, range.begin - keys.begin); ++t)
         scores[t * R + j] = -__builtin_inff();
       for (int64_t t = larger(0, range.end - keys.begin); t < count; ++t)
@@ -251,8 +253,7 @@ template <class V, ElementType Type> struct FewRows {
                              KeyRange keys, const State &state,
                              const Scratch &scratch) {
     int64_t count = keys.end - keys.begin;
-    int64_t keyBytes = task.keyStride * size,
-            valueBytes = task.valueStride * size;
+    int64_t keyBytes = task.keyStride * size;
     float factor[R];
     scoreKeys<R>(task.key + keys.begin * keyBytes, keyBytes, count, shape.d,
                  scratch.queries + row * roundUp(shape.d, lanes),
@@ -260,10 +261,23 @@ template <class V, ElementType Type> struct FewRows {
     adjustScores<R>(shape, task, row, keys, scratch.weights);
     softmax<R>(count, state.maxima + row, state.sums + row, scratch.weights,
                factor);
+    ValueBlock values{Type, task.value + keys.begin * task.valueStride * size,
+                      task.valueStride, count, shape.v};
+    int64_t end = smaller(task.rowBegin + row + R, task.rowEnd);
+    bool finite = seenByAll(shape, task, {task.rowBegin + row, end}, keys) ||
+                  isFinite(values);
+    ValueBlock safe = finite ? values : finiteCopy(values, scratch.finite);
     int64_t padded = roundUp(shape.v, 16);
-    addAllValues<R, lanes / R>(task.value + keys.begin * valueBytes, valueBytes,
-                               count, shape.v, scratch.weights, factor,
-                               state.results + row * padded, padded);
+    float *results = state.results + row * padded;
+    addAllValues<R, lanes / R>(safe.data, safe.stride * size, count, shape.v,
+                               scratch.weights, factor, results, padded);
+    if (!finite)
+      forNonFinite(values, [&](int64_t t, int64_t e) {
+        for (int64_t at = task.rowBegin + row; at < end; ++at)
+          if (isSeen(shape, task, at, keys.begin + t))
+            results[(at - task.rowBegin - row) * padded + e] +=
+                loadElement<V>(values.data, Type, t * values.stride + e);
+      });
   }
 
   static void accumulate(const AttentionShape &shape, const AttentionTask &task,

@@ -136,3 +136,28 @@ void LoadedProgram::markUnpackedParameters(
       mark(collective->src);
     }
 }
+
+std::pair<std::string, std::string>
+LoadedProgram::describeStep(size_t index) const {
+  const LoadedStep &step = steps[index];
+  const Step &source = program->steps[index];
+  switch (step.kind) {
+  case LoadedStep::Kind::Kernel:
+    return {"kernel", fmt::format("{} tiles", step.tiles)};
+  case LoadedStep::Kind::Matmul: {
+    const auto &matmul = std::get<MatmulStep>(source.body);
+    uint64_t batch = 1;
+    for (const MatmulBatchDim &dim : matmul.batch)
+      batch *= dim.size;
+    return {"matmul",
+            fmt::format("{}x {}x{}x{} {}", batch, matmul.m, matmul.n, matmul.k,
+                        matmuls[step.first].implementation())};
+  }
+  case LoadedStep::Kind::Collective: {
+    const auto &collective = std::get<CollectiveStep>(source.body);
+    return {"collective", fmt::format("{} {}", collectiveName(collective.kind),
+                                      collective.count)};
+  }
+  }
+  return {};
+}

@@ -37,6 +37,9 @@ struct LoadedProgram {
   std::vector<LoadedStep> steps;
   std::deque<Matmul> matmuls; // in the order of the steps
   std::vector<DeviceProgram> devices;
+  /// Per step what it took on device 0 in `runs` runs, if it is measured.
+  std::vector<std::chrono::nanoseconds> stepTimes;
+  uint64_t runs = 0;
 
   /// The phase before memory is allocated: plans the matmuls, registers the
   /// collectives and finds the kernels.
@@ -48,6 +51,9 @@ struct LoadedProgram {
   /// Binds the program to a device's memory; once per device, in order.
   void bind(const Module &module, const MatmulContext &context, uint64_t device,
             DeviceMemory &memory, const SharedConstants &constants);
+
+  /// Kind and implementation of a step, for reports.
+  std::pair<std::string, std::string> describeStep(size_t index) const;
 
   /// Marks the parameters that some step reads as they lie.
   void markUnpackedParameters(std::vector<bool> &parameters) const;

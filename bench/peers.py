@@ -17,39 +17,13 @@ import statistics
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-PEERS = ROOT / "bench/peers"
+from engines import PEERS, ROOT, Worker, tpc_worker
 sys.path.insert(0, str(PEERS))
 import workloads
 
 THREADS = str(len(os.sched_getaffinity(0)))
 #: How far outputs of two engines may differ, relative to the largest.
 TOLERANCE = {"f32": 2e-3, "bf16": 0.1}
-
-
-class Worker:
-    def __init__(self, *command):
-        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, cwd=PEERS)
-        self.ready = None
-
-    def wait_ready(self):
-        while not self.ready:
-            line = self.process.stdout.readline()
-            if not line:
-                raise SystemExit(f"bench: {self.process.args} ended before it was ready")
-            if line.startswith('{"ready"'):
-                self.ready = json.loads(line)
-        return self
-
-    def run(self, case, reps):
-        self.process.stdin.write(json.dumps({"case": case, "reps": reps}) + "\n")
-        self.process.stdin.flush()
-        return statistics.median(json.loads(self.process.stdout.readline())["ms"])
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def weight_bytes(preset, dtype):
@@ -89,16 +63,9 @@ def compare(name, outputs, dtype):
     return worst
 
 
-def foreign_cpu():
-    """Seconds that all CPUs were busy, and those of this process's tree."""
-    values = [int(x) for x in open("/proc/stat").readline().split()[1:9]]
-    return (sum(values) - values[3] - values[4]) / os.sysconf("SC_CLK_TCK")
-
-
-def measure(name, kind, folder, dtype, sizes, read_bytes, rounds, compile_torch):
+def measure(name, kind, folder, dtype, sizes, read_bytes, rounds):
     sizes_text = ",".join(map(str, sizes))
-    workers = {"tpc": Worker(sys.executable, PEERS / "tpc_worker.py", kind, folder, dtype, sizes_text, "tp=1")}
-    workers["tpc"].wait_ready()
+    workers = {"tpc": tpc_worker(kind, folder, dtype, sizes, "tp=1").wait_ready()}
     workers["torch"] = Worker(sys.executable, PEERS / "torch_worker.py", kind, folder, dtype, sizes_text, THREADS).wait_ready()
     workers["jax"] = Worker(sys.executable, PEERS / "jax_worker.py", kind, folder, dtype, sizes_text, "1").wait_ready()
     if read_bytes:
@@ -161,7 +128,7 @@ def main():
     rows = []
     for group in groups(options.models):
         if options.only in group[0]:
-            rows += measure(*group, options.rounds, True)
+            rows += measure(*group, options.rounds)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"cpu": cpu, "versions": versions, "rows": rows}))
 

@@ -108,9 +108,12 @@ bool Executor::Worker::runStep(Device &device, const LoadedStep &step) {
   void **pointers = device.bound.pointers.data() + step.first;
   switch (step.kind) {
   case LoadedStep::Kind::Kernel:
-    team.parallelFor(step.tiles, [&](int64_t begin, int64_t end) {
-      step.function(pointers, begin, end);
-    });
+    if (!step.parallel)
+      step.function(pointers, 0, step.tiles);
+    else
+      team.parallelFor(step.tiles, [&](int64_t begin, int64_t end) {
+        step.function(pointers, begin, end);
+      });
     break;
   case LoadedStep::Kind::Matmul:
     if (auto result = runMatmul(device, step); !result) {

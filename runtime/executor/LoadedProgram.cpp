@@ -6,6 +6,10 @@ using namespace tpcrt;
 
 namespace {
 
+/// A kernel that touches less runs on one thread: to start and to join a team
+/// takes a few microseconds, in which one core works through this much.
+constexpr uint64_t kParallelBytes = 32 << 10;
+
 /// Plans the steps of a program one after the other.
 struct StepPlanner {
   LoadedProgram &loaded;
@@ -21,6 +25,10 @@ struct StepPlanner {
     result.first = nextPointer;
     result.function = kernels.function(kernel.kernel);
     result.tiles = kernel.tiles;
+    uint64_t bytes = 0;
+    for (const BufferRef &ref : kernel.buffers)
+      bytes += ref.size;
+    result.parallel = kernel.tiles > 1 && bytes >= kParallelBytes;
     nextPointer += kernel.buffers.size();
     return result;
   }

@@ -23,6 +23,7 @@ struct LoadedStep {
   uint32_t collective = 0; // the communicator's number
   KernelFunction function = nullptr;
   int64_t tiles = 0;
+  bool parallel = false; // a kernel with work for more than one thread
 };
 
 /// What differs between devices.

@@ -98,6 +98,10 @@ bool Executor::Worker::advance(Device &device) {
         return false;
       }
       break;
+    case LoadedStep::Kind::Attention:
+      program.attentions[step.first].run(device.bound.attentions[step.first],
+                                         device.bound.scratch, team);
+      break;
     case LoadedStep::Kind::Collective:
       device.ticket = communicator.start(device.number, step.collective,
                                          pointers[0], pointers[1]);

@@ -22,6 +22,8 @@
 #include "device/cpu/ThreadTeam.h"
 #include "tpcrt/Error.h"
 
+#include <memory>
+
 namespace tpcrt {
 
 /// An attention step, shared by all devices.
@@ -44,6 +46,10 @@ public:
 
   void run(const Operands &operands, std::byte *scratch,
            const ThreadTeam &team) const;
+
+private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl;
 };
 
 } // namespace tpcrt

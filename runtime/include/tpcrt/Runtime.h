@@ -43,6 +43,7 @@ struct ProgramInfo {
   std::vector<TensorInfo> outputs;
   uint64_t kernelSteps = 0;
   uint64_t matmulSteps = 0;
+  uint64_t attentionSteps = 0;
   uint64_t collectiveSteps = 0;
   uint64_t collectiveBytes = 0; // sent by one device in one run
 };

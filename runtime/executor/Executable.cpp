@@ -57,6 +57,7 @@ ProgramInfo describeProgram(const Program &program) {
   for (const Step &step : program.steps) {
     info.kernelSteps += std::holds_alternative<KernelStep>(step.body);
     info.matmulSteps += std::holds_alternative<MatmulStep>(step.body);
+    info.attentionSteps += std::holds_alternative<AttentionStep>(step.body);
     if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
       ++info.collectiveSteps;
       info.collectiveBytes += collective->bytes;
@@ -153,7 +154,8 @@ Result<void> Executable::Impl::planPrograms() {
   ThreadTeam team(pool->threadsPerWorker());
   for (const Program &program : module.programs) {
     TPCRT_ASSIGN(LoadedProgram loaded,
-                 LoadedProgram::plan(program, kernels, matmuls, *communicator));
+                 LoadedProgram::plan(program, kernels, matmuls, *communicator,
+                                     pool->threadsPerWorker()));
     if (options.profile)
       loaded.stepTimes.resize(loaded.steps.size());
     programs.push_back(std::move(loaded));
@@ -165,8 +167,7 @@ Result<void> Executable::Impl::allocateMemory() {
   TPCRT_ASSIGN(constants, copyConstants(module));
   uint64_t scratchBytes = 0;
   for (const LoadedProgram &program : programs)
-    for (const Matmul &matmul : program.matmuls)
-      scratchBytes = std::max(scratchBytes, matmul.scratchBytes());
+    scratchBytes = std::max(scratchBytes, program.scratchBytes());
   for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
     TPCRT_ASSIGN(DeviceMemory created, DeviceMemory::create(module, device));
     TPCRT_ASSIGN(created.scratch,

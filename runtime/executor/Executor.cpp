@@ -121,6 +121,10 @@ bool Executor::Worker::runStep(Device &device, const LoadedStep &step) {
       return false;
     }
     break;
+  case LoadedStep::Kind::Attention:
+    program.attentions[step.first].run(device.bound.attentions[step.first],
+                                       device.bound.scratch, team);
+    break;
   case LoadedStep::Kind::Collective:
     device.ticket = communicator.start(device.number, step.collective,
                                        pointers[0], pointers[1]);

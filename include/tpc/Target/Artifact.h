@@ -10,7 +10,7 @@
 namespace tpc {
 
 struct EmitOptions {
-  /// CPU kinds to compile kernels for ("avx2", "avx512"); empty: the best kind
+  /// CPU kinds to compile kernels for ("avx2", "avx512", ...); empty: the best kind
   /// of this machine.
   std::vector<std::string> isas;
 };

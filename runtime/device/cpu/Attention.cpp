@@ -52,7 +52,7 @@ tpcrt::attentionKernels(ElementType type) {
       found.push_back(kernels);
   };
   for (const std::string &isa : supportedIsas())
-    add(isa == "avx512" ? attentionKernelsAvx512(type)
+    add(isa != "avx2" ? attentionKernelsAvx512(type)
                         : attentionKernelsAvx2(type));
   add(attentionKernelsPlain(type));
   return found;

@@ -53,7 +53,7 @@ tpcrt::attentionKernels(ElementType type) {
   };
   for (const std::string &isa : supportedIsas())
     add(isa != "avx2" ? attentionKernelsAvx512(type)
-                        : attentionKernelsAvx2(type));
+                      : attentionKernelsAvx2(type));
   add(attentionKernelsPlain(type));
   return found;
 }

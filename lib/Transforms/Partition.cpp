@@ -357,12 +357,11 @@ void giveOffset(AttentionOp op, const Mesh &mesh) {
   Type i64 = builder.getI64Type();
   Value offset = op.getOffset();
   if (!offset) {
-    auto type = RankedTensorType::get(
-        {}, i64,
-        ShardingAttr::get(op.getContext(),
-                          Sharding::replicated(mesh.symbol, 0)));
+    auto type = RankedTensorType::get({}, i64);
+    auto replicated = ShardingAttr::get(op.getContext(),
+                                        Sharding::replicated(mesh.symbol, 0));
     offset = ConstantOp::create(
-        builder, op.getLoc(), type,
+        builder, op.getLoc(), withSharding(type, replicated),
         DenseElementsAttr::get(type, builder.getI64IntegerAttr(0)));
   } else if (tensorType(offset).getElementType() != i64) {
     offset = ConvertOp::create(builder, op.getLoc(),

@@ -54,7 +54,7 @@ struct F32x16 : Conversions<float>, VectorMath<F32x16> {
   }
 };
 
-constexpr AttentionKernels f32 = kernels<F32x16>("avx512");
+constexpr AttentionKernels f32 = kernels<NumberProduct<F32x16>>("avx512");
 
 } // namespace
 

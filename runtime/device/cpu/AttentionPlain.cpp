@@ -31,7 +31,7 @@ struct F64 : Conversions<double> {
   }
 };
 
-constexpr AttentionKernels f64 = kernels<F64>("loops");
+constexpr AttentionKernels f64 = kernels<NumberProduct<F64>>("loops");
 
 } // namespace
 

@@ -28,6 +28,27 @@ spmd.program @cache.spmd of @cache(%q: tensor<2x1x3x2x4xf32>, %k: tensor<2x1x3x4
   spmd.return %y : tensor<2x1x3x2x4xf32>
 }
 
+// The part of a cache that was there before is read before the update: no copy.
+// CHECK-LABEL: plan.program @before.plan
+// CHECK: %[[OLD:.*]] = plan.state @keys
+// CHECK-NOT: plan.kernel
+// CHECK: plan.attention %{{.*}}, %[[OLD]] [0, 192, 12, 4], %[[OLD]] [96, 192, 12, 4]
+// CHECK: plan.kernel @{{.*}} updates(%[[OLD]]) at [<state @keys + 0>]
+// CHECK-NOT: plan.kernel
+// CHECK: plan.return
+func.func private @before(%q: tensor<2x1x3x2x4xf32>, %k: tensor<2x1x3x4xf32>, %at: tensor<4xi64>) -> tensor<2x1x3x2x4xf32>
+spmd.program @before.spmd of @before(%q: tensor<2x1x3x2x4xf32>, %k: tensor<2x1x3x4xf32>, %at: tensor<4xi64>) -> tensor<2x1x3x2x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}]>]
+    results [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] {
+  %old = tpc.read @keys : tensor<2x16x3x4xf32>
+  %new = tpc.update_slice %old, %k, %at : (tensor<2x16x3x4xf32>, tensor<2x1x3x4xf32>, tensor<4xi64>) -> tensor<2x16x3x4xf32>
+  tpc.write @keys, %new : tensor<2x16x3x4xf32>
+  %first = tpc.slice %old [0, 0, 0, 0] : (tensor<2x16x3x4xf32>) -> tensor<2x8x3x4xf32>
+  %second = tpc.slice %old [0, 8, 0, 0] : (tensor<2x16x3x4xf32>) -> tensor<2x8x3x4xf32>
+  %y = tpc.attention %q, %first, %second scale 0.5 : (tensor<2x1x3x2x4xf32>, tensor<2x8x3x4xf32>, tensor<2x8x3x4xf32>) -> tensor<2x1x3x2x4xf32>
+  spmd.return %y : tensor<2x1x3x2x4xf32>
+}
+
 // Keys that are not contiguous along their last dimension get a copy. The bias
 // is repeated along dimensions of which it has one element, and need not be
 // contiguous.

@@ -1,5 +1,7 @@
 """Attention as one step: every operand, every split, and long sequences."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,44 @@ def test_queries_and_heads_at_once(tmp_path):
     check(program("dp=2,tp=4", "causal window 5", dims), "causal window 5",
           tmp_path, "dp=2,tp=4")
     assert steps(tmp_path / "attention.mlir", "dp=2,tp=4") == (1, 0)
+
+
+# Nothing but memory takes time: 1 GB/s.
+MEMORY_ONLY = {"name": "memory", "tflops": {"f64": 1e9, "f32": 1e9, "bf16": 1e9},
+               "memory_gb_per_s": 1, "operation_us": 0,
+               "links": [{"name": "all", "algorithms": [
+                   {"name": "ring", "kind": "ring", "base_us": 0, "hop_us": 0,
+                    "gb_per_s": 1e9}]}]}
+
+PRICED = """
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<1x64x1x1x32xf32> {{tpc.sharding = #tpc.sharding<@mesh, [{{}}, {{{queries}}}, {{}}, {{}}, {{}}]>}},
+    %k: tensor<1x128x1x32xf32> {{tpc.sharding = #tpc.sharding<@mesh, [{{}}, {{{keys}}}, {{}}, {{}}]>}},
+    %v: tensor<1x128x1x32xf32> {{tpc.sharding = #tpc.sharding<@mesh, [{{}}, {{{keys}}}, {{}}, {{}}]>}}) -> (tensor<1x64x1x1x32xf32> {{tpc.sharding = #tpc.sharding<@mesh, [{{}}, {{{queries}}}, {{}}, {{}}, {{}}]>}}) {{
+  %y = tpc.attention %q, %k, %v scale 0.125 causal : (tensor<1x64x1x1x32xf32>, tensor<1x128x1x32xf32>, tensor<1x128x1x32xf32>) -> tensor<1x64x1x1x32xf32>
+  return %y : tensor<1x64x1x1x32xf32>
+}}
+"""
+
+
+@pytest.mark.parametrize("queries, keys, bytes", [
+    # Every operand is read once, the result written.
+    ("", "", 4 * 32 * (64 + 128 + 128 + 64)),
+    ('"tp"', "", 4 * 32 * (32 + 128 + 128 + 32)),
+    # Expanded: scores and weights are written and read besides.
+    ("", '"tp"', 4 * 32 * (64 + 64 + 64 + 64) + 2 * 4 * 2 * 64 * 64),
+])
+def test_predicted_time(queries, keys, bytes, tmp_path):
+    (tmp_path / "machine.json").write_text(json.dumps(MEMORY_ONLY))
+    (tmp_path / "priced.mlir").write_text(
+        PRICED.format(queries=queries, keys=keys))
+    tool("tpc-run", tmp_path / "priced.mlir", "--dry-run", "--mode=propagate",
+         "--machine", tmp_path / "machine.json", "--report",
+         tmp_path / "report.json")
+    [part] = json.loads((tmp_path / "report.json").read_text())[
+        "predicted"]["main"]["parts"]
+    assert part["operations"] == 1
+    assert part["compute_us"] == pytest.approx(bytes / 1000)
 
 
 LONG = """

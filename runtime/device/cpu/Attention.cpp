@@ -53,6 +53,10 @@ tpcrt::attentionKernels(ElementType type) {
     if (kernels)
       found.push_back(kernels);
   };
+  if (hasAmxBf16())
+    add(attentionKernelsAmx(type));
+  if (hasAvx512Bf16())
+    add(attentionKernelsAvx512Bf16(type));
   for (const std::string &isa : supportedIsas())
     add(isa == "avx512" ? attentionKernelsAvx512(type)
                         : attentionKernelsAvx2(type));

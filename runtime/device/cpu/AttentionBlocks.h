@@ -223,8 +223,11 @@ void softmax(int64_t rows, int64_t count, double scale,
   for (int64_t r = 0; r < rows; r += V::lanes) {
     auto *scores = scratch.scores + r;
     auto before = V::load(state.maxima + r);
+    auto block = V::mul(maximumOver<V>(scores, rows, count), toLog2);
+    // Results are rescaled only for maxima that are larger by much: weights of
+    // up to 2^8 do as well as those of up to 1.
     auto after =
-        V::max(before, V::mul(maximumOver<V>(scores, rows, count), toLog2));
+        V::selectLess(V::add(before, V::set1(8)), block, block, before);
     // Where nothing is visible yet, -inf - -inf would be NaN.
     auto shift = V::finiteOrZero(after);
     auto weight = [&](int64_t t) {

@@ -88,6 +88,8 @@ struct AttentionKernels {
 const AttentionKernels *attentionKernelsPlain(ElementType type);
 const AttentionKernels *attentionKernelsAvx2(ElementType type);
 const AttentionKernels *attentionKernelsAvx512(ElementType type);
+const AttentionKernels *attentionKernelsAvx512Bf16(ElementType type);
+const AttentionKernels *attentionKernelsAmx(ElementType type);
 
 } // namespace tpcrt
 

@@ -156,6 +156,8 @@ Result<void> Executable::Impl::planPrograms() {
     TPCRT_ASSIGN(LoadedProgram loaded,
                  LoadedProgram::plan(program, kernels, matmuls, *communicator,
                                      pool->threadsPerWorker()));
+    if (options.profile)
+      loaded.stepTimes.resize(loaded.steps.size());
     programs.push_back(std::move(loaded));
   }
   return {};
@@ -332,4 +334,21 @@ Result<void> Executable::writeState(std::string_view name,
 Statistics Executable::statistics() const {
   std::lock_guard lock(impl->runMutex);
   return impl->statistics;
+}
+
+std::vector<StepTime> Executable::profile() const {
+  std::lock_guard lock(impl->runMutex);
+  std::vector<StepTime> times;
+  for (const LoadedProgram &program : impl->programs)
+    for (size_t i = 0; i < program.stepTimes.size(); ++i) {
+      StepTime &time = times.emplace_back();
+      time.program = program.program->name;
+      time.name = program.program->steps[i].name;
+      std::tie(time.kind, time.implementation) = program.describeStep(i);
+      time.runs = program.runs;
+      time.microseconds =
+          std::chrono::duration<double, std::micro>(program.stepTimes[i])
+              .count();
+    }
+  return times;
 }

@@ -6,6 +6,10 @@ using namespace tpcrt;
 
 namespace {
 
+/// A kernel that touches less runs on one thread: to start and to join a team
+/// takes a few microseconds, in which one core works through this much.
+constexpr uint64_t kParallelBytes = 32 << 10;
+
 /// Plans the steps of a program one after the other.
 struct StepPlanner {
   LoadedProgram &loaded;
@@ -22,6 +26,10 @@ struct StepPlanner {
     result.first = nextPointer;
     result.function = kernels.function(kernel.kernel);
     result.tiles = kernel.tiles;
+    uint64_t bytes = 0;
+    for (const BufferRef &ref : kernel.buffers)
+      bytes += ref.size;
+    result.parallel = kernel.tiles > 1 && bytes >= kParallelBytes;
     nextPointer += kernel.buffers.size();
     return result;
   }
@@ -179,4 +187,35 @@ void LoadedProgram::markUnpackedParameters(
     } else if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
       mark(collective->src);
     }
+}
+
+std::pair<std::string, std::string>
+LoadedProgram::describeStep(size_t index) const {
+  const LoadedStep &step = steps[index];
+  const Step &source = program->steps[index];
+  switch (step.kind) {
+  case LoadedStep::Kind::Kernel:
+    return {"kernel", fmt::format("{} tiles", step.tiles)};
+  case LoadedStep::Kind::Matmul: {
+    const auto &matmul = std::get<MatmulStep>(source.body);
+    uint64_t batch = 1;
+    for (const MatmulBatchDim &dim : matmul.batch)
+      batch *= dim.size;
+    return {"matmul",
+            fmt::format("{}x {}x{}x{} {}", batch, matmul.m, matmul.n, matmul.k,
+                        matmuls[step.first].implementation())};
+  }
+  case LoadedStep::Kind::Attention: {
+    const auto &a = std::get<AttentionStep>(source.body);
+    return {"attention",
+            fmt::format("{}x{}x{} {}x{}x{} {}", a.b, a.k, a.g, a.s, a.t, a.d,
+                        attentions[step.first].implementation())};
+  }
+  case LoadedStep::Kind::Collective: {
+    const auto &collective = std::get<CollectiveStep>(source.body);
+    return {"collective", fmt::format("{} {}", collectiveName(collective.kind),
+                                      collective.count)};
+  }
+  }
+  return {};
 }

@@ -24,6 +24,7 @@ struct LoadedStep {
   uint32_t collective = 0; // the communicator's number
   KernelFunction function = nullptr;
   int64_t tiles = 0;
+  bool parallel = false; // a kernel with work for more than one thread
 };
 
 /// What differs between devices.
@@ -41,6 +42,9 @@ struct LoadedProgram {
   std::deque<Matmul> matmuls; // in the order of the steps
   std::vector<Attention> attentions;
   std::vector<DeviceProgram> devices;
+  /// Per step what it took on device 0 in `runs` runs, if it is measured.
+  std::vector<std::chrono::nanoseconds> stepTimes;
+  uint64_t runs = 0;
 
   /// The phase before memory is allocated: plans the matmuls and attentions
   /// for `threads` threads, registers the collectives and finds
@@ -53,6 +57,8 @@ struct LoadedProgram {
   void bind(const Module &module, const MatmulContext &context, uint64_t device,
             DeviceMemory &memory, const SharedConstants &constants);
 
+  /// Kind and implementation of a step, for reports.
+  std::pair<std::string, std::string> describeStep(size_t index) const;
   /// Memory that its steps need besides their operands.
   uint64_t scratchBytes() const;
 

@@ -50,7 +50,7 @@ std::optional<std::string> proof::provePositions(DecomposableOpInterface op,
   SmallVector<std::pair<unsigned, unsigned>> split; // argument, dimension
   for (Operation &inner : llvm::make_early_inc_range(body.block())) {
     std::optional<Positions> found = matchPositions(&inner, from);
-    if (!found)
+    if (!found || llvm::is_contained(body.results(), found->sum.getResult()))
       continue;
     Value positions =
         body.block().addArgument(found->sum.getType(), inner.getLoc());

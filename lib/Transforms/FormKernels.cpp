@@ -309,13 +309,15 @@ void PlanBuilder::orderStateReads() {
       Operation *op = output.getDefiningOp();
       if (!isa<UpdateSliceOp, ScatterAddOp>(op))
         continue;
-      for (Operation *reader : op->getOperand(0).getUsers())
-        for (unsigned j = 0; j < units.size(); ++j)
-          if (j != i && llvm::is_contained(units[j].ops, reader) &&
-              !reaches(i, j)) {
-            units[j].consumers.push_back(i);
-            ++units[i].waitsFor;
-          }
+      Value updated = op->getOperand(0);
+      auto readsIt = [&](Operation *reader) {
+        return llvm::is_contained(operandsOf(reader), updated);
+      };
+      for (unsigned j = 0; j < units.size(); ++j)
+        if (j != i && llvm::any_of(units[j].ops, readsIt) && !reaches(i, j)) {
+          units[j].consumers.push_back(i);
+          ++units[i].waitsFor;
+        }
     }
 }
 

@@ -13,7 +13,9 @@ using namespace tpcrt;
 namespace {
 
 /// Rows of queries that share a visit of the keys.
-constexpr int64_t maxRows = 64;
+constexpr int64_t maxRows = 256;
+/// Not fewer, as long as there are so many.
+constexpr int64_t fewRows = 64;
 /// Work items for each thread, so that none waits long for the last.
 constexpr int64_t itemsPerThread = 4;
 /// Fewer keys than this are not split.
@@ -51,6 +53,10 @@ tpcrt::attentionKernels(ElementType type) {
     if (kernels)
       found.push_back(kernels);
   };
+  if (hasAmxBf16())
+    add(attentionKernelsAmx(type));
+  if (hasAvx512Bf16())
+    add(attentionKernelsAvx512Bf16(type));
   for (const std::string &isa : supportedIsas())
     add(isa != "avx2" ? attentionKernelsAvx512(type)
                       : attentionKernelsAvx2(type));
@@ -94,7 +100,10 @@ Result<Attention> Attention::create(const AttentionStep &step, unsigned threads,
   if (rows == 0 || heads == 0 || step.v == 0)
     return result;
   int64_t wanted = itemsPerThread * result.threads;
-  shape.rows = std::min(maxRows, ceilDiv(rows, unit) * unit);
+  // Less than a block of keys can serve, where there are too few blocks.
+  int64_t balanced = ceilDiv(rows, ceilDiv(wanted, heads));
+  shape.rows = std::min({maxRows, ceilDiv(rows, unit) * unit,
+                         ceilDiv(balanced, fewRows) * fewRows});
   result.blocks = ceilDiv(rows, shape.rows);
   result.stateBytes = result.kernels->stateBytes(shape);
   result.threadBytes = result.stateBytes + result.kernels->scratchBytes(shape);
@@ -156,10 +165,11 @@ private:
 
 /// All of a block's work but the keys' part.
 AttentionTask AttentionRun::makeTask(int64_t group) const {
-  // The last rows of all entries first: with causal they see most keys.
-  int64_t heads = step.b * step.k;
-  int64_t block = attention.blocks - 1 - group / heads;
-  int64_t b = group % heads / step.k, k = group % heads % step.k;
+  // Heads one after the other, since their keys fit in a cache where all
+  // heads' do not; last rows first, since with causal they see most keys.
+  int64_t block = attention.blocks - 1 - group % attention.blocks;
+  int64_t head = group / attention.blocks;
+  int64_t b = head / step.k, k = head % step.k;
   AttentionTask task;
   auto at = [&](const void *data, int64_t batchStride, int64_t headStride) {
     return advance(data, step.type, b * batchStride + k * headStride);
@@ -210,7 +220,7 @@ void AttentionRun::runItem(int64_t item, int64_t thread) {
   std::byte *own = scratch + thread * attention.threadBytes;
   if (parts == 1) {
     kernels.accumulate(shape, task, own, own + stateBytes);
-    kernels.finish(shape, task, own, 1);
+    kernels.finish(shape, task, own, 1, own + stateBytes);
     return;
   }
   AttentionTask piece = task;
@@ -221,7 +231,7 @@ void AttentionRun::runItem(int64_t item, int64_t thread) {
   kernels.accumulate(shape, piece, states + part * stateBytes,
                      own + stateBytes);
   if (finished(group).fetch_add(1, std::memory_order_acq_rel) == parts - 1)
-    kernels.finish(shape, task, states, parts);
+    kernels.finish(shape, task, states, parts, own + stateBytes);
 }
 
 uint64_t Attention::scratchBytes() const {

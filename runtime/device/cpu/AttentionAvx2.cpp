@@ -60,7 +60,7 @@ struct F32x8 : Conversions<float>, VectorMath<F32x8> {
   }
 };
 
-constexpr AttentionKernels f32 = kernels<F32x8>("avx2");
+constexpr AttentionKernels f32 = kernels<NumberProduct<F32x8>>("avx2");
 
 } // namespace
 

@@ -1,102 +1,113 @@
 // Flash attention on blocks, for vectors whose lanes are queries.
 //
-// A block of `rows` queries (of all heads of a group) is held transposed, so
-// that one vector holds the same component of several queries. Then
+// A group of queries (of all heads that share keys) is held transposed, so that
+// one vector holds the same component of several queries. Then
 //
 //   scores [keys, rows]  = key [keys, d]    x query^T [d, rows]
 //   result^T [v, rows]  += value^T [v, keys] x weights [keys, rows]
 //
-// read single elements of key and value where they lie, in any order of the
-// dimensions, and broadcast them: neither is packed, and maxima and sums over
-// keys never cross lanes.
+// read single elements of key and value and broadcast them: what lies as it is
+// wanted is not packed, and maxima and sums over keys never cross lanes. A
+// block of keys serves several groups of rows before the next is read.
 //
 // This file is included by one translation unit per instruction set, which
-// defines the vector type; all names have internal linkage.
-#include "device/cpu/AttentionKernels.h"
-
-#include <cstring>
+// defines the vectors and products; all names have internal linkage.
+#include "device/cpu/AttentionProducts.h"
 
 namespace tpcrt {
 namespace {
 
-constexpr int64_t keyBlock = 64;
+/// Rows whose scores against a block of keys stay in the nearest cache.
+constexpr int64_t groupRows = 64;
 
-constexpr int64_t roundUp(int64_t value, int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+constexpr double log2e = 1.4426950408889634;
 
-/// Rows of a task's blocks.
-inline int64_t paddedRows(const AttentionTask &task, int64_t lanes) {
-  return roundUp(task.rowEnd - task.rowBegin, lanes);
-}
-
-/// An operand read element by element: element (i, e) at i * row + e * col.
-template <class Scalar> struct Elements {
-  const Scalar *data;
-  int64_t row, col;
+/// A group of rows of a task: [begin, end), padded to vectors.
+struct RowGroup {
+  int64_t begin, end, rows;
 };
 
-//===--- Products -------------------------------------------------------===//
-
-/// c [MT, NR vectors] = c * factor (zero without one) + a [MT, depth] x
-/// b [depth, rows].
-template <class V, int NR, int MT>
-void multiplyTile(Elements<typename V::Scalar> a, int64_t depth,
-                  const typename V::Scalar *b, typename V::Scalar *c,
-                  const typename V::Scalar *factor, int64_t rows) {
-  using Reg = typename V::Reg;
-  Reg acc[MT][NR];
-  for (int j = 0; j < NR; ++j)
-    for (int i = 0; i < MT; ++i)
-      acc[i][j] = factor ? V::mul(V::load(c + i * rows + j * V::lanes),
-                                  V::load(factor + j * V::lanes))
-                         : V::set1(0);
-  for (int64_t e = 0; e < depth; ++e) {
-    Reg column[NR];
-    for (int j = 0; j < NR; ++j)
-      column[j] = V::load(b + e * rows + j * V::lanes);
-    for (int i = 0; i < MT; ++i) {
-      Reg element = V::set1(a.data[i * a.row + e * a.col]);
-      for (int j = 0; j < NR; ++j)
-        acc[i][j] = V::fma(element, column[j], acc[i][j]);
-    }
-  }
-  for (int i = 0; i < MT; ++i)
-    for (int j = 0; j < NR; ++j)
-      V::store(c + i * rows + j * V::lanes, acc[i][j]);
+inline RowGroup rowGroup(const AttentionTask &task, int64_t index,
+                         int64_t lanes) {
+  int64_t begin = task.rowBegin + index * groupRows;
+  int64_t end = smaller(begin + groupRows, task.rowEnd);
+  return {begin, end, roundUp(end - begin, lanes)};
 }
 
-/// multiplyTile for `count` rows of a.
-template <class V, int NR, int MT>
-void multiplyTiles(Elements<typename V::Scalar> a, int64_t count, int64_t depth,
-                   const typename V::Scalar *b, typename V::Scalar *c,
-                   const typename V::Scalar *factor, int64_t rows) {
-  for (; count >= MT; count -= MT, a.data += MT * a.row, c += MT * rows)
-    multiplyTile<V, NR, MT>(a, depth, b, c, factor, rows);
-  if constexpr (MT > 1)
-    multiplyTiles<V, NR, MT / 2>(a, count, depth, b, c, factor, rows);
+inline int64_t numGroups(int64_t rows) {
+  return (rows + groupRows - 1) / groupRows;
 }
 
-/// c [count, rows] = c * factor + a [count, depth] x b [depth, rows].
-template <class V>
-void multiply(Elements<typename V::Scalar> a, int64_t count, int64_t depth,
-              const typename V::Scalar *b, typename V::Scalar *c,
-              const typename V::Scalar *factor, int64_t rows) {
-  constexpr int wide = V::wide;
-  int64_t at = 0;
-  auto width = [&] {
-    return at + wide * V::lanes <= rows ? wide * V::lanes : V::lanes;
-  };
-  for (; at < rows; at += width()) {
-    const auto *scaled = factor ? factor + at : nullptr;
-    if (width() > V::lanes)
-      multiplyTiles<V, wide, V::wideTile>(a, count, depth, b + at, c + at,
-                                          scaled, rows);
-    else
-      multiplyTiles<V, 1, 8>(a, count, depth, b + at, c + at, scaled, rows);
-  }
+//===--- Memory ---------------------------------------------------------===//
+
+/// What is known of a group: maxima (times log2 e) and sums by row, and
+/// results [v, rows], not yet divided.
+template <class V> struct State {
+  typename V::Scalar *maxima, *sums, *results;
+};
+
+template <class Scalar> Scalar *take(std::byte *&from, int64_t count) {
+  auto *place = reinterpret_cast<Scalar *>(from);
+  from += roundUp(count * sizeof(Scalar), 64);
+  return place;
+}
+
+template <class P> int64_t groupStateBytes(const AttentionShape &shape) {
+  return (2 + roundUp(shape.v, P::valueUnit)) * groupRows *
+         sizeof(typename P::V::Scalar);
+}
+
+template <class P> uint64_t stateBytes(const AttentionShape &shape) {
+  return numGroups(shape.rows) * groupStateBytes<P>(shape);
+}
+
+template <class P>
+State<typename P::V> groupState(const AttentionShape &shape, std::byte *states,
+                                int64_t group) {
+  using Scalar = typename P::V::Scalar;
+  states += group * groupStateBytes<P>(shape);
+  auto *maxima = take<Scalar>(states, groupRows);
+  auto *sums = take<Scalar>(states, groupRows);
+  return {maxima, sums, take<Scalar>(states, 0)};
+}
+
+template <class P> struct Scratch {
+  using Scalar = typename P::V::Scalar;
+  typename P::Element *queries; // by group, [d / pack, rows]
+  Scalar *scores;               // [keyBlock, rows], then the weights
+  Scalar *bias;                 // [keyBlock, rows]
+  Scalar *factor;               // [rows]
+  Scalar *begins, *ends;        // [rows], visible keys within a block
+  Scalar *row;                  // a query or a result
+  std::byte *key, *value;       // blocks that are not read as they lie
+};
+
+template <class P> int64_t queryElements(const AttentionShape &shape) {
+  // One tile more than the components, for products of whole tiles.
+  return roundUp(shape.d, 32) / P::pack * groupRows;
+}
+
+template <class P>
+Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
+  using Scalar = typename P::V::Scalar;
+  Scratch<P> scratch;
+  scratch.queries = take<typename P::Element>(
+      memory, numGroups(shape.rows) * queryElements<P>(shape));
+  scratch.scores = take<Scalar>(memory, keyBlock * groupRows);
+  scratch.bias = take<Scalar>(memory, keyBlock * groupRows);
+  scratch.factor = take<Scalar>(memory, groupRows);
+  scratch.begins = take<Scalar>(memory, groupRows);
+  scratch.ends = take<Scalar>(memory, groupRows);
+  scratch.row = take<Scalar>(memory, larger(shape.d, shape.v));
+  scratch.key = take<std::byte>(memory, P::keyBytes(shape.d));
+  scratch.value = take<std::byte>(memory, P::valueBytes(shape.v));
+  return scratch;
+}
+
+template <class P> uint64_t scratchBytes(const AttentionShape &shape) {
+  std::byte *end = nullptr;
+  place<P>(shape, end);
+  return reinterpret_cast<uintptr_t>(end);
 }
 
 //===--- Operands -------------------------------------------------------===//
@@ -109,257 +120,262 @@ typename V::Scalar loadElement(const std::byte *data, ElementType type,
   return result;
 }
 
-/// [d, rows] from the task's queries; rows past the end are zero.
-template <class V>
-void packQuery(const AttentionShape &shape, const AttentionTask &task,
-               typename V::Scalar *packed, typename V::Scalar *row) {
-  int64_t rows = paddedRows(task, V::lanes), size = byteSize(shape.type);
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t at = task.rowBegin + r;
-    if (at < task.rowEnd)
-      V::convert(shape.type,
-                 task.query + (at / shape.group * task.queryStride +
-                               at % shape.group * task.queryHeadStride) *
-                                  size,
-                 shape.d, row);
-    for (int64_t e = 0; e < shape.d; ++e)
-      packed[e * rows + r] = at < task.rowEnd ? row[e] : 0;
+inline int64_t rowOffset(const AttentionShape &shape, int64_t row,
+                         int64_t stride, int64_t headStride) {
+  return row / shape.group * stride + row % shape.group * headStride;
+}
+
+/// Queries of a group, transposed; rows past the end are zero.
+template <class P>
+void packQueries(const AttentionShape &shape, const AttentionTask &task,
+                 const RowGroup &group, const Scratch<P> &scratch,
+                 typename P::Element *packed) {
+  std::memset(packed, 0, queryElements<P>(shape) * sizeof(*packed));
+  for (int64_t at = group.begin; at < group.end; ++at) {
+    int64_t from = rowOffset(shape, at, task.queryStride, task.queryHeadStride);
+    P::V::convert(shape.type, task.query + from * byteSize(shape.type), shape.d,
+                  scratch.row);
+    P::packQuery(scratch.row, shape.d, group.rows, packed + at - group.begin);
   }
-}
-
-/// Rows [begin, begin + count) of key or value: as they lie if their type is
-/// what the kernel computes in, else converted to `packed`.
-template <class V>
-Elements<typename V::Scalar>
-readRows(ElementType type, const std::byte *data, int64_t stride, int64_t begin,
-         int64_t count, int64_t width, typename V::Scalar *packed) {
-  using Scalar = typename V::Scalar;
-  int64_t size = byteSize(type);
-  data += begin * stride * size;
-  if (size == sizeof(Scalar))
-    return {reinterpret_cast<const Scalar *>(data), stride, 1};
-  for (int64_t t = 0; t < count; ++t)
-    V::convert(type, data + t * stride * size, width, packed + t * width);
-  return {packed, width, 1};
-}
-
-//===--- Softmax --------------------------------------------------------===//
-
-template <class V> struct Memory {
-  using Scalar = typename V::Scalar;
-  // State: maxima (times log2 e) and sums by row, results [v, rows].
-  Scalar *maxima, *sums, *results;
-  // Scratch.
-  Scalar *query;         // [d, rows]
-  Scalar *scores;        // [keyBlock, rows]
-  Scalar *bias;          // [keyBlock, rows]
-  Scalar *factor;        // [rows]
-  Scalar *begins, *ends; // [rows], visible keys within a block
-  Scalar *key, *value;   // [keyBlock, d] and [keyBlock, v], if converted
-};
-
-template <class V> uint64_t stateBytes(const AttentionShape &shape) {
-  return (shape.v + 2) * roundUp(shape.rows * sizeof(typename V::Scalar), 64);
-}
-
-template <class V>
-Memory<V> place(const AttentionShape &shape, int64_t rows, std::byte *state,
-                std::byte *scratch) {
-  using Scalar = typename V::Scalar;
-  auto take = [](std::byte *&from, int64_t count) {
-    auto *place = reinterpret_cast<Scalar *>(from);
-    from += roundUp(count * sizeof(Scalar), 64);
-    return place;
-  };
-  Memory<V> memory;
-  memory.maxima = take(state, rows);
-  memory.sums = take(state, rows);
-  memory.results = take(state, shape.v * rows);
-  memory.query = take(scratch, shape.d * rows);
-  memory.scores = take(scratch, keyBlock * rows);
-  memory.bias = take(scratch, keyBlock * rows);
-  memory.factor = take(scratch, rows);
-  memory.begins = take(scratch, rows);
-  memory.ends = take(scratch, rows);
-  memory.key = take(scratch, keyBlock * larger(shape.d, shape.v));
-  memory.value = take(scratch, keyBlock * shape.v);
-  return memory;
-}
-
-template <class V> uint64_t scratchBytes(const AttentionShape &shape) {
-  int64_t rows = shape.rows, width = larger(shape.d, shape.v);
-  return roundUp(((shape.d + 2 * keyBlock + 3) * rows + 2 * keyBlock * width) *
-                     sizeof(typename V::Scalar),
-                 64) +
-         8 * 64;
 }
 
 /// The bias of a block of keys, [keys, rows].
 template <class V>
 void readBias(const AttentionShape &shape, const AttentionTask &task,
-              int64_t begin, int64_t count, typename V::Scalar *bias) {
+              const RowGroup &group, KeyRange keys, typename V::Scalar *bias) {
   const AttentionBias &from = task.bias;
-  int64_t rows = paddedRows(task, V::lanes);
-  for (int64_t r = 0; r < task.rowEnd - task.rowBegin; ++r) {
-    int64_t at = task.rowBegin + r;
-    int64_t base = at / shape.group * from.queryStride +
-                   at % shape.group * from.headStride + begin * from.keyStride;
+  int64_t count = keys.end - keys.begin;
+  if (from.headStride == 0 && from.queryStride == 0) {
+    for (int64_t t = 0; t < count; ++t) {
+      auto value = V::set1(loadElement<V>(from.data, from.type,
+                                          (keys.begin + t) * from.keyStride));
+      for (int64_t r = 0; r < group.rows; r += V::lanes)
+        V::store(bias + t * group.rows + r, value);
+    }
+    return;
+  }
+  for (int64_t at = group.begin; at < group.end; ++at) {
+    int64_t base = rowOffset(shape, at, from.queryStride, from.headStride) +
+                   keys.begin * from.keyStride;
     for (int64_t t = 0; t < count; ++t)
-      bias[t * rows + r] =
+      bias[t * group.rows + at - group.begin] =
           loadElement<V>(from.data, from.type, base + t * from.keyStride);
   }
 }
 
+//===--- Softmax --------------------------------------------------------===//
+
 /// Scores times scale, with softcap, bias and mask, ready for the softmax.
-template <class V>
+template <class P>
 void adjustScores(const AttentionShape &shape, const AttentionTask &task,
-                  int64_t begin, int64_t count, const Memory<V> &memory) {
-  using Scalar = typename V::Scalar;
-  using Reg = typename V::Reg;
-  int64_t rows = paddedRows(task, V::lanes);
+                  const RowGroup &group, KeyRange keys,
+                  const Scratch<P> &scratch) {
+  using V = typename P::V;
+  int64_t rows = group.rows, count = keys.end - keys.begin;
   if (task.bias.data)
-    readBias<V>(shape, task, begin, count, memory.bias);
+    readBias<V>(shape, task, group, keys, scratch.bias);
   for (int64_t r = 0; r < rows; ++r) {
-    int64_t at = smaller(task.rowBegin + r, task.rowEnd - 1);
+    int64_t at = smaller(group.begin + r, group.end - 1);
     KeyRange range =
         visibleKeys(shape, task.length, task.offset, at / shape.group);
-    memory.begins[r] = larger(0, smaller(range.begin - begin, count));
-    memory.ends[r] = larger(0, smaller(range.end - begin, count));
+    scratch.begins[r] = larger(0, smaller(range.begin - keys.begin, count));
+    scratch.ends[r] = larger(0, smaller(range.end - keys.begin, count));
   }
-  Reg scale = V::set1(shape.scale), cap = V::set1(shape.softcap);
-  Reg inner = V::set1(shape.softcap ? shape.scale / shape.softcap : 0);
+  auto scale = V::set1(shape.scale), cap = V::set1(shape.softcap);
+  auto inner = V::set1(shape.softcap ? shape.scale / shape.softcap : 0);
   for (int64_t t = 0; t < count; ++t)
     for (int64_t r = 0; r < rows; r += V::lanes) {
-      Scalar *at = memory.scores + t * rows + r;
-      Reg score = V::load(at);
+      auto *at = scratch.scores + t * rows + r;
+      auto score = V::load(at);
       score = shape.softcap ? V::mul(cap, V::tanh(V::mul(score, inner)))
                             : V::mul(score, scale);
       if (task.bias.data)
-        score = V::add(score, V::load(memory.bias + t * rows + r));
-      V::store(at, V::within(score, V::set1(t), V::load(memory.begins + r),
-                             V::load(memory.ends + r)));
+        score = V::add(score, V::load(scratch.bias + t * rows + r));
+      V::store(at, V::within(score, V::set1(t), V::load(scratch.begins + r),
+                             V::load(scratch.ends + r)));
     }
+}
+
+template <class V>
+typename V::Reg maximumOver(const typename V::Scalar *scores, int64_t rows,
+                            int64_t count) {
+  // Four chains: one would wait for its own latency.
+  typename V::Reg chain[4];
+  for (int i = 0; i < 4; ++i)
+    chain[i] = V::load(scores + smaller(i, count - 1) * rows);
+  int64_t t = 4;
+  for (; t + 4 <= count; t += 4)
+    for (int i = 0; i < 4; ++i)
+      chain[i] = V::max(chain[i], V::load(scores + (t + i) * rows));
+  for (; t < count; ++t)
+    chain[0] = V::max(chain[0], V::load(scores + t * rows));
+  return V::max(V::max(chain[0], chain[1]), V::max(chain[2], chain[3]));
 }
 
 /// Turns scores into weights, updates maxima and sums, and leaves in factor
 /// what the results so far are to be multiplied with. `scale` is still to be
 /// applied to the scores.
-template <class V>
+template <class P>
 void softmax(int64_t rows, int64_t count, double scale,
-             const Memory<V> &memory) {
-  using Reg = typename V::Reg;
-  Reg toLog2 = V::set1(scale * 1.4426950408889634);
+             const State<typename P::V> &state, const Scratch<P> &scratch) {
+  using V = typename P::V;
+  auto toLog2 = V::set1(scale * log2e);
   for (int64_t r = 0; r < rows; r += V::lanes) {
-    auto *scores = memory.scores + r;
-    Reg block = V::load(scores);
-    for (int64_t t = 1; t < count; ++t)
-      block = V::max(block, V::load(scores + t * rows));
-    Reg before = V::load(memory.maxima + r);
-    Reg after = V::max(before, V::mul(block, toLog2));
+    auto *scores = scratch.scores + r;
+    auto before = V::load(state.maxima + r);
+    auto block = V::mul(maximumOver<V>(scores, rows, count), toLog2);
+    // Results are rescaled only for maxima that are larger by much: weights of
+    // up to 2^8 do as well as those of up to 1.
+    auto after =
+        V::selectLess(V::add(before, V::set1(8)), block, block, before);
     // Where nothing is visible yet, -inf - -inf would be NaN.
-    Reg shift = V::finiteOrZero(after);
-    Reg sum = V::set1(0);
-    for (int64_t t = 0; t < count; ++t) {
-      Reg weight = V::exp2(V::fmsub(V::load(scores + t * rows), toLog2, shift));
-      sum = V::add(sum, weight);
-      V::store(scores + t * rows, weight);
+    auto shift = V::finiteOrZero(after);
+    auto weight = [&](int64_t t) {
+      return V::exp2(V::fmsub(V::load(scores + t * rows), toLog2, shift));
+    };
+    auto sum = V::set1(0);
+    int64_t t = 0;
+    for (; t + 2 <= count; t += 2) {
+      auto first = weight(t), second = weight(t + 1);
+      sum = V::add(sum, V::add(first, second));
+      P::storeWeights(scratch.scores, rows, r, t, first, second);
     }
-    Reg factor = V::exp2(V::sub(before, shift));
-    V::store(memory.factor + r, factor);
-    V::store(memory.maxima + r, after);
-    V::store(memory.sums + r, V::fma(V::load(memory.sums + r), factor, sum));
+    if (t < count) {
+      auto last = weight(t);
+      sum = V::add(sum, last);
+      P::storeWeights(scratch.scores, rows, r, t, last, V::set1(0));
+    }
+    for (t = roundUp(count, 2); t < roundUp(count, P::keyUnit); t += 2)
+      P::storeWeights(scratch.scores, rows, r, t, V::set1(0), V::set1(0));
+    auto factor = V::exp2(V::sub(before, shift));
+    V::store(scratch.factor + r, factor);
+    V::store(state.maxima + r, after);
+    V::store(state.sums + r, V::fma(V::load(state.sums + r), factor, sum));
   }
 }
 
 //===--- Blocks ---------------------------------------------------------===//
 
-template <class V>
+template <class P>
 void accumulate(const AttentionShape &shape, const AttentionTask &task,
-                std::byte *state, std::byte *scratch) {
-  int64_t rows = paddedRows(task, V::lanes);
-  Memory<V> memory = place<V>(shape, rows, state, scratch);
-  for (int64_t r = 0; r < rows; ++r) {
-    memory.maxima[r] = -__builtin_inf();
-    memory.sums[r] = 0;
+                std::byte *states, std::byte *memory) {
+  using V = typename P::V;
+  Scratch<P> scratch = place<P>(shape, memory);
+  int64_t groups = numGroups(task.rowEnd - task.rowBegin);
+  for (int64_t i = 0; i < groups; ++i) {
+    RowGroup group = rowGroup(task, i, V::lanes);
+    State<V> state = groupState<P>(shape, states, i);
+    for (int64_t r = 0; r < group.rows; ++r) {
+      state.maxima[r] = -__builtin_inf();
+      state.sums[r] = 0;
+    }
+    std::memset(state.results, 0,
+                roundUp(shape.v, P::valueUnit) * group.rows *
+                    sizeof(*state.results));
+    packQueries<P>(shape, task, group, scratch,
+                   scratch.queries + i * queryElements<P>(shape));
   }
-  std::memset(memory.results, 0, shape.v * rows * sizeof(*memory.results));
-  packQuery<V>(shape, task, memory.query, memory.key);
-  KeyRange first =
-      visibleKeys(shape, task.length, task.offset, task.rowBegin / shape.group);
-  KeyRange last = visibleKeys(shape, task.length, task.offset,
-                              (task.rowEnd - 1) / shape.group);
+  auto visible = [&](int64_t row) {
+    return visibleKeys(shape, task.length, task.offset, row / shape.group);
+  };
+  int64_t size = byteSize(shape.type);
+  P::enter();
   for (int64_t t = task.keyBegin; t < task.keyEnd; t += keyBlock) {
-    int64_t count = smaller(keyBlock, task.keyEnd - t);
-    auto key = readRows<V>(shape.type, task.key, task.keyStride, t, count,
-                           shape.d, memory.key);
-    multiply<V>(key, count, shape.d, memory.query, memory.scores, nullptr,
-                rows);
-    bool allVisible = last.begin <= t && first.end >= t + count;
-    bool plain =
-        allVisible && !task.bias.data && !shape.softcap && shape.scale > 0;
-    if (!plain)
-      adjustScores<V>(shape, task, t, count, memory);
-    softmax<V>(rows, count, plain ? shape.scale : 1, memory);
-    auto value = readRows<V>(shape.type, task.value, task.valueStride, t, count,
-                             shape.v, memory.value);
-    multiply<V>({value.data, value.col, value.row}, shape.v, count,
-                memory.scores, memory.results, memory.factor, rows);
+    KeyRange keys{t, smaller(t + keyBlock, task.keyEnd)};
+    int64_t count = keys.end - t;
+    auto key = P::readKeys(shape.type, task.key + t * task.keyStride * size,
+                           task.keyStride, count, shape.d, scratch.key);
+    auto value =
+        P::readValues(shape.type, task.value + t * task.valueStride * size,
+                      task.valueStride, count, shape.v, scratch.value);
+    for (int64_t i = 0; i < groups; ++i) {
+      RowGroup group = rowGroup(task, i, V::lanes);
+      KeyRange first = visible(group.begin), last = visible(group.end - 1);
+      if (last.end <= t || first.begin >= keys.end)
+        continue;
+      State<V> state = groupState<P>(shape, states, i);
+      P::multiply(key, count, (shape.d + P::pack - 1) / P::pack,
+                  scratch.queries + i * queryElements<P>(shape), scratch.scores,
+                  nullptr, group.rows);
+      bool plain = last.begin <= t && first.end >= keys.end &&
+                   !task.bias.data && !shape.softcap && shape.scale > 0;
+      if (!plain)
+        adjustScores<P>(shape, task, group, keys, scratch);
+      softmax<P>(group.rows, count, plain ? shape.scale : 1, state, scratch);
+      auto *weights =
+          reinterpret_cast<const typename P::Element *>(scratch.scores);
+      P::multiply(value, shape.v, roundUp(count, P::keyUnit) / P::pack, weights,
+                  state.results, scratch.factor, group.rows);
+    }
   }
+  P::leave();
 }
 
-template <class V>
-void finish(const AttentionShape &shape, const AttentionTask &task,
-            std::byte *states, int64_t count) {
+/// Combines the states of one group into the first, divided by the sums.
+template <class P>
+void combine(const AttentionShape &shape, const AttentionTask &task,
+             const RowGroup &group, int64_t index, std::byte *states,
+             int64_t count) {
+  using V = typename P::V;
   using Scalar = typename V::Scalar;
-  using Reg = typename V::Reg;
-  int64_t rows = paddedRows(task, V::lanes), size = byteSize(shape.type);
-  Memory<V> sum = place<V>(shape, rows, states, nullptr);
+  auto part = [&](int64_t i) {
+    return groupState<P>(shape, states + i * stateBytes<P>(shape), index);
+  };
+  int64_t rows = group.rows;
   for (int64_t r = 0; r < rows; r += V::lanes) {
     alignas(64) Scalar sinks[V::lanes];
-    for (int64_t i = 0; i < V::lanes; ++i) {
-      int64_t head = (task.rowBegin + r + i) % shape.group;
-      sinks[i] = task.sinks ? loadElement<V>(task.sinks, task.sinksType, head) *
-                                  Scalar(1.4426950408889634)
-                            : Scalar(-__builtin_inf());
-    }
-    Reg sink = V::load(sinks), maximum = sink;
-    auto other = [&](int64_t i) {
-      return place<V>(shape, rows, states + i * stateBytes<V>(shape), nullptr);
-    };
+    for (int64_t i = 0; i < V::lanes; ++i)
+      sinks[i] = task.sinks
+                     ? loadElement<V>(task.sinks, task.sinksType,
+                                      (group.begin + r + i) % shape.group) *
+                           Scalar(log2e)
+                     : -__builtin_inff();
+    auto sink = V::load(sinks), maximum = sink;
     for (int64_t i = 0; i < count; ++i)
-      maximum = V::max(maximum, V::load(other(i).maxima + r));
+      maximum = V::max(maximum, V::load(part(i).maxima + r));
     maximum = V::finiteOrZero(maximum);
-    Reg total = V::exp2(V::sub(sink, maximum));
+    auto total = V::exp2(V::sub(sink, maximum));
     for (int64_t i = 0; i < count; ++i) {
-      Memory<V> part = other(i);
-      Reg factor = V::exp2(V::sub(V::load(part.maxima + r), maximum));
-      total = V::fma(V::load(part.sums + r), factor, total);
-      for (int64_t v = 0; v < shape.v; ++v) {
-        Scalar *to = sum.results + v * rows + r;
-        Reg scaled = V::mul(V::load(part.results + v * rows + r), factor);
-        V::store(to, i ? V::add(V::load(to), scaled) : scaled);
-      }
+      auto factor = V::exp2(V::sub(V::load(part(i).maxima + r), maximum));
+      V::store(part(i).maxima + r, factor);
+      total = V::fma(V::load(part(i).sums + r), factor, total);
     }
     // Nothing visible: 0 / 1.
-    Reg inverse = V::div(V::set1(1), V::nonzeroOrOne(total));
+    auto inverse = V::div(V::set1(1), V::nonzeroOrOne(total));
+    Scalar *results = part(0).results + r;
     for (int64_t v = 0; v < shape.v; ++v) {
-      Scalar *to = sum.results + v * rows + r;
-      V::store(to, V::mul(V::load(to), inverse));
+      auto sum = V::set1(0);
+      for (int64_t i = 0; i < count; ++i)
+        sum = V::fma(V::load(part(i).results + r + v * rows),
+                     V::load(part(i).maxima + r), sum);
+      V::store(results + v * rows, V::mul(sum, inverse));
     }
-  }
-  for (int64_t at = task.rowBegin; at < task.rowEnd; ++at) {
-    std::byte *to = task.result + (at / shape.group * task.resultStride +
-                                   at % shape.group * task.resultHeadStride) *
-                                      size;
-    for (int64_t v = 0; v < shape.v; ++v)
-      V::convertBack(shape.type, sum.results[v * rows + at - task.rowBegin],
-                     to + v * size);
   }
 }
 
-template <class V> constexpr AttentionKernels kernels(const char *name) {
-  return {name,          V::lanes,      scratchBytes<V>,
-          stateBytes<V>, accumulate<V>, finish<V>};
+template <class P>
+void finish(const AttentionShape &shape, const AttentionTask &task,
+            std::byte *states, int64_t count, std::byte *memory) {
+  using V = typename P::V;
+  Scratch<P> scratch = place<P>(shape, memory);
+  for (int64_t i = 0; i < numGroups(task.rowEnd - task.rowBegin); ++i) {
+    RowGroup group = rowGroup(task, i, V::lanes);
+    combine<P>(shape, task, group, i, states, count);
+    auto *results = groupState<P>(shape, states, i).results;
+    for (int64_t at = group.begin; at < group.end; ++at) {
+      for (int64_t v = 0; v < shape.v; ++v)
+        scratch.row[v] = results[v * group.rows + at - group.begin];
+      int64_t to =
+          rowOffset(shape, at, task.resultStride, task.resultHeadStride);
+      V::convertBack(shape.type, scratch.row, shape.v,
+                     task.result + to * byteSize(shape.type));
+    }
+  }
+}
+
+template <class P> constexpr AttentionKernels kernels(const char *name) {
+  return {name,          P::V::lanes,   scratchBytes<P>,
+          stateBytes<P>, accumulate<P>, finish<P>};
 }
 
 } // namespace

@@ -42,15 +42,20 @@ template <class Scalar> struct Conversions {
         to[i] = reinterpret_cast<const _Float16 *>(from)[i];
   }
 
-  static void convertBack(ElementType type, Scalar from, std::byte *to) {
+  static void convertBack(ElementType type, const Scalar *from, int64_t count,
+                          std::byte *to) {
     if (type == ElementType::F32)
-      *reinterpret_cast<float *>(to) = from;
+      for (int64_t i = 0; i < count; ++i)
+        reinterpret_cast<float *>(to)[i] = from[i];
     else if (type == ElementType::F64)
-      *reinterpret_cast<double *>(to) = from;
+      for (int64_t i = 0; i < count; ++i)
+        reinterpret_cast<double *>(to)[i] = from[i];
     else if (type == ElementType::BF16)
-      *reinterpret_cast<uint16_t *>(to) = roundToBf16(from);
+      for (int64_t i = 0; i < count; ++i)
+        reinterpret_cast<uint16_t *>(to)[i] = roundToBf16(from[i]);
     else
-      *reinterpret_cast<_Float16 *>(to) = from;
+      for (int64_t i = 0; i < count; ++i)
+        reinterpret_cast<_Float16 *>(to)[i] = from[i];
   }
 };
 

@@ -81,13 +81,15 @@ struct AttentionKernels {
   /// Writes the rows' results from `count` states, one after the other, of
   /// disjoint keys; the first is overwritten.
   void (*finish)(const AttentionShape &shape, const AttentionTask &task,
-                 std::byte *states, int64_t count);
+                 std::byte *states, int64_t count, std::byte *scratch);
 };
 
 /// By element type; null where an instruction set has none for the type.
 const AttentionKernels *attentionKernelsPlain(ElementType type);
 const AttentionKernels *attentionKernelsAvx2(ElementType type);
 const AttentionKernels *attentionKernelsAvx512(ElementType type);
+const AttentionKernels *attentionKernelsAvx512Bf16(ElementType type);
+const AttentionKernels *attentionKernelsAmx(ElementType type);
 
 } // namespace tpcrt
 

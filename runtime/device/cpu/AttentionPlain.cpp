@@ -26,12 +26,15 @@ struct F64 : Conversions<double> {
   static Reg tanh(Reg a) { return std::tanh(a); }
   static Reg finiteOrZero(Reg a) { return a == -__builtin_inf() ? 0 : a; }
   static Reg nonzeroOrOne(Reg a) { return a == 0 ? 1 : a; }
+  static Reg selectLess(Reg a, Reg b, Reg yes, Reg no) {
+    return a < b ? yes : no;
+  }
   static Reg within(Reg a, Reg at, Reg begin, Reg end) {
     return at >= begin && at < end ? a : -__builtin_inf();
   }
 };
 
-constexpr AttentionKernels f64 = kernels<F64>("loops");
+constexpr AttentionKernels f64 = kernels<NumberProduct<F64>>("loops");
 
 } // namespace
 

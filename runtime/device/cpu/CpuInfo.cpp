@@ -1,6 +1,8 @@
 #include "device/cpu/CpuInfo.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 std::vector<std::string> tpcrt::supportedIsas() {
   __builtin_cpu_init();
@@ -18,6 +20,20 @@ std::vector<std::string> tpcrt::supportedIsas() {
   if (avx2)
     isas.push_back("avx2");
   return isas;
+}
+
+bool tpcrt::hasAvx512Bf16() {
+  std::vector<std::string> isas = supportedIsas();
+  return !isas.empty() && isas.front() == "avx512" &&
+         __builtin_cpu_supports("avx512bf16");
+}
+
+bool tpcrt::hasAmxBf16() {
+  // arch_prctl(2): state components are not usable before they are asked for.
+  constexpr long requestPermission = 0x1023, tileData = 18;
+  return hasAvx512Bf16() && __builtin_cpu_supports("amx-tile") &&
+         __builtin_cpu_supports("amx-bf16") &&
+         ::syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
 }
 
 unsigned tpcrt::coreCount() {

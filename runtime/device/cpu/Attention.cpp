@@ -220,7 +220,7 @@ void AttentionRun::runItem(int64_t item, int64_t thread) {
   std::byte *own = scratch + thread * attention.threadBytes;
   if (parts == 1) {
     kernels.accumulate(shape, task, own, own + stateBytes);
-    kernels.finish(shape, task, own, 1, own + stateBytes);
+    kernels.finish(shape, task, own, 1);
     return;
   }
   AttentionTask piece = task;
@@ -231,7 +231,7 @@ void AttentionRun::runItem(int64_t item, int64_t thread) {
   kernels.accumulate(shape, piece, states + part * stateBytes,
                      own + stateBytes);
   if (finished(group).fetch_add(1, std::memory_order_acq_rel) == parts - 1)
-    kernels.finish(shape, task, states, parts, own + stateBytes);
+    kernels.finish(shape, task, states, parts);
 }
 
 uint64_t Attention::scratchBytes() const {

@@ -13,6 +13,65 @@ struct F32x8 : Conversions<float>, VectorMath<F32x8> {
   using Reg = __m256;
   static constexpr int lanes = 8, wide = 2, wideTile = 6;
 
+  static __m256i firstLanes(int64_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count < lanes ? count : lanes),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  /// `count` elements of a type, converted; zeros after them.
+  static Reg loadPart(ElementType type, const std::byte *from, int64_t count) {
+    if (type == ElementType::F32)
+      return _mm256_maskload_ps(reinterpret_cast<const float *>(from),
+                                firstLanes(count));
+    __m128i bits = _mm_setzero_si128();
+    if (count >= lanes)
+      bits = _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
+    else
+      std::memcpy(&bits, from, 2 * count);
+    if (type == ElementType::F16)
+      return _mm256_cvtph_ps(bits);
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+  /// The first `count` lanes, rounded to a type.
+  static void storePart(ElementType type, Reg a, int64_t count, std::byte *to) {
+    if (type == ElementType::F32)
+      return _mm256_maskstore_ps(reinterpret_cast<float *>(to),
+                                 firstLanes(count), a);
+    __m128i bits;
+    if (type == ElementType::F16) {
+      bits = _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT);
+    } else {
+      // To nearest, ties to even; a NaN stays one.
+      __m256i word = _mm256_castps_si256(a);
+      __m256i odd =
+          _mm256_and_si256(_mm256_srli_epi32(word, 16), _mm256_set1_epi32(1));
+      __m256i rounded = _mm256_add_epi32(
+          _mm256_add_epi32(word, _mm256_set1_epi32(0x7fff)), odd);
+      __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+      __m256i quiet = _mm256_or_si256(word, _mm256_set1_epi32(0x400000));
+      rounded = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+      bits = _mm_packus_epi32(_mm256_castsi256_si128(rounded),
+                              _mm256_extracti128_si256(rounded, 1));
+    }
+    std::memcpy(to, &bits, 2 * (count < lanes ? count : lanes));
+  }
+  static void transpose(Reg (&rows)[lanes]) {
+    Reg a[8], b[8];
+    for (int i = 0; i < 8; i += 2) {
+      a[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+      a[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+      for (int j = 0; j < 2; ++j) {
+        b[i + 2 * j] = _mm256_shuffle_ps(a[i + j], a[i + 2 + j], 0x44);
+        b[i + 2 * j + 1] = _mm256_shuffle_ps(a[i + j], a[i + 2 + j], 0xee);
+      }
+    for (int i = 0; i < 4; ++i) {
+      rows[i] = _mm256_permute2f128_ps(b[i], b[4 + i], 0x20);
+      rows[4 + i] = _mm256_permute2f128_ps(b[i], b[4 + i], 0x31);
+    }
+  }
+
   static Reg load(const float *p) { return _mm256_loadu_ps(p); }
   static void store(float *p, Reg a) { _mm256_storeu_ps(p, a); }
   static Reg set1(float a) { return _mm256_set1_ps(a); }

@@ -12,7 +12,7 @@ namespace {
 
 /// Weights that are rounded to bf16 need no more than 2^-18 of precision.
 struct Coarse : F32x16 {
-  static Reg exp2(Reg x) {
+  static Reg weight(Reg x) {
     Reg n, f;
     splitPower(x, n, f);
     Reg p = set1(0x1.3997d6p-7f);
@@ -81,10 +81,11 @@ struct PairProduct {
     return keyBlock * roundUp(width, 32) * 2;
   }
 
-  static void packQuery(const float *row, int64_t width, int64_t rows,
-                        Element *packed) {
-    for (int64_t e = 0; e < width; ++e)
-      packed[e / 2 * rows] |= uint32_t(roundToBf16(row[e])) << (e % 2 * 16);
+  /// Pairs [at / 2, at / 2 + 16) of a query of `width` components.
+  static Reg loadQuery(ElementType, const std::byte *data, int64_t at,
+                       int64_t width) {
+    auto *from = reinterpret_cast<const uint16_t *>(data);
+    return _mm512_castsi512_ps(loadColumns(from + at, width - at));
   }
 
   static Elements<Element> readKeys(ElementType, const std::byte *data,
@@ -139,32 +140,6 @@ struct PairProduct {
 };
 
 //===--- AMX ------------------------------------------------------------===//
-
-/// 16 x 16 numbers of 32 bits, transposed.
-inline void transpose(__m512i (&rows)[16]) {
-  __m512i a[16], b[16];
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  // b[4 q + j] holds columns j, 4 + j, 8 + j, 12 + j of rows 4 q to 4 q + 3.
-  for (int j = 0; j < 4; ++j) {
-    __m512i even0 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);
-    __m512i odd0 = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
-    __m512i even1 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
-    __m512i odd1 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
-    rows[j] = _mm512_shuffle_i32x4(even0, even1, 0x88);
-    rows[4 + j] = _mm512_shuffle_i32x4(odd0, odd1, 0x88);
-    rows[8 + j] = _mm512_shuffle_i32x4(even0, even1, 0xdd);
-    rows[12 + j] = _mm512_shuffle_i32x4(odd0, odd1, 0xdd);
-  }
-}
 
 /// Elements are pairs, multiplied and added in tiles.
 struct TileProduct : PairProduct {
@@ -221,8 +196,8 @@ struct TileProduct : PairProduct {
           };
           interleave(load(0), load(1), low[i], high[i]);
         }
-        transpose(low);
-        transpose(high);
+        transpose16(low);
+        transpose16(high);
         for (int64_t i = 0; i < 16; ++i) {
           _mm512_storeu_si512(to + (v + i) * row + t / 2, low[i]);
           _mm512_storeu_si512(to + (v + 16 + i) * row + t / 2, high[i]);

@@ -78,13 +78,16 @@ template <class P> struct Scratch {
   Scalar *bias;                 // [keyBlock, rows]
   Scalar *factor;               // [rows]
   Scalar *begins, *ends;        // [rows], visible keys within a block
-  Scalar *row;                  // a query or a result
   std::byte *key, *value;       // blocks that are not read as they lie
 };
 
+/// Rows of a group's queries: elements of a query, padded with zeros.
+template <class P> int64_t queryRows(const AttentionShape &shape) {
+  return roundUp((shape.d + P::pack - 1) / P::pack, P::V::lanes);
+}
+
 template <class P> int64_t queryElements(const AttentionShape &shape) {
-  // One tile more than the components, for products of whole tiles.
-  return roundUp(shape.d, 32) / P::pack * groupRows;
+  return queryRows<P>(shape) * groupRows;
 }
 
 template <class P>
@@ -98,7 +101,6 @@ Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
   scratch.factor = take<Scalar>(memory, groupRows);
   scratch.begins = take<Scalar>(memory, groupRows);
   scratch.ends = take<Scalar>(memory, groupRows);
-  scratch.row = take<Scalar>(memory, larger(shape.d, shape.v));
   scratch.key = take<std::byte>(memory, P::keyBytes(shape.d));
   scratch.value = take<std::byte>(memory, P::valueBytes(shape.v));
   return scratch;
@@ -128,15 +130,26 @@ inline int64_t rowOffset(const AttentionShape &shape, int64_t row,
 /// Queries of a group, transposed; rows past the end are zero.
 template <class P>
 void packQueries(const AttentionShape &shape, const AttentionTask &task,
-                 const RowGroup &group, const Scratch<P> &scratch,
-                 typename P::Element *packed) {
-  std::memset(packed, 0, queryElements<P>(shape) * sizeof(*packed));
-  for (int64_t at = group.begin; at < group.end; ++at) {
-    int64_t from = rowOffset(shape, at, task.queryStride, task.queryHeadStride);
-    P::V::convert(shape.type, task.query + from * byteSize(shape.type), shape.d,
-                  scratch.row);
-    P::packQuery(scratch.row, shape.d, group.rows, packed + at - group.begin);
-  }
+                 const RowGroup &group, typename P::Element *packed) {
+  using V = typename P::V;
+  auto *to = reinterpret_cast<typename V::Scalar *>(packed);
+  int64_t size = byteSize(shape.type), elements = queryRows<P>(shape);
+  for (int64_t r = 0; r < group.rows; r += V::lanes)
+    for (int64_t e = 0; e < elements; e += V::lanes) {
+      typename V::Reg block[V::lanes];
+      for (int64_t i = 0; i < V::lanes; ++i) {
+        int64_t at = group.begin + r + i, component = e * P::pack;
+        int64_t from =
+            rowOffset(shape, at, task.queryStride, task.queryHeadStride);
+        block[i] = at < group.end && component < shape.d
+                       ? P::loadQuery(shape.type, task.query + from * size,
+                                      component, shape.d)
+                       : V::set1(0);
+      }
+      V::transpose(block);
+      for (int64_t i = 0; i < V::lanes; ++i)
+        V::store(to + (e + i) * group.rows + r, block[i]);
+    }
 }
 
 /// The bias of a block of keys, [keys, rows].
@@ -231,7 +244,7 @@ void softmax(int64_t rows, int64_t count, double scale,
     // Where nothing is visible yet, -inf - -inf would be NaN.
     auto shift = V::finiteOrZero(after);
     auto weight = [&](int64_t t) {
-      return V::exp2(V::fmsub(V::load(scores + t * rows), toLog2, shift));
+      return V::weight(V::fmsub(V::load(scores + t * rows), toLog2, shift));
     };
     auto sum = V::set1(0);
     int64_t t = 0;
@@ -272,7 +285,7 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
     std::memset(state.results, 0,
                 roundUp(shape.v, P::valueUnit) * group.rows *
                     sizeof(*state.results));
-    packQueries<P>(shape, task, group, scratch,
+    packQueries<P>(shape, task, group,
                    scratch.queries + i * queryElements<P>(shape));
   }
   auto visible = [&](int64_t row) {
@@ -353,23 +366,37 @@ void combine(const AttentionShape &shape, const AttentionTask &task,
   }
 }
 
+/// Writes a group's rows from results [v, rows].
+template <class P>
+void writeResults(const AttentionShape &shape, const AttentionTask &task,
+                  const RowGroup &group, const typename P::V::Scalar *results) {
+  using V = typename P::V;
+  int64_t size = byteSize(shape.type);
+  for (int64_t r = 0; r < group.rows; r += V::lanes)
+    for (int64_t v = 0; v < shape.v; v += V::lanes) {
+      typename V::Reg block[V::lanes];
+      for (int64_t i = 0; i < V::lanes; ++i)
+        block[i] = v + i < shape.v ? V::load(results + (v + i) * group.rows + r)
+                                   : V::set1(0);
+      V::transpose(block);
+      for (int64_t i = 0; i < smaller(V::lanes, group.end - group.begin - r);
+           ++i) {
+        int64_t to = rowOffset(shape, group.begin + r + i, task.resultStride,
+                               task.resultHeadStride);
+        V::storePart(shape.type, block[i], shape.v - v,
+                     task.result + (to + v) * size);
+      }
+    }
+}
+
 template <class P>
 void finish(const AttentionShape &shape, const AttentionTask &task,
-            std::byte *states, int64_t count, std::byte *memory) {
-  using V = typename P::V;
-  Scratch<P> scratch = place<P>(shape, memory);
+            std::byte *states, int64_t count) {
   for (int64_t i = 0; i < numGroups(task.rowEnd - task.rowBegin); ++i) {
-    RowGroup group = rowGroup(task, i, V::lanes);
+    RowGroup group = rowGroup(task, i, P::V::lanes);
     combine<P>(shape, task, group, i, states, count);
-    auto *results = groupState<P>(shape, states, i).results;
-    for (int64_t at = group.begin; at < group.end; ++at) {
-      for (int64_t v = 0; v < shape.v; ++v)
-        scratch.row[v] = results[v * group.rows + at - group.begin];
-      int64_t to =
-          rowOffset(shape, at, task.resultStride, task.resultHeadStride);
-      V::convertBack(shape.type, scratch.row, shape.v,
-                     task.result + to * byteSize(shape.type));
-    }
+    writeResults<P>(shape, task, group,
+                    groupState<P>(shape, states, i).results);
   }
 }
 

@@ -81,7 +81,7 @@ struct AttentionKernels {
   /// Writes the rows' results from `count` states, one after the other, of
   /// disjoint keys; the first is overwritten.
   void (*finish)(const AttentionShape &shape, const AttentionTask &task,
-                 std::byte *states, int64_t count, std::byte *scratch);
+                 std::byte *states, int64_t count);
 };
 
 /// By element type; null where an instruction set has none for the type.

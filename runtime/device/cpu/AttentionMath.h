@@ -17,6 +17,9 @@ template <class V> struct VectorMath {
     return V::scalePower(p, n);
   }
 
+  /// exp2, as precise as weights need it.
+  static auto weight(auto x) { return exp2(x); }
+
   /// Below 0.625 a polynomial (Cephes, tanhf), else by 2^x.
   static auto tanh(auto x) {
     auto a = V::abs(x), square = V::mul(x, x);

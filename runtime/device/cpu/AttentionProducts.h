@@ -112,10 +112,10 @@ template <class Vector> struct NumberProduct {
   }
   static int64_t valueBytes(int64_t width) { return keyBytes(width); }
 
-  static void packQuery(const Scalar *row, int64_t width, int64_t rows,
-                        Element *packed) {
-    for (int64_t e = 0; e < width; ++e)
-      packed[e * rows] = row[e];
+  /// Elements [at, at + V::lanes) of a query of `width` components.
+  static Reg loadQuery(ElementType type, const std::byte *data, int64_t at,
+                       int64_t width) {
+    return V::loadPart(type, data + at * byteSize(type), width - at);
   }
 
   /// [count, width], as it lies if possible: a copy of rows that are far apart

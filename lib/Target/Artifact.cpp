@@ -164,14 +164,15 @@ LogicalResult ArtifactBuilder::addKernels() {
     std::optional<CpuKind> kind = findCpuKind(isa);
     if (!kind)
       return module.emitError("unknown CPU kind '")
-             << isa << "'; expected avx2 or avx512";
+             << isa << "'; expected one of: " << cpuKindNames();
     kinds.push_back(*kind);
   }
   if (kinds.empty()) {
     std::optional<CpuKind> host = hostCpuKind();
     if (!host)
       return module.emitError("this CPU has no AVX2; name the CPU kind to "
-                              "compile for: avx2 or avx512");
+                              "compile for: ")
+             << cpuKindNames();
     kinds.push_back(*host);
   }
   for (const CpuKind &kind : kinds) {

@@ -58,8 +58,8 @@ tpcrt::attentionKernels(ElementType type) {
   if (hasAvx512Bf16())
     add(attentionKernelsAvx512Bf16(type));
   for (const std::string &isa : supportedIsas())
-    add(isa == "avx512" ? attentionKernelsAvx512(type)
-                        : attentionKernelsAvx2(type));
+    add(isa != "avx2" ? attentionKernelsAvx512(type)
+                      : attentionKernelsAvx2(type));
   add(attentionKernelsPlain(type));
   return found;
 }

@@ -172,7 +172,7 @@ double visiblePairs(const AttentionStep &step) {
 }
 
 void prefill(const ThreadTeam &team, unsigned threads) {
-  bool wide = supportedIsas().front() == "avx512";
+  bool wide = supportedIsas().front() != "avx2";
   double flops = 2.0 * (wide ? 16 : 8) * fmaRounds * fmaChains * threads;
   fmt::print("{:<36}{:<14}{:>10}{:>10}{:>12}\n", "prefill", "kernel", "us",
              "GFLOP/s", "of FMA peak");

@@ -11,6 +11,8 @@ namespace tpc {
 
 struct RunOptions {
   std::string model;
+  /// Measure this machine instead of running a model; the file to write.
+  std::optional<std::string> calibrate;
   std::optional<std::string> mesh, entry, weights, save, report;
   std::string mode;
   /// A built-in machine or a file with one, that times are predicted for.
@@ -30,6 +32,8 @@ struct RunOptions {
   bool check = false;
   bool dryRun = false;
   bool quiet = false;
+  /// Measure the steps of device 0 and print what they took.
+  bool profile = false;
   unsigned repeat = 1;
   /// Tokens to generate per row; 0: one run of an entry.
   unsigned generate = 0;

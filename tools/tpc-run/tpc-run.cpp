@@ -1,9 +1,11 @@
 //===- tpc-run.cpp - Compiles a model for a mesh and runs it --------------===//
 
+#include "Calibrate.h"
 #include "Check.h"
 #include "Generate.h"
 #include "Inputs.h"
 #include "Options.h"
+#include "Profile.h"
 #include "mlir/IR/Verifier.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Import/HuggingFace.h"
@@ -271,6 +273,7 @@ private:
         return fail(bytes.error().message);
       tpcrt::LoadOptions load;
       load.threads = options.threads;
+      load.profile = options.profile;
       auto loaded = tpcrt::Executable::load(
           *bytes, given.weights.value_or(tpcrt::WeightSource()), load);
       if (!loaded)
@@ -317,6 +320,8 @@ private:
     }
     if (options.generate)
       reportGeneration();
+    if (options.profile)
+      printProfile(executable->profile(), llvm::outs());
     outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
     report.runtimeJson = tpcrt::toJson(executable->statistics());
     return true;
@@ -462,6 +467,8 @@ int main(int argc, char **argv) {
     std::_Exit(1);
   });
   RunOptions options = parseOptions(argc, argv);
+  if (options.calibrate)
+    return calibrateMachine(*options.calibrate, options.threads);
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);

@@ -5,6 +5,10 @@ include "mlir/Pass/PassBase.td"
 
 def ExpandComposites : Pass<"tpc-expand-composites", "::mlir::ModuleOp"> {
   let summary = "Replaces composites in spmd.program by their decomposition";
+  let description = [{
+    Attention whose query, key and value have one element type stays: it is a
+    step of its own.
+  }];
   let dependentDialects = ["::tpc::TpcDialect"];
 }
 
@@ -62,7 +66,7 @@ def EmitKernels : Pass<"tpc-emit-kernels", "::mlir::ModuleOp"> {
     loops as `lib/Target` compiles them.
   }];
   let options = [Option<"isa", "isa", "std::string", "\"avx2\"",
-                        "CPU kind: avx2 or avx512">];
+                        "CPU kind: avx512bf16, avx512 or avx2">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",

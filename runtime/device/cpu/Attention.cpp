@@ -58,7 +58,7 @@ std::vector<const AttentionKernels *> tpcrt::attentionKernels(ElementType type,
     return found;
   std::vector<std::string> isas = supportedIsas();
   bool amx = hasAmxBf16(), bf16 = hasAvx512Bf16();
-  bool avx512 = !isas.empty() && isas.front() == "avx512";
+  bool avx512 = !isas.empty() && isas.front() != "avx2";
   // Tiles have 16 rows; one vector load for each row is slower from here.
   if (amx && rows > 4)
     add(attentionAmx(type));

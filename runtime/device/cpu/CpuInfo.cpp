@@ -9,9 +9,13 @@ std::vector<std::string> tpcrt::supportedIsas() {
   std::vector<std::string> isas;
   bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
               __builtin_cpu_supports("f16c");
-  if (avx2 && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+  bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("avx512vl");
+  if (avx512 && __builtin_cpu_supports("avx512bf16"))
+    isas.push_back("avx512bf16");
+  if (avx512)
     isas.push_back("avx512");
   if (avx2)
     isas.push_back("avx2");
@@ -20,8 +24,7 @@ std::vector<std::string> tpcrt::supportedIsas() {
 
 bool tpcrt::hasAvx512Bf16() {
   std::vector<std::string> isas = supportedIsas();
-  return !isas.empty() && isas.front() == "avx512" &&
-         __builtin_cpu_supports("avx512bf16");
+  return !isas.empty() && isas.front() == "avx512bf16";
 }
 
 bool tpcrt::hasAmxBf16() {

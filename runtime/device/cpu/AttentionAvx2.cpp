@@ -1,4 +1,5 @@
 // Attention in f32 with AVX2, FMA and F16C.
+#include "device/cpu/AttentionBlocks.h"
 #include "device/cpu/AttentionConvert.h"
 #include "device/cpu/AttentionMath.h"
 #include "device/cpu/AttentionRows.h"

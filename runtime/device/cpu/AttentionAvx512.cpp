@@ -1,4 +1,5 @@
 // Attention in f32 with AVX-512.
+#include "device/cpu/AttentionBlocks.h"
 #include "device/cpu/AttentionF32x16.h"
 #include "device/cpu/AttentionRows.h"
 

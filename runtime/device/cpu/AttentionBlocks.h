@@ -12,7 +12,11 @@
 //
 // This file is included by one translation unit per instruction set, which
 // defines the vectors and products; all names have internal linkage.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONBLOCKS_H
+#define TPCRT_DEVICE_CPU_ATTENTIONBLOCKS_H
+
 #include "device/cpu/AttentionFinite.h"
+#include "device/cpu/AttentionOperands.h"
 #include "device/cpu/AttentionProducts.h"
 
 namespace tpcrt {
@@ -20,8 +24,6 @@ namespace {
 
 /// Rows whose scores against a block of keys stay in the nearest cache.
 constexpr int64_t groupRows = 64;
-
-constexpr double log2e = 1.4426950408889634;
 
 /// A group of rows of a task: [begin, end), padded to vectors.
 struct RowGroup {
@@ -47,12 +49,6 @@ template <class V> struct State {
   typename V::Scalar *maxima, *sums, *results;
 };
 
-template <class Scalar> Scalar *take(std::byte *&from, int64_t count) {
-  auto *place = reinterpret_cast<Scalar *>(from);
-  from += roundUp(count * sizeof(Scalar), 64);
-  return place;
-}
-
 template <class P> int64_t groupStateBytes(const AttentionShape &shape) {
   return (2 + roundUp(shape.v, P::valueUnit)) * groupRows *
          sizeof(typename P::V::Scalar);
@@ -66,10 +62,11 @@ template <class P>
 State<typename P::V> groupState(const AttentionShape &shape, std::byte *states,
                                 int64_t group) {
   using Scalar = typename P::V::Scalar;
-  states += group * groupStateBytes<P>(shape);
-  auto *maxima = take<Scalar>(states, groupRows);
-  auto *sums = take<Scalar>(states, groupRows);
-  return {maxima, sums, take<Scalar>(states, 0)};
+  auto at =
+      reinterpret_cast<uintptr_t>(states) + group * groupStateBytes<P>(shape);
+  auto *maxima = take<Scalar>(at, groupRows);
+  auto *sums = take<Scalar>(at, groupRows);
+  return {maxima, sums, take<Scalar>(at, 0)};
 }
 
 template <class P> struct Scratch {
@@ -93,7 +90,7 @@ template <class P> int64_t queryElements(const AttentionShape &shape) {
 }
 
 template <class P>
-Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
+Scratch<P> place(const AttentionShape &shape, uintptr_t &memory) {
   using Scalar = typename P::V::Scalar;
   Scratch<P> scratch;
   scratch.queries = take<typename P::Element>(
@@ -106,48 +103,17 @@ Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
   scratch.key = take<std::byte>(memory, P::keyBytes(shape.d));
   scratch.value = take<std::byte>(memory, P::valueBytes(shape.v));
   scratch.finite =
-      take<std::byte>(memory, keyBlock * shape.v * byteSize(shape.type));
+      take<std::byte>(memory, keyBlock * shape.v * elementBytes(shape.type));
   return scratch;
 }
 
 template <class P> uint64_t scratchBytes(const AttentionShape &shape) {
-  std::byte *end = nullptr;
+  uintptr_t end = 0;
   place<P>(shape, end);
-  return reinterpret_cast<uintptr_t>(end);
+  return end;
 }
 
 //===--- Operands -------------------------------------------------------===//
-
-template <class V>
-typename V::Scalar loadElement(const std::byte *data, ElementType type,
-                               int64_t index) {
-  typename V::Scalar result;
-  V::convert(type, data + index * byteSize(type), 1, &result);
-  return result;
-}
-
-inline KeyRange keysOfRow(const AttentionShape &shape,
-                          const AttentionTask &task, int64_t row) {
-  return visibleKeys(shape, task.length, task.offset, row / shape.group);
-}
-
-inline bool isSeen(const AttentionShape &shape, const AttentionTask &task,
-                   int64_t row, int64_t key) {
-  KeyRange range = keysOfRow(shape, task, row);
-  return key >= range.begin && key < range.end;
-}
-
-/// Whether each of some rows sees all of some keys.
-inline bool seenByAll(const AttentionShape &shape, const AttentionTask &task,
-                      KeyRange rows, KeyRange keys) {
-  return keysOfRow(shape, task, rows.end - 1).begin <= keys.begin &&
-         keysOfRow(shape, task, rows.begin).end >= keys.end;
-}
-
-inline int64_t rowOffset(const AttentionShape &shape, int64_t row,
-                         int64_t stride, int64_t headStride) {
-  return row / shape.group * stride + row % shape.group * headStride;
-}
 
 /// Queries of a group, transposed; rows past the end are zero.
 template <class P>
@@ -155,7 +121,7 @@ void packQueries(const AttentionShape &shape, const AttentionTask &task,
                  const RowGroup &group, typename P::Element *packed) {
   using V = typename P::V;
   auto *to = reinterpret_cast<typename V::Scalar *>(packed);
-  int64_t size = byteSize(shape.type), elements = queryRows<P>(shape);
+  int64_t size = elementBytes(shape.type), elements = queryRows<P>(shape);
   for (int64_t r = 0; r < group.rows; r += V::lanes)
     for (int64_t e = 0; e < elements; e += V::lanes) {
       typename V::Reg block[V::lanes];
@@ -320,7 +286,8 @@ template <class P>
 void accumulate(const AttentionShape &shape, const AttentionTask &task,
                 std::byte *states, std::byte *memory) {
   using V = typename P::V;
-  Scratch<P> scratch = place<P>(shape, memory);
+  auto at = reinterpret_cast<uintptr_t>(memory);
+  Scratch<P> scratch = place<P>(shape, at);
   int64_t groups = numGroups(task.rowEnd - task.rowBegin);
   for (int64_t i = 0; i < groups; ++i) {
     RowGroup group = rowGroup(task, i, V::lanes);
@@ -329,7 +296,7 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
     packQueries<P>(shape, task, group,
                    scratch.queries + i * queryElements<P>(shape));
   }
-  int64_t size = byteSize(shape.type);
+  int64_t size = elementBytes(shape.type);
   P::enter();
   for (int64_t t = task.keyBegin; t < task.keyEnd; t += keyBlock) {
     KeyRange keys{t, smaller(t + keyBlock, task.keyEnd)};
@@ -415,7 +382,7 @@ template <class P>
 void writeResults(const AttentionShape &shape, const AttentionTask &task,
                   const RowGroup &group, const typename P::V::Scalar *results) {
   using V = typename P::V;
-  int64_t size = byteSize(shape.type);
+  int64_t size = elementBytes(shape.type);
   for (int64_t r = 0; r < group.rows; r += V::lanes)
     for (int64_t v = 0; v < shape.v; v += V::lanes) {
       typename V::Reg block[V::lanes];
@@ -457,3 +424,5 @@ template <class P> constexpr AttentionKernels kernels(const char *name) {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONBLOCKS_H

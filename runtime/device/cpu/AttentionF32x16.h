@@ -1,5 +1,8 @@
 // Vectors of 16 f32 with AVX-512 (F, BW, DQ, VL). Included once per translation
 // unit of attention kernels.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
+#define TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
+
 #include "device/cpu/AttentionConvert.h"
 #include "device/cpu/AttentionMath.h"
 
@@ -144,3 +147,5 @@ struct F32x16 : Conversions<float>, VectorMath<F32x16> {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONF32X16_H

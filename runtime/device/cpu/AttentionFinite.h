@@ -5,6 +5,9 @@
 // Where a block has such values, which is rare, the product takes a copy with
 // zeros in their place, and they are added to the rows that do see them.
 // Included once per instruction set, like AttentionBlocks.h.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONFINITE_H
+#define TPCRT_DEVICE_CPU_ATTENTIONFINITE_H
+
 #include "device/cpu/AttentionKernels.h"
 
 namespace tpcrt {
@@ -70,3 +73,5 @@ template <class Fn> void forNonFinite(const ValueBlock &block, const Fn &add) {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONFINITE_H

@@ -8,7 +8,13 @@
 //
 // This file is included by one translation unit per instruction set, like
 // AttentionBlocks.h.
-#include "device/cpu/AttentionBlocks.h"
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONROWS_H
+#define TPCRT_DEVICE_CPU_ATTENTIONROWS_H
+
+#include "device/cpu/AttentionFinite.h"
+#include "device/cpu/AttentionOperands.h"
+
+#include <cstring>
 
 namespace tpcrt {
 namespace {
@@ -21,7 +27,7 @@ constexpr int64_t keysAhead = 16;
 
 template <class V, ElementType Type> struct FewRows {
   using Reg = typename V::Reg;
-  static constexpr int64_t lanes = V::lanes, size = byteSize(Type);
+  static constexpr int64_t lanes = V::lanes, size = elementBytes(Type);
 
   /// Maxima (times log2 e) and sums by row, results [rows, v], not yet divided.
   struct State {
@@ -34,23 +40,24 @@ template <class V, ElementType Type> struct FewRows {
   };
 
   static State stateAt(std::byte *memory) {
-    auto *maxima = take<float>(memory, maxFewRows);
-    auto *sums = take<float>(memory, maxFewRows);
-    return {maxima, sums, take<float>(memory, 0)};
+    auto at = reinterpret_cast<uintptr_t>(memory);
+    auto *maxima = take<float>(at, maxFewRows);
+    auto *sums = take<float>(at, maxFewRows);
+    return {maxima, sums, take<float>(at, 0)};
   }
   static uint64_t stateBytes(const AttentionShape &shape) {
     return 128 + roundUp(shape.v, 16) * maxFewRows * sizeof(float);
   }
-  static Scratch scratchAt(const AttentionShape &shape, std::byte *&memory) {
+  static Scratch scratchAt(const AttentionShape &shape, uintptr_t &memory) {
     auto *queries = take<float>(memory, roundUp(shape.d, lanes) * maxFewRows);
     auto *weights = take<float>(memory, keyBlock * maxFewRows);
     return {queries, weights,
             take<std::byte>(memory, keyBlock * shape.v * size)};
   }
   static uint64_t scratchBytes(const AttentionShape &shape) {
-    std::byte *end = nullptr;
+    uintptr_t end = 0;
     scratchAt(shape, end);
-    return reinterpret_cast<uintptr_t>(end);
+    return end;
   }
 
   static Reg load(const std::byte *data) {
@@ -59,21 +66,25 @@ template <class V, ElementType Type> struct FewRows {
 
   //===--- Scores -------------------------------------------------------===//
 
-  /// Adds query . key for 4 keys and R rows to lanes of sums [4, R].
+  /// Keys whose components are loaded together.
+  template <int R> static constexpr int keysTogether = smaller(4, lanes / R);
+
+  /// Adds query . key for some keys and R rows to lanes of sums [keys, R].
   template <int R>
   static void addProducts(const std::byte *key, int64_t stride, int64_t d,
                           const float *queries, Reg *sums) {
+    constexpr int together = keysTogether<R>;
     int64_t padded = roundUp(d, lanes), e = 0;
     auto add = [&](auto loadKey) {
-      Reg keys[4];
-      for (int i = 0; i < 4; ++i) {
+      Reg keys[together];
+      for (int i = 0; i < together; ++i) {
         const std::byte *at = key + i * stride + e * size;
         keys[i] = loadKey(at);
         __builtin_prefetch(at + keysAhead * stride);
       }
       for (int j = 0; j < R; ++j) {
         Reg query = V::load(queries + j * padded + e);
-        for (int i = 0; i < 4; ++i)
+        for (int i = 0; i < together; ++i)
           sums[i * R + j] = V::fma(keys[i], query, sums[i * R + j]);
       }
     };
@@ -93,13 +104,13 @@ template <class V, ElementType Type> struct FewRows {
       for (Reg &sum : sums)
         sum = V::set1(0);
       if (t + keys <= count) {
-        for (int i = 0; i < keys; i += 4)
+        for (int i = 0; i < keys; i += keysTogether<R>)
           addProducts<R>(key + (t + i) * stride, stride, d, queries,
                          sums + i * R);
       } else {
         // The last key again instead of those that are not there.
         for (int i = 0; i < keys; ++i) {
-          Reg same[4 * R];
+          Reg same[keysTogether<R> * R];
           for (Reg &sum : same)
             sum = V::set1(0);
           addProducts<R>(key + smaller(t + i, count - 1) * stride, 0, d,
@@ -283,7 +294,8 @@ template <class V, ElementType Type> struct FewRows {
   static void accumulate(const AttentionShape &shape, const AttentionTask &task,
                          std::byte *states, std::byte *memory) {
     State state = stateAt(states);
-    Scratch scratch = scratchAt(shape, memory);
+    auto at = reinterpret_cast<uintptr_t>(memory);
+    Scratch scratch = scratchAt(shape, at);
     int64_t padded = roundUp(shape.d, lanes);
     if (task.first) {
       std::memset(states, 0, stateBytes(shape));
@@ -357,3 +369,5 @@ template <class V, ElementType Type> struct FewRows {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONROWS_H

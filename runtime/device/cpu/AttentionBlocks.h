@@ -12,6 +12,7 @@
 //
 // This file is included by one translation unit per instruction set, which
 // defines the vectors and products; all names have internal linkage.
+#include "device/cpu/AttentionFinite.h"
 #include "device/cpu/AttentionProducts.h"
 
 namespace tpcrt {
@@ -79,6 +80,7 @@ template <class P> struct Scratch {
   Scalar *factor;               // [rows]
   Scalar *begins, *ends;        // [rows], visible keys within a block
   std::byte *key, *value;       // blocks that are not read as they lie
+  std::byte *finite;            // a block of values with zeros
 };
 
 /// Rows of a group's queries: elements of a query, padded with zeros.
@@ -103,6 +105,8 @@ Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
   scratch.ends = take<Scalar>(memory, groupRows);
   scratch.key = take<std::byte>(memory, P::keyBytes(shape.d));
   scratch.value = take<std::byte>(memory, P::valueBytes(shape.v));
+  scratch.finite =
+      take<std::byte>(memory, keyBlock * shape.v * byteSize(shape.type));
   return scratch;
 }
 
@@ -120,6 +124,24 @@ typename V::Scalar loadElement(const std::byte *data, ElementType type,
   typename V::Scalar result;
   V::convert(type, data + index * byteSize(type), 1, &result);
   return result;
+}
+
+inline KeyRange keysOfRow(const AttentionShape &shape,
+                          const AttentionTask &task, int64_t row) {
+  return visibleKeys(shape, task.length, task.offset, row / shape.group);
+}
+
+inline bool isSeen(const AttentionShape &shape, const AttentionTask &task,
+                   int64_t row, int64_t key) {
+  KeyRange range = keysOfRow(shape, task, row);
+  return key >= range.begin && key < range.end;
+}
+
+/// Whether each of some rows sees all of some keys.
+inline bool seenByAll(const AttentionShape &shape, const AttentionTask &task,
+                      KeyRange rows, KeyRange keys) {
+  return keysOfRow(shape, task, rows.end - 1).begin <= keys.begin &&
+         keysOfRow(shape, task, rows.begin).end >= keys.end;
 }
 
 inline int64_t rowOffset(const AttentionShape &shape, int64_t row,
@@ -189,8 +211,7 @@ void adjustScores(const AttentionShape &shape, const AttentionTask &task,
     readBias<V>(shape, task, group, keys, scratch.bias);
   for (int64_t r = 0; r < rows; ++r) {
     int64_t at = smaller(group.begin + r, group.end - 1);
-    KeyRange range =
-        visibleKeys(shape, task.length, task.offset, at / shape.group);
+    KeyRange range = keysOfRow(shape, task, at);
     scratch.begins[r] = larger(0, smaller(range.begin - keys.begin, count));
     scratch.ends[r] = larger(0, smaller(range.end - keys.begin, count));
   }
@@ -267,7 +288,33 @@ void softmax(int64_t rows, int64_t count, double scale,
   }
 }
 
+/// Adds values that are not finite to the results [v, rows] that see them.
+template <class V>
+void addNonFinite(const AttentionShape &shape, const AttentionTask &task,
+                  const RowGroup &group, KeyRange keys,
+                  const ValueBlock &values, typename V::Scalar *results) {
+  forNonFinite(values, [&](int64_t t, int64_t e) {
+    auto value =
+        loadElement<V>(values.data, values.type, t * values.stride + e);
+    for (int64_t at = group.begin; at < group.end; ++at)
+      if (isSeen(shape, task, at, keys.begin + t))
+        results[e * group.rows + at - group.begin] += value;
+  });
+}
+
 //===--- Blocks ---------------------------------------------------------===//
+
+template <class P>
+void start(const AttentionShape &shape, const RowGroup &group,
+           const State<typename P::V> &state) {
+  for (int64_t r = 0; r < group.rows; ++r) {
+    state.maxima[r] = -__builtin_inf();
+    state.sums[r] = 0;
+  }
+  std::memset(state.results, 0,
+              roundUp(shape.v, P::valueUnit) * group.rows *
+                  sizeof(*state.results));
+}
 
 template <class P>
 void accumulate(const AttentionShape &shape, const AttentionTask &task,
@@ -277,20 +324,11 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
   int64_t groups = numGroups(task.rowEnd - task.rowBegin);
   for (int64_t i = 0; i < groups; ++i) {
     RowGroup group = rowGroup(task, i, V::lanes);
-    State<V> state = groupState<P>(shape, states, i);
-    for (int64_t r = 0; r < group.rows; ++r) {
-      state.maxima[r] = -__builtin_inf();
-      state.sums[r] = 0;
-    }
-    std::memset(state.results, 0,
-                roundUp(shape.v, P::valueUnit) * group.rows *
-                    sizeof(*state.results));
+    if (task.first)
+      start<P>(shape, group, groupState<P>(shape, states, i));
     packQueries<P>(shape, task, group,
                    scratch.queries + i * queryElements<P>(shape));
   }
-  auto visible = [&](int64_t row) {
-    return visibleKeys(shape, task.length, task.offset, row / shape.group);
-  };
   int64_t size = byteSize(shape.type);
   P::enter();
   for (int64_t t = task.keyBegin; t < task.keyEnd; t += keyBlock) {
@@ -298,19 +336,23 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
     int64_t count = keys.end - t;
     auto key = P::readKeys(shape.type, task.key + t * task.keyStride * size,
                            task.keyStride, count, shape.d, scratch.key);
-    auto value =
-        P::readValues(shape.type, task.value + t * task.valueStride * size,
-                      task.valueStride, count, shape.v, scratch.value);
+    ValueBlock values{shape.type, task.value + t * task.valueStride * size,
+                      task.valueStride, count, shape.v};
+    bool finite = seenByAll(shape, task, {task.rowBegin, task.rowEnd}, keys) ||
+                  isFinite(values);
+    ValueBlock safe = finite ? values : finiteCopy(values, scratch.finite);
+    auto value = P::readValues(shape.type, safe.data, safe.stride, count,
+                               shape.v, scratch.value);
     for (int64_t i = 0; i < groups; ++i) {
       RowGroup group = rowGroup(task, i, V::lanes);
-      KeyRange first = visible(group.begin), last = visible(group.end - 1);
-      if (last.end <= t || first.begin >= keys.end)
+      if (keysOfRow(shape, task, group.end - 1).end <= t ||
+          keysOfRow(shape, task, group.begin).begin >= keys.end)
         continue;
       State<V> state = groupState<P>(shape, states, i);
       P::multiply(key, count, (shape.d + P::pack - 1) / P::pack,
                   scratch.queries + i * queryElements<P>(shape), scratch.scores,
                   nullptr, group.rows);
-      bool plain = last.begin <= t && first.end >= keys.end &&
+      bool plain = seenByAll(shape, task, {group.begin, group.end}, keys) &&
                    !task.bias.data && !shape.softcap && shape.scale > 0;
       if (!plain)
         adjustScores<P>(shape, task, group, keys, scratch);
@@ -319,6 +361,8 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
           reinterpret_cast<const typename P::Element *>(scratch.scores);
       P::multiply(value, shape.v, roundUp(count, P::keyUnit) / P::pack, weights,
                   state.results, scratch.factor, group.rows);
+      if (!finite)
+        addNonFinite<V>(shape, task, group, keys, values, state.results);
     }
   }
   P::leave();
@@ -401,8 +445,14 @@ void finish(const AttentionShape &shape, const AttentionTask &task,
 }
 
 template <class P> constexpr AttentionKernels kernels(const char *name) {
-  return {name,          P::V::lanes,   scratchBytes<P>,
-          stateBytes<P>, accumulate<P>, finish<P>};
+  return {name,
+          P::V::lanes,
+          /*maxRows=*/0,
+          /*keysPerVisit=*/512,
+          scratchBytes<P>,
+          stateBytes<P>,
+          accumulate<P>,
+          finish<P>};
 }
 
 } // namespace

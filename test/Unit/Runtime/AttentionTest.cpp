@@ -80,6 +80,7 @@ struct Case {
   bool bias = false, sinks = false;
   std::vector<double> lengths = {}, offsets = {};
   double infiniteBias = 0; // part of the bias that is -inf
+  bool poison = false;     // NaN in keys and values that no query sees
 };
 
 void PrintTo(const Case &test, std::ostream *stream) { *stream << test.name; }
@@ -199,6 +200,28 @@ std::vector<double> evaluate(const AttentionStep &step, const Operands &o) {
   return result;
 }
 
+/// Writes NaN and infinities to the keys and values that no query sees.
+void poisonUnseen(const AttentionStep &step, Operands &o) {
+  for (uint64_t b = 0; b < step.b; ++b)
+    for (uint64_t t = 0; t < step.t; ++t) {
+      bool seen = false;
+      for (uint64_t s = 0; s < step.s; ++s)
+        seen |= isVisible(step, o, b, s, t);
+      if (seen)
+        continue;
+      double bad = t % 2 ? infinity : std::nan("");
+      for (uint64_t k = 0; k < step.k; ++k) {
+        const auto &key = step.keyStrides, &value = step.valueStrides;
+        for (uint64_t e = 0; e < step.d; ++e)
+          o.key.values[b * key[0] + t * key[1] + k * key[2] + e] = bad;
+        for (uint64_t e = 0; e < step.v; ++e)
+          o.value.values[b * value[0] + t * value[1] + k * value[2] + e] = bad;
+      }
+    }
+  o.key.store(step.type);
+  o.value.store(step.type);
+}
+
 double tolerance(ElementType type) {
   switch (type) {
   case ElementType::F64:
@@ -215,6 +238,8 @@ double tolerance(ElementType type) {
 void check(const Case &test, unsigned threads, std::string_view kernels) {
   SCOPED_TRACE(std::string(kernels) + " " + std::to_string(threads));
   Operands operands(test);
+  if (test.poison)
+    poisonUnseen(test.step, operands);
   std::vector<double> expected = evaluate(test.step, operands);
   auto attention = Attention::create(test.step, threads, kernels);
   ASSERT_TRUE(attention) << attention.error().message;
@@ -236,8 +261,9 @@ void check(const Case &test, unsigned threads, std::string_view kernels) {
 }
 
 void checkEverywhere(const Case &test) {
-  for (const AttentionKernels *kernels : attentionKernels(test.step.type))
-    for (unsigned threads : {1, 2, 3})
+  for (const AttentionKernels *kernels :
+       attentionKernels(test.step.type, test.step.s * test.step.g))
+    for (unsigned threads : {1, 3})
       check(test, threads, kernels->name);
 }
 
@@ -353,11 +379,147 @@ TEST_P(AttentionCases, AgreeWithTheDefinition) {
     SCOPED_TRACE(typeName(type));
     Case test = GetParam();
     test.step.type = type;
+    test.poison = true;
     checkEverywhere(test);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, AttentionCases, testing::ValuesIn(cases),
                          [](const auto &info) { return info.param.name; });
+
+//===--- What is not seen ------------------------------------------------===//
+
+/// Values after the first query's are NaN or infinite: the first queries, which
+/// share blocks with others that do see them, stay finite.
+TEST(Attention, NanOfLaterKeysStaysWithLaterQueries) {
+  for (ElementType type : {ElementType::F32, ElementType::BF16,
+                           ElementType::F16, ElementType::F64})
+    for (uint64_t queries : {4, 90}) {
+      Case test{"", dense(1, queries, queries, 2, 1, 32, 48)};
+      test.step.type = type;
+      test.step.causal = true;
+      uint64_t bad = queries / 2;
+      for (const AttentionKernels *kernels : attentionKernels(type, queries)) {
+        SCOPED_TRACE(kernels->name);
+        Operands operands(test);
+        std::vector<double> expected = evaluate(test.step, operands);
+        for (uint64_t e = 0; e < 2 * 48; ++e)
+          operands.value.values[bad * 2 * 48 + e] =
+              e % 2 ? infinity : std::nan("");
+        operands.value.store(type);
+        auto attention = Attention::create(test.step, 1, kernels->name);
+        ASSERT_TRUE(attention);
+        Buffer scratch =
+            *Buffer::allocate(attention->scratchBytes(), "scratch");
+        attention->run(operands.pointers(), scratch.data(), ThreadTeam(1));
+        operands.result.load(type);
+        for (size_t i = 0; i < expected.size(); ++i) {
+          double found = operands.result.values[i];
+          if (i < bad * 2 * 48)
+            ASSERT_NEAR(found, expected[i], 4 * tolerance(type)) << i;
+          else if (i % 2)
+            ASSERT_EQ(found, infinity) << i;
+          else
+            ASSERT_TRUE(std::isnan(found)) << i;
+        }
+      }
+    }
+}
+
+//===--- Precision -------------------------------------------------------===//
+
+/// Two keys with scores x and 0 and values 1 and 0: the result is
+/// e^x / (e^x + 1), which shows the relative error of the exponential.
+TEST(Attention, ExponentialIsPrecise) {
+  constexpr uint64_t queries = 200000;
+  for (const AttentionKernels *kernels :
+       attentionKernels(ElementType::F32, queries)) {
+    SCOPED_TRACE(kernels->name);
+    AttentionStep step = dense(1, queries, 2, 1, 1, 1, 1);
+    step.scale = 1;
+    std::vector<float> query(queries), result(queries), pair{1, 0};
+    for (uint64_t i = 0; i < queries; ++i)
+      query[i] = -20 * double(i) / queries;
+    auto attention = Attention::create(step, 1, kernels->name);
+    ASSERT_TRUE(attention);
+    Buffer scratch = *Buffer::allocate(attention->scratchBytes(), "scratch");
+    attention->run({query.data(), pair.data(), pair.data(), result.data()},
+                   scratch.data(), ThreadTeam(1));
+    double worst = 0;
+    for (uint64_t i = 0; i < queries; ++i) {
+      double power = std::exp(double(query[i]));
+      double expected = power / (power + 1);
+      // The exponent x log2(e) is rounded: half an ulp of it, relative.
+      double exponent = std::abs(query[i]) * std::log2(std::exp(1.0));
+      double rounding = exponent * std::log(2.0) * 0x1p-24;
+      worst =
+          std::max(worst, std::abs(result[i] - expected) / expected - rounding);
+    }
+    // 2 ulp of the exponential; the sum, the quotient and the product.
+    EXPECT_LT(worst, 2 * 0x1p-23 + 3 * 0x1p-24);
+  }
+}
+
+//===--- Memory and errors -----------------------------------------------===//
+
+TEST(Attention, MemoryDoesNotGrowWithLengths) {
+  for (ElementType type : {ElementType::F32, ElementType::BF16}) {
+    auto bytes = [&](uint64_t s, uint64_t t, unsigned threads) {
+      AttentionStep step = dense(1, s, t, 8, 1, 64, 64);
+      step.type = type;
+      return Attention::create(step, threads)->scratchBytes();
+    };
+    EXPECT_EQ(bytes(32768, 32768, 4), bytes(4096, 4096, 4));
+    EXPECT_LT(bytes(32768, 32768, 4), 4 * (1u << 20));
+    EXPECT_EQ(bytes(1, 32768, 4), bytes(1, 8192, 4));
+    EXPECT_LT(bytes(1, 32768, 4), 4 * (1u << 18));
+  }
+}
+
+TEST(Attention, ErrorsNameTypesAndKernels) {
+  AttentionStep step = dense(1, 2, 2, 1, 1, 4, 4);
+  step.type = ElementType::I32;
+  auto integers = Attention::create(step, 1);
+  ASSERT_FALSE(integers);
+  EXPECT_NE(integers.error().message.find("attention of i32"),
+            std::string::npos);
+  step.type = ElementType::F32;
+  auto unknown = Attention::create(step, 1, "abacus");
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("abacus"), std::string::npos);
+}
+
+/// What models use, and what they do not, at random.
+TEST(Attention, RandomSteps) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    auto upTo = [&](unsigned most) { return uint64_t(random() % (most + 1)); };
+    auto maybe = [&] { return random() % 2 == 0; };
+    Case test;
+    uint64_t b = 1 + upTo(2), s = maybe() ? 1 + upTo(3) : 1 + upTo(150);
+    test.step = dense(b, s, upTo(400), 1 + upTo(2), 1 + upTo(4), 1 + upTo(70),
+                      1 + upTo(70));
+    AttentionStep &step = test.step;
+    ElementType types[] = {ElementType::F32, ElementType::BF16,
+                           ElementType::F16, ElementType::F64};
+    step.type = types[random() % 4];
+    step.biasType = types[random() % 4];
+    step.causal = maybe();
+    if (maybe())
+      step.window = 1 + upTo(100);
+    if (maybe())
+      step.softcap = 1 + double(upTo(10));
+    test.sinks = maybe();
+    test.bias = maybe();
+    for (uint64_t i = 0; i < b && (step.causal || step.window); ++i)
+      test.offsets.push_back(double(upTo(300)) - 50);
+    step.offsetStride = 1;
+    for (uint64_t i = 0; i < b && test.sinks; ++i)
+      test.lengths.push_back(double(upTo(450)) - 20);
+    test.poison = true;
+    checkEverywhere(test);
+  }
+}
 
 } // namespace

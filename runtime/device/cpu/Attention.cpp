@@ -5,6 +5,7 @@
 #include "device/cpu/CpuInfo.h"
 #include "support/Fail.h"
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 

@@ -1,5 +1,5 @@
 // Flash attention of few queries, as in decoding, for vectors whose lanes are
-// components: the cache is read once, in whole vectors, at the speed of memory.
+// components: the cache is read once, in whole vectors.
 //
 // Scores of a block of keys lie as [keys, rows], with 1, 2 or 4 rows side by
 // side, so that one vector holds a score of every row for several keys: the

@@ -144,7 +144,8 @@ struct CollectiveStep {
   uint64_t bytes = 0;
 };
 
-using StepBody = std::variant<KernelStep, MatmulStep, AttentionStep, CollectiveStep>;
+using StepBody =
+    std::variant<KernelStep, MatmulStep, AttentionStep, CollectiveStep>;
 
 struct Step {
   StepBody body;

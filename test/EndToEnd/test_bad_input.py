@@ -213,7 +213,7 @@ def test_command(workshop, command, parts):
 def test_unparsed_options(workshop):
     """LLVM's option parser prints this in its own form."""
     os.chdir(workshop)
-    for arguments in (["mlp.mlir", "--wrong"], [], ["mlp.mlir", "more.mlir"],
+    for arguments in (["mlp.mlir", "--wrong"], ["mlp.mlir", "more.mlir"],
                       ["mlp.mlir", "--repeat", "-1"],
                       ["mlp.mlir", "--repeat", "many"],
                       ["mlp.mlir", "--batch", "many"],

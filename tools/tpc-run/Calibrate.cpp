@@ -19,10 +19,6 @@ static Machine describe(const tpcrt::Calibration &found) {
   machine.flops16 = found.flops16;
   machine.memoryBytesPerMicro = found.memoryBytesPerMicro;
   machine.operationMicros = found.stepMicros;
-  // Local copies are priced at the rate of memory: were an exchange cheaper,
-  // plans would exchange what they could copy.
-  double exchange =
-      std::min(found.collectiveBytesPerMicro, found.memoryBytesPerMicro);
   // A local copy is priced as reading and writing memory: were an exchange
   // cheaper, plans would exchange what they could copy.
   double exchange =

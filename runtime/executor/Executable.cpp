@@ -4,8 +4,8 @@
 #include "device/cpu/CpuInfo.h"
 #include "executor/Executor.h"
 #include "executor/MemoryNeed.h"
-#include "support/AvailableMemory.h"
 #include "support/Fail.h"
+#include "tpcrt/AvailableMemory.h"
 #include "weights/ParameterLoader.h"
 
 #include <cstring>

@@ -1,5 +1,5 @@
 // /proc/meminfo and control groups.
-#include "support/AvailableMemory.h"
+#include "tpcrt/AvailableMemory.h"
 
 #include <algorithm>
 #include <fstream>

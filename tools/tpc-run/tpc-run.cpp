@@ -53,7 +53,7 @@ public:
       if (!emitKernels())
         return code;
     if (!options.dryRun)
-      if (!load() || !execute() || !check())
+      if (!comparable() || !load() || !execute() || !check())
         return code;
     if (!writeFiles())
       return code;
@@ -260,6 +260,13 @@ private:
   //===--------------------------------------------------------------------===//
   // Running
   //===--------------------------------------------------------------------===//
+
+  bool comparable() {
+    if (!options.check)
+      return true;
+    auto result = checkComparable(*unsharded, given.inputs);
+    return result ? true : fail(result.error().message);
+  }
 
   bool load() {
     return timed("load", [&] {

@@ -3,7 +3,7 @@
 #include "TestFiles.h"
 #include "device/cpu/ThreadTeam.h"
 #include "executor/MemoryNeed.h"
-#include "support/AvailableMemory.h"
+#include "tpcrt/AvailableMemory.h"
 
 #include <filesystem>
 #include <gtest/gtest.h>

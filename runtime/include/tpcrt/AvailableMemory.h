@@ -1,6 +1,6 @@
 // How much memory this process may still take.
-#ifndef TPCRT_SUPPORT_AVAILABLEMEMORY_H
-#define TPCRT_SUPPORT_AVAILABLEMEMORY_H
+#ifndef TPCRT_AVAILABLEMEMORY_H
+#define TPCRT_AVAILABLEMEMORY_H
 
 #include <cstdint>
 #include <optional>
@@ -16,4 +16,4 @@ std::optional<uint64_t> availableMemory(const std::string &root = "");
 
 } // namespace tpcrt
 
-#endif // TPCRT_SUPPORT_AVAILABLEMEMORY_H
+#endif // TPCRT_AVAILABLEMEMORY_H

@@ -92,6 +92,10 @@ bool Grouping::isFree(Operation *op) {
   if (found != freeOps.end())
     return found->second;
   bool result = classify(op) == OpClass::Free;
+  if (isa<tpc::SliceOp>(op)) {
+    Operation *producer = op->getOperand(0).getDefiningOp();
+    result = !producer || !isKernelOp(producer);
+  }
   if (auto broadcast = dyn_cast<BroadcastOp>(op)) {
     result = 2 * tensorType(broadcast.getOperand()).getNumElements() <=
              tensorType(broadcast.getResult()).getNumElements();

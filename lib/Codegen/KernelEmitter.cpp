@@ -14,7 +14,7 @@ constexpr int64_t kUnroll = 4;
 
 LogicalResult KernelEmitter::emit(OpBuilder &builder,
                                   plan::KernelFuncOp function,
-                                  int64_t vectorLanes) {
+                                  const CpuKind &kind) {
   KernelBody body = KernelBody::of(function);
   std::string why;
   std::optional<KernelShape> shape = computeShape(body, &why);
@@ -28,17 +28,17 @@ LogicalResult KernelEmitter::emit(OpBuilder &builder,
   auto target = LLVM::LLVMFuncOp::create(builder, function.getLoc(),
                                          function.getSymName(), type);
   builder.setInsertionPointToStart(target.addEntryBlock(builder));
-  KernelEmitter emitter(builder, function, body, *shape,
-                        shape->scalar ? 1 : vectorLanes, target);
+  KernelEmitter emitter(builder, function, body, *shape, kind, target);
   return emitter.run();
 }
 
 KernelEmitter::KernelEmitter(OpBuilder &builder, plan::KernelFuncOp function,
                              const KernelBody &body, const KernelShape &shape,
-                             int64_t lanes, LLVM::LLVMFuncOp target)
+                             const CpuKind &kind, LLVM::LLVMFuncOp target)
     : builder(builder), loc(function.getLoc()), function(function), body(body),
       shape(shape), target(target),
-      ops(builder, loc, lanes, &target.getBody().front()),
+      ops(builder, loc, shape.scalar ? 1 : kind.vectorLanes, kind.roundsToBf16,
+          &target.getBody().front()),
       evaluator(ops, body, shape, pointers) {}
 
 LogicalResult KernelEmitter::run() {

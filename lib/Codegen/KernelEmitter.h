@@ -19,21 +19,21 @@
 
 #include "PointEvaluator.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "tpc/Codegen/KernelImage.h"
 
 namespace tpc {
 
 class KernelEmitter {
 public:
-  /// Emits before `builder`'s insertion point; `vectorLanes` f32 lanes fill a
-  /// register.
+  /// Emits before `builder`'s insertion point.
   static mlir::LogicalResult emit(mlir::OpBuilder &builder,
                                   plan::KernelFuncOp function,
-                                  int64_t vectorLanes);
+                                  const CpuKind &kind);
 
 private:
   KernelEmitter(mlir::OpBuilder &builder, plan::KernelFuncOp function,
-                const KernelBody &body, const KernelShape &shape, int64_t lanes,
-                mlir::LLVM::LLVMFuncOp target);
+                const KernelBody &body, const KernelShape &shape,
+                const CpuKind &kind, mlir::LLVM::LLVMFuncOp target);
 
   mlir::LogicalResult run();
   void loadPointers();

@@ -32,8 +32,16 @@
 using namespace mlir;
 using namespace tpc;
 
-static constexpr CpuKind kKinds[] = {{"avx512", "x86-64-v4", 16},
-                                     {"avx2", "x86-64-v3", 8}};
+// The best first. Full-width vectors: the emitter has chosen their length.
+static constexpr CpuKind kKinds[] = {
+    {"avx512bf16", "x86-64-v4", "-prefer-256-bit,+avx512bf16", 16, true},
+    {"avx512", "x86-64-v4", "-prefer-256-bit", 16, false},
+    {"avx2", "x86-64-v3", "", 8, false}};
+
+std::string tpc::cpuKindNames() {
+  return llvm::join(
+      llvm::map_range(kKinds, [](const CpuKind &k) { return k.name; }), ", ");
+}
 
 std::optional<CpuKind> tpc::findCpuKind(StringRef name) {
   for (const CpuKind &kind : kKinds)
@@ -44,14 +52,14 @@ std::optional<CpuKind> tpc::findCpuKind(StringRef name) {
 
 std::optional<CpuKind> tpc::hostCpuKind() {
   llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  bool avx2 = features.lookup("avx2") && features.lookup("fma") &&
-              features.lookup("f16c");
-  bool avx512 = avx2 && features.lookup("avx512f") &&
-                features.lookup("avx512bw") && features.lookup("avx512dq") &&
-                features.lookup("avx512vl");
-  if (!avx2)
+  auto has = [&](std::initializer_list<StringRef> names) {
+    return llvm::all_of(names, [&](StringRef n) { return features.lookup(n); });
+  };
+  if (!has({"avx2", "fma", "f16c"}))
     return std::nullopt;
-  return findCpuKind(avx512 ? "avx512" : "avx2");
+  if (!has({"avx512f", "avx512bw", "avx512dq", "avx512vl"}))
+    return findCpuKind("avx2");
+  return findCpuKind(has({"avx512bf16"}) ? "avx512bf16" : "avx512");
 }
 
 void tpc::registerKernelCompilation(MLIRContext &context) {
@@ -69,7 +77,7 @@ LogicalResult tpc::emitKernelLoops(ArrayRef<plan::KernelFuncOp> functions,
   OpBuilder builder(target.getContext());
   for (plan::KernelFuncOp function : functions) {
     builder.setInsertionPointToEnd(target.getBody());
-    if (failed(KernelEmitter::emit(builder, function, kind.vectorLanes)))
+    if (failed(KernelEmitter::emit(builder, function, kind)))
       return failure();
   }
   return success();
@@ -102,10 +110,8 @@ static std::unique_ptr<llvm::TargetMachine> makeMachine(const CpuKind &kind) {
       llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return nullptr;
-  // Prefer full-width vectors: the emitter has chosen their length.
-  StringRef features = kind.vectorLanes == 16 ? "-prefer-256-bit" : "";
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, kind.cpu, features, llvm::TargetOptions(), llvm::Reloc::PIC_,
+      triple, kind.cpu, kind.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
       llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
 }
 

@@ -213,6 +213,14 @@ Value LaneOps::bf16Bits(Value f32) {
 }
 
 Value LaneOps::rounded(Value value, Type element) {
+  if (element.isBF16() && roundsToBf16) {
+    Value half = arith::TruncFOp::create(
+        builder, loc, withElement(value.getType(), builder.getBF16Type()),
+        value);
+    Value bits = arith::BitcastOp::create(
+        builder, loc, withElement(value.getType(), builder.getI16Type()), half);
+    return toRegister(bits, element);
+  }
   if (element.isBF16()) {
     Value bits = bf16Bits(value);
     Value upper = arith::AndIOp::create(builder, loc, bits,

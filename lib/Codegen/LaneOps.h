@@ -11,8 +11,9 @@
 //   i32, i64         itself      itself
 //   i1               i8, 0 or 1  i1
 //
-// No bf16 type appears in the generated code: without AVX512-BF16 the backend
-// would call a conversion function for every element.
+// A bf16 type appears in the generated code only where the CPU rounds to it:
+// without AVX512-BF16 the backend would call a function for every element. (The
+// instruction gives zero for denormal numbers.)
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,8 +31,9 @@ public:
   /// `lanes` is 1 for a kernel of scalars. Integer constants are made once, in
   /// the function's entry block.
   LaneOps(mlir::OpBuilder &builder, mlir::Location loc, int64_t lanes,
-          mlir::Block *entry)
-      : builder(builder), loc(loc), lanes(lanes), entry(entry) {}
+          bool roundsToBf16, mlir::Block *entry)
+      : builder(builder), loc(loc), lanes(lanes), roundsToBf16(roundsToBf16),
+        entry(entry) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
@@ -99,6 +101,7 @@ private:
   floatFunction(mlir::Operation *op, llvm::ArrayRef<mlir::Value> operands);
   mlir::Value like(mlir::Value value, int64_t constant);
 
+  bool roundsToBf16;
   mlir::Block *entry;
   llvm::DenseMap<int64_t, mlir::Value> integers;
 };

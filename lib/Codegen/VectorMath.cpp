@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "VectorMath.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include <cmath>
 #include <limits>
@@ -127,8 +128,28 @@ VectorMath::Reduced VectorMath::reduceExp(Value x) {
   return {fma(mul(r, r), tail, r), n};
 }
 
+/// x * 2^n in one instruction, which AVX-512 has.
+static Value scaleWide(OpBuilder &builder, Location loc, Value x, Value n) {
+  auto integer = [&](unsigned bits, int64_t value) -> Value {
+    return LLVM::ConstantOp::create(
+        builder, loc,
+        builder.getIntegerAttr(builder.getIntegerType(bits), value));
+  };
+  constexpr int64_t allLanes = -1, currentRounding = 4;
+  return LLVM::CallIntrinsicOp::create(
+             builder, loc, x.getType(),
+             builder.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+             ValueRange{x, n, x, integer(16, allLanes),
+                        integer(32, currentRounding)})
+      .getResult(0);
+}
+
 /// x * 2^n by two factors, so that results may be denormal or infinite.
 Value VectorMath::scaleByPowerOf2(Value x, Value n) {
+  // Only the kinds of CPU with AVX-512 compute in vectors of 16.
+  auto vector = dyn_cast<VectorType>(x.getType());
+  if (vector && vector.getNumElements() == 16 && !isDouble(x))
+    return scaleWide(builder, loc, x, n);
   Type type = integerType(x);
   bool wide = isDouble(x);
   Value whole = arith::FPToSIOp::create(builder, loc, type, n);

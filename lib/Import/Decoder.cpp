@@ -236,10 +236,14 @@ private:
     GraphBuilder::Visible visible;
     visible.causal = true;
     visible.window = config.windows[layer];
+    // The kernel reads keys and values where they lie, in the caches.
     if (decoding) {
       key = allKeys;
       value = allValues;
       visible.offset = rowPositions;
+    } else {
+      key = g.slice(allKeys, {0, 0, 0, 0}, {batch, length, k, d});
+      value = g.slice(allValues, {0, 0, 0, 0}, {batch, length, k, d});
     }
     return g.attention(query, key, value, 1 / std::sqrt(double(d)), visible);
   }

@@ -310,5 +310,9 @@ private:
 
 ShardingRule tpc::deriveShardingRule(DecomposableOpInterface op) {
   Decomposition body(op);
+  return deriveShardingRule(body);
+}
+
+ShardingRule tpc::deriveShardingRule(Decomposition &body) {
   return FactorDeriver(body).derive();
 }

@@ -21,6 +21,8 @@ StringRef tpc::stringify(FactorKind kind) {
     return "synchronized";
   case FactorKind::Indexed:
     return "indexed";
+  case FactorKind::Positioned:
+    return "positioned";
   case FactorKind::Shifted:
     return "shifted";
   case FactorKind::Whole:
@@ -151,6 +153,8 @@ std::string ShardingRule::str() const {
     os << "; " << stringify(factor.kind) << ' ' << factor.name;
     if (factor.kind == FactorKind::Contracted)
       os << ' ' << stringifyReduction(factor.reduction);
+    if (factor.origin)
+      os << " from operand " << *factor.origin;
     for (unsigned operand : factor.partialOperands)
       os << " with partial operand " << operand;
   }

@@ -192,6 +192,28 @@ static double movedBytes(Operation *op, const ShardingRule &rule,
   return sum;
 }
 
+/// Bytes that an expansion moves besides its operands and results: what its
+/// products make for other operations and take from them (scores and weights of
+/// attention), written once and read once.
+static double bytesBetween(func::FuncOp body, const Assignment &inside,
+                           const Mesh &mesh) {
+  double bytes = 0;
+  auto add = [&](Value value, const Sharding &sharding) {
+    bytes += 2 * localBytes(value.getType(), sharding, mesh);
+  };
+  Operation *end = body.getBody().front().getTerminator();
+  body.walk([&](MatmulOp product) {
+    const auto &wanted = inside.wanted.find(product)->second;
+    for (auto [operand, sharding] :
+         llvm::zip_equal(product->getOperands(), wanted))
+      if (operand.getDefiningOp())
+        add(operand, sharding);
+    if (!llvm::is_contained(end->getOperands(), product.getResult()))
+      add(product.getResult(), inside.held.lookup(product.getResult()));
+  });
+  return bytes;
+}
+
 bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
                                 PricedStrategy &priced) {
   const ShardingRule &rule = opClass.ruled.rule;
@@ -202,7 +224,7 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
   priced.computeMicros = costs.computeMicros(work);
   priced.communicationMicros = 0;
   if (!splits(rule, strategy, FactorKind::Synchronized))
-    return true;
+    return true; // one kernel, also where it is attention
 
   auto composite = cast<DecomposableOpInterface>(opClass.op);
   if (!opClass.expansion)
@@ -212,6 +234,8 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
   FailureOr<Assignment> inside = opClass.expansion->assign(priced.shardings);
   if (failed(inside))
     return false;
+  work.bytes += bytesBetween(opClass.expansion->getFunction(), *inside, mesh);
+  priced.computeMicros = costs.computeMicros(work);
   llvm::DenseMap<Value, SmallVector<Sharding, 1>> made;
   for (auto &[op, wanted] : inside->wanted)
     for (auto [operand, sharding] :

@@ -9,6 +9,7 @@
 #include "tpc/Target/Artifact.h"
 #include "Placement.h"
 #include "tpc/Codegen/KernelImage.h"
+#include "tpc/Codegen/MatmulLayout.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/ADT/MapVector.h"
@@ -60,6 +61,7 @@ private:
   template <typename StepT> void addStep(Operation *op, StepT body);
   LogicalResult addStep(plan::KernelOp op);
   LogicalResult addStep(plan::MatmulOp op);
+  LogicalResult addStep(plan::AttentionOp op);
   LogicalResult addStep(plan::CollectiveOp op);
   FailureOr<std::unique_ptr<artifact::PortT>> makePort(Value value,
                                                        RankedTensorType whole,
@@ -162,14 +164,15 @@ LogicalResult ArtifactBuilder::addKernels() {
     std::optional<CpuKind> kind = findCpuKind(isa);
     if (!kind)
       return module.emitError("unknown CPU kind '")
-             << isa << "'; expected avx2 or avx512";
+             << isa << "'; expected one of: " << cpuKindNames();
     kinds.push_back(*kind);
   }
   if (kinds.empty()) {
     std::optional<CpuKind> host = hostCpuKind();
     if (!host)
       return module.emitError("this CPU has no AVX2; name the CPU kind to "
-                              "compile for: avx2 or avx512");
+                              "compile for: ")
+             << cpuKindNames();
     kinds.push_back(*host);
   }
   for (const CpuKind &kind : kinds) {
@@ -266,6 +269,50 @@ LogicalResult ArtifactBuilder::addStep(plan::MatmulOp op) {
   step.b_k_stride = op.getB()[1], step.b_n_stride = op.getB()[2];
   step.c_m_stride = op.getC()[0], step.c_n_stride = op.getC()[1];
   step.pack_b = op.getPackB();
+  addStep(op, std::move(step));
+  return success();
+}
+
+LogicalResult ArtifactBuilder::addStep(plan::AttentionOp op) {
+  artifact::AttentionStepT step;
+  // As for matmuls, offsets are part of the addresses.
+  auto add = [&](Value value, ArrayRef<int64_t> view,
+                 std::unique_ptr<artifact::BufferRef> &ref,
+                 std::vector<int64_t> &strides) {
+    ref = newRef(value, view.front());
+    strides.assign(view.begin() + 1, view.end());
+  };
+  auto addOptional = [&](Value value, std::unique_ptr<artifact::BufferRef> &ref,
+                         artifact::ElementType &type) {
+    if (!value)
+      return;
+    ref = newRef(value);
+    type = toArtifact(typeOf(value).getElementType());
+  };
+  add(op.getQuery(), op.getQueryView(), step.query, step.query_strides);
+  add(op.getKey(), op.getKeyView(), step.key, step.key_strides);
+  add(op.getValue(), op.getValueView(), step.value, step.value_strides);
+  step.result = newRef(op.getResult());
+  SmallVector<int64_t> strides = rowMajorStrides(typeOf(op).getShape());
+  step.result_strides.assign(strides.begin(), strides.end() - 1);
+  addOptional(op.getBias(), step.bias, step.bias_type);
+  addOptional(op.getLengths(), step.lengths, step.lengths_type);
+  addOptional(op.getOffset(), step.offset, step.offset_type);
+  addOptional(op.getSinks(), step.sinks, step.sinks_type);
+  if (op.getBias())
+    add(op.getBias(), *op.getBiasView(), step.bias, step.bias_strides);
+  if (op.getOffset())
+    step.offset_stride = typeOf(op.getOffset()).getNumElements() > 1;
+  step.type = toArtifact(typeOf(op.getResult()).getElementType());
+  ArrayRef<int64_t> sizes = op.getSizes();
+  step.b = sizes[0], step.s = sizes[1], step.t = sizes[2];
+  step.k = sizes[3], step.g = sizes[4], step.d = sizes[5], step.v = sizes[6];
+  step.scale = op.getScale().convertToDouble();
+  step.causal = op.getCausal();
+  if (op.getWindow())
+    step.window = *op.getWindow();
+  if (op.getSoftcap())
+    step.softcap = op.getSoftcap()->convertToDouble();
   addStep(op, std::move(step));
   return success();
 }
@@ -378,8 +425,8 @@ LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
   for (Operation &step : block) {
     LogicalResult added =
         TypeSwitch<Operation *, LogicalResult>(&step)
-            .Case<plan::KernelOp, plan::MatmulOp, plan::CollectiveOp>(
-                [&](auto op) { return addStep(op); })
+            .Case<plan::KernelOp, plan::MatmulOp, plan::AttentionOp,
+                  plan::CollectiveOp>([&](auto op) { return addStep(op); })
             .Default([](Operation *) { return success(); });
     if (failed(added))
       return failure();

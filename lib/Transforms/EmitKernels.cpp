@@ -25,7 +25,7 @@ struct EmitKernels : tpc::impl::EmitKernelsBase<EmitKernels> {
     std::optional<CpuKind> kind = findCpuKind(isa);
     if (!kind) {
       module.emitError("unknown CPU kind '")
-          << isa << "'; expected avx2 or avx512";
+          << isa << "'; expected one of: " << cpuKindNames();
       return signalPassFailure();
     }
     SmallVector<plan::KernelFuncOp> functions(

@@ -7,8 +7,11 @@
 // An operation without a name lends its own to what it becomes, so that traces
 // and errors speak of softmax, not of exp.
 //
+// Attention stays where one step computes it (tpc/Codegen/AttentionLayout.h).
+//
 //===----------------------------------------------------------------------===//
 
+#include "tpc/Codegen/AttentionLayout.h"
 #include "tpc/Codegen/Passes.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 
@@ -28,8 +31,11 @@ struct ExpandComposites : tpc::impl::ExpandCompositesBase<ExpandComposites> {
       SmallVector<DecomposableOpInterface> composites;
       do {
         composites.clear();
-        program.walk(
-            [&](DecomposableOpInterface op) { composites.push_back(op); });
+        program.walk([&](DecomposableOpInterface op) {
+          auto attention = dyn_cast<AttentionOp>(*op);
+          if (!attention || !hasStep(attention))
+            composites.push_back(op);
+        });
         for (DecomposableOpInterface op : composites) {
           if (!op->getLoc()->findInstanceOf<NameLoc>())
             op->setLoc(NameLoc::get(

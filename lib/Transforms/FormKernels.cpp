@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/IR/IRMapping.h"
+#include "tpc/Codegen/AttentionLayout.h"
 #include "tpc/Codegen/CoreBuilder.h"
 #include "tpc/Codegen/Fusion.h"
 #include "tpc/Codegen/MatmulLayout.h"
@@ -84,6 +85,7 @@ private:
 
   LogicalResult emit(Operation *op);
   LogicalResult emit(MatmulOp op);
+  LogicalResult emit(AttentionOp op);
   LogicalResult emitKernel(const Unit &unit);
   LogicalResult emitCollective(Operation *op, plan::CollectiveKind kind,
                                Reduction reduction, AxesAttr axes,
@@ -97,6 +99,7 @@ private:
   OpBuilder builder;
   SmallVector<Operation *> needed;
   DenseMap<Operation *, MatmulLayout> layouts;
+  DenseMap<Operation *, AttentionLayout> attentions;
   DenseMap<Operation *, SmallVector<Value>> readValues;
   std::vector<Unit> units;
   DenseMap<Operation *, unsigned> unitOf;
@@ -181,17 +184,26 @@ FailureOr<plan::KernelFuncOp> KernelTable::get(const KernelBody &body,
 // Units and their order
 //===----------------------------------------------------------------------===//
 
-/// What the step of `op` reads; a matmul reads through views.
+/// What the step of `op` reads; matmul and attention read through views.
 ArrayRef<Value> PlanBuilder::operandsOf(Operation *op) {
   auto [entry, isNew] = readValues.try_emplace(op);
-  if (isNew) {
-    auto layout = layouts.find(op);
-    if (layout != layouts.end())
-      entry->second = {layout->second.lhs.base, layout->second.rhs.base};
-    else
-      llvm::append_range(entry->second, op->getOperands());
+  if (!isNew)
+    return entry->second;
+  SmallVector<Value> &values = entry->second;
+  if (auto matmul = layouts.find(op); matmul != layouts.end()) {
+    values = {matmul->second.lhs.base, matmul->second.rhs.base};
+    return values;
   }
-  return entry->second;
+  llvm::append_range(values, op->getOperands());
+  if (auto found = attentions.find(op); found != attentions.end()) {
+    const AttentionLayout &layout = found->second;
+    values[0] = layout.query.base;
+    values[1] = layout.key.base;
+    values[2] = layout.value.base;
+    if (layout.bias)
+      values[3] = layout.bias->base;
+  }
+  return values;
 }
 
 /// Operations that outputs and states depend on, in program order.
@@ -209,6 +221,12 @@ LogicalResult PlanBuilder::collect() {
         return matmul.emitOpError("is no strided matrix product; run "
                                   "tpc-normalize-matmuls before");
       layouts[matmul] = *layout;
+    }
+    if (auto attention = dyn_cast<AttentionOp>(op)) {
+      if (!hasStep(attention))
+        return attention.emitOpError("of several element types; run "
+                                     "tpc-expand-composites before");
+      attentions[attention] = layoutOf(attention);
     }
     for (Value operand : operandsOf(&op))
       if (Operation *producer = operand.getDefiningOp())
@@ -291,13 +309,15 @@ void PlanBuilder::orderStateReads() {
       Operation *op = output.getDefiningOp();
       if (!isa<UpdateSliceOp, ScatterAddOp>(op))
         continue;
-      for (Operation *reader : op->getOperand(0).getUsers())
-        for (unsigned j = 0; j < units.size(); ++j)
-          if (j != i && llvm::is_contained(units[j].ops, reader) &&
-              !reaches(i, j)) {
-            units[j].consumers.push_back(i);
-            ++units[i].waitsFor;
-          }
+      Value updated = op->getOperand(0);
+      auto readsIt = [&](Operation *reader) {
+        return llvm::is_contained(operandsOf(reader), updated);
+      };
+      for (unsigned j = 0; j < units.size(); ++j)
+        if (j != i && llvm::any_of(units[j].ops, readsIt) && !reaches(i, j)) {
+          units[j].consumers.push_back(i);
+          ++units[i].waitsFor;
+        }
     }
 }
 
@@ -398,6 +418,30 @@ LogicalResult PlanBuilder::emit(MatmulOp op) {
   return success();
 }
 
+LogicalResult PlanBuilder::emit(AttentionOp op) {
+  const AttentionLayout &l = attentions.find(op)->second;
+  auto mapped = [&](Value value) { return mapping.lookupOrNull(value); };
+  // The offset, and the strides but that of contiguous rows.
+  auto view = [&](const StridedValue &value, bool rows = true) {
+    SmallVector<int64_t> all{value.offset};
+    llvm::append_range(all, ArrayRef(value.strides).drop_back(rows));
+    return builder.getDenseI64ArrayAttr(all);
+  };
+  ArrayRef<int64_t> q = shapeOf(op.getQuery());
+  int64_t t = shapeOf(op.getKey())[1], v = shapeOf(op.getValue())[3];
+  auto step = plan::AttentionOp::create(
+      builder, op.getLoc(), op.getType(), mapped(l.query.base),
+      mapped(l.key.base), mapped(l.value.base),
+      l.bias ? mapped(l.bias->base) : Value(), mapped(op.getLengths()),
+      mapped(op.getOffset()), mapped(op.getSinks()), view(l.query), view(l.key),
+      view(l.value), l.bias ? view(*l.bias, false) : DenseI64ArrayAttr(),
+      builder.getDenseI64ArrayAttr({q[0], q[1], t, q[2], q[3], q[4], v}),
+      op.getScaleAttr(), op.getCausalAttr(), op.getWindowAttr(),
+      op.getSoftcapAttr(), plan::PlaceAttr());
+  mapping.map(op.getResult(), step.getResult());
+  return success();
+}
+
 LogicalResult PlanBuilder::emitCollective(Operation *op,
                                           plan::CollectiveKind kind,
                                           Reduction reduction, AxesAttr axes,
@@ -424,7 +468,7 @@ LogicalResult PlanBuilder::emit(Operation *op) {
   using Kind = plan::CollectiveKind;
   Location loc = op->getLoc();
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case([&](MatmulOp op) { return emit(op); })
+      .Case<MatmulOp, AttentionOp>([&](auto op) { return emit(op); })
       .Case([&](ReadOp op) {
         StringAttr symbol = op.getSymbolAttr().getAttr();
         bool isState = isa_and_nonnull<StateOp>(

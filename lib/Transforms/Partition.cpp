@@ -19,7 +19,9 @@
 //
 // Where positions are data (gather from a split table, iota along a split
 // dimension) they are shifted by the start of the device's block; indices that
-// fall outside give zeros, so the results are partial sums.
+// fall outside give zeros, so the results are partial sums. Where positions
+// count from an operand (the offset of attention, split along its queries) the
+// start is added to that operand.
 //
 //===----------------------------------------------------------------------===//
 
@@ -195,6 +197,10 @@ private:
       if (factor.kind == FactorKind::Indexed && !axes.empty() &&
           op->getNumOperands() > 1)
         operands[1] = shifted(operands[1], factor.size, axes, op->getLoc());
+      if (factor.kind == FactorKind::Positioned && !axes.empty()) {
+        Value &origin = operands[*factor.origin];
+        origin = movedBy(origin, factor.size, axes, op->getLoc());
+      }
     }
     Operation *local = cloneLocal(op, operands);
     if (auto iota = dyn_cast<IotaOp>(op)) {
@@ -250,13 +256,16 @@ private:
                          blockStart(size, axes, tensorType(indices), loc));
   }
 
+  /// positions + start of this device's block.
+  Value movedBy(Value positions, int64_t size, ArrayRef<AxisRef> axes,
+                Location loc) {
+    return AddOp::create(builder, loc, positions.getType(), positions,
+                         blockStart(size, axes, tensorType(positions), loc));
+  }
+
   void shiftIota(IotaOp op, Operation *local, ArrayRef<AxisRef> axes) {
-    Value indices = local->getResult(0);
     int64_t size = tensorType(op.getResult()).getDimSize(op.getDim());
-    map(op.getResult(),
-        AddOp::create(
-            builder, op.getLoc(), indices.getType(), indices,
-            blockStart(size, axes, tensorType(indices), op.getLoc())));
+    map(op.getResult(), movedBy(local->getResult(0), size, axes, op.getLoc()));
   }
 
   /// The start of this device's block, in the shape and type of `like`.
@@ -338,6 +347,29 @@ private:
   llvm::DenseSet<Value> zeroPadded;
 };
 
+/// Attention that is split along its queries, by position, gets an offset that
+/// the start of a block can be added to: an i64, 0 where it had none.
+void giveOffset(AttentionOp op, const Mesh &mesh) {
+  if (getSharding(op.getQuery().getType())->dims[1].empty() ||
+      !(op.getCausal() || op.getWindow()))
+    return;
+  OpBuilder builder(op);
+  Type i64 = builder.getI64Type();
+  Value offset = op.getOffset();
+  if (!offset) {
+    auto type = RankedTensorType::get({}, i64);
+    auto replicated = ShardingAttr::get(op.getContext(),
+                                        Sharding::replicated(mesh.symbol, 0));
+    offset = ConstantOp::create(
+        builder, op.getLoc(), withSharding(type, replicated),
+        DenseElementsAttr::get(type, builder.getI64IntegerAttr(0)));
+  } else if (tensorType(offset).getElementType() != i64) {
+    offset = ConvertOp::create(builder, op.getLoc(),
+                               tensorType(offset).clone(i64), offset);
+  }
+  op.getOffsetMutable().assign(offset);
+}
+
 /// Removes the shardings of a whole function.
 void stripShardings(func::FuncOp function) {
   auto strip = [](Value value) {
@@ -369,6 +401,7 @@ struct Partition : public tpc::impl::PartitionPassBase<Partition> {
     if (failed(machine))
       return signalPassFailure();
     ReshardPlanner planner(CostModel(*machine, *mesh));
+    module.walk([&](AttentionOp op) { giveOffset(op, *mesh); });
     for (auto function : llvm::to_vector(module.getOps<func::FuncOp>()))
       if (failed(Partitioner(function, *mesh, planner).run()))
         return signalPassFailure();

@@ -12,7 +12,8 @@
 //
 // Lemmas beyond the sharding rules: indices minus the start of the device's
 // block address that block; iota of a block plus that start is the block of
-// iota.
+// iota; positions of a block that count from an operand plus that start are the
+// block of the positions that count from the operand.
 //
 //===----------------------------------------------------------------------===//
 
@@ -280,7 +281,7 @@ private:
     return true;
   }
 
-  /// indices - start, and iota + start.
+  /// indices - start, iota + start, and origin + start.
   bool stepRelative(Operation *op) {
     if (!isa<SubOp, AddOp>(op))
       return false;
@@ -290,11 +291,11 @@ private:
       return false;
     Claims concluded;
     for (const Claim &claim : claims[op->getOperand(0)]) {
-      if (isa<SubOp>(op) && claim.kind == Claim::Block) {
-        Claim relative = claim;
-        relative.kind = Claim::Relative;
-        relative.cut = right[0].cut;
-        addClaim(concluded, std::move(relative));
+      if (claim.kind == Claim::Block) {
+        Claim moved = claim;
+        moved.kind = isa<SubOp>(op) ? Claim::Relative : Claim::Advanced;
+        moved.cut = right[0].cut;
+        addClaim(concluded, std::move(moved));
       }
       if (isa<AddOp>(op) && claim.kind == Claim::LocalIota &&
           claim.cut == right[0].cut) {
@@ -345,7 +346,8 @@ private:
     if (chosen.size() == op->getNumOperands())
       return conclude(op, chosen, results, problem, location);
     for (const Claim &claim : claims[op->getOperand(chosen.size())]) {
-      if (claim.kind != Claim::Block && claim.kind != Claim::Relative)
+      if (claim.kind != Claim::Block && claim.kind != Claim::Relative &&
+          claim.kind != Claim::Advanced)
         continue;
       chosen.push_back(&claim);
       tryOperands(op, chosen, results, problem, location);

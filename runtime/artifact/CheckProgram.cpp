@@ -10,6 +10,17 @@ using namespace tpcrt;
 
 namespace {
 
+bool isFloat(ElementType type) {
+  return type == ElementType::F32 || type == ElementType::F64 ||
+         type == ElementType::BF16 || type == ElementType::F16;
+}
+
+/// Of buffers that lie inside their memory.
+bool overlap(const BufferRef &a, const BufferRef &b) {
+  return a.space == b.space && a.index == b.index &&
+         a.offset < b.offset + b.size && b.offset < a.offset + a.size;
+}
+
 class ProgramChecker {
 public:
   ProgramChecker(const Module &module, const Program &program)
@@ -25,6 +36,7 @@ private:
                           const std::vector<Port> &ports) const;
   Result<void> check(const KernelStep &step) const;
   Result<void> check(const MatmulStep &step) const;
+  Result<void> check(const AttentionStep &step) const;
   Result<void> check(const CollectiveStep &step) const;
 
   const Module &module;
@@ -143,12 +155,10 @@ Result<void> ProgramChecker::check(const MatmulStep &step) const {
     sizes.push_back(dim.size);
   if (!checkedBytes(sizes, 8))
     return fail("its sizes are too large");
-  auto isFloat = [](ElementType type) {
-    return type == ElementType::F32 || type == ElementType::BF16 ||
-           type == ElementType::F16;
+  auto mixes = [](ElementType type) {
+    return isFloat(type) && type != ElementType::F64;
   };
-  bool floats =
-      isFloat(step.aType) && isFloat(step.bType) && isFloat(step.cType);
+  bool floats = mixes(step.aType) && mixes(step.bType) && mixes(step.cType);
   bool same = step.aType == step.bType && step.bType == step.cType;
   if (!floats && !same)
     return fail("expected f32, bf16 and f16 in any mix, or one type for all; "
@@ -157,6 +167,92 @@ Result<void> ProgramChecker::check(const MatmulStep &step) const {
                 typeName(step.cType));
   if (step.packB && step.b.space != Space::Parameter)
     return fail("b is to be packed, but is not a parameter");
+  return {};
+}
+
+Result<void> ProgramChecker::check(const AttentionStep &step) const {
+  auto checkTensor = [&](std::string_view role, const BufferRef &ref,
+                         ElementType type, std::vector<ViewDim> dims,
+                         bool written = false) -> Result<void> {
+    TPCRT_TRY(checkRef(role, ref, written, byteSize(type)));
+    if (!viewFits(0, dims, ref.size / byteSize(type)))
+      return fail("{}: its strides leave the buffer of {} bytes", role,
+                  ref.size);
+    return {};
+  };
+  auto checkType = [&](std::string_view role, ElementType type,
+                       bool good) -> Result<void> {
+    if (!isElementType(type) || !good)
+      return fail("{}: no attention on element type {}", role,
+                  isElementType(type) ? typeName(type) : "unknown");
+    return {};
+  };
+  auto isInteger = [](ElementType type) {
+    return type == ElementType::I32 || type == ElementType::I64;
+  };
+  auto [b, s, t, k, g, d, v] =
+      std::tuple(step.b, step.s, step.t, step.k, step.g, step.d, step.v);
+
+  TPCRT_TRY(checkType("query", step.type, isFloat(step.type)));
+  const auto &q = step.queryStrides, &r = step.resultStrides;
+  TPCRT_TRY(checkTensor("query", step.query, step.type,
+                        {{b, q[0]}, {s, q[1]}, {k, q[2]}, {g, q[3]}, {d, 1}}));
+  TPCRT_TRY(checkTensor("key", step.key, step.type,
+                        {{b, step.keyStrides[0]},
+                         {t, step.keyStrides[1]},
+                         {k, step.keyStrides[2]},
+                         {d, 1}}));
+  TPCRT_TRY(checkTensor("value", step.value, step.type,
+                        {{b, step.valueStrides[0]},
+                         {t, step.valueStrides[1]},
+                         {k, step.valueStrides[2]},
+                         {v, 1}}));
+  TPCRT_TRY(checkTensor("result", step.result, step.type,
+                        {{b, r[0]}, {s, r[1]}, {k, r[2]}, {g, r[3]}, {v, 1}},
+                        /*written=*/true));
+  std::vector<std::pair<std::string_view, BufferRef>> operands{
+      {"query", step.query}, {"key", step.key}, {"value", step.value}};
+  if (step.bias) {
+    const auto &strides = step.biasStrides;
+    TPCRT_TRY(checkType("bias", step.biasType, isFloat(step.biasType)));
+    TPCRT_TRY(checkTensor("bias", *step.bias, step.biasType,
+                          {{b, strides[0]},
+                           {k, strides[1]},
+                           {g, strides[2]},
+                           {s, strides[3]},
+                           {t, strides[4]}}));
+    operands.push_back({"bias", *step.bias});
+  }
+  if (step.lengths) {
+    TPCRT_TRY(
+        checkType("lengths", step.lengthsType, isInteger(step.lengthsType)));
+    TPCRT_TRY(
+        checkTensor("lengths", *step.lengths, step.lengthsType, {{b, 1}}));
+    operands.push_back({"lengths", *step.lengths});
+  }
+  if (step.offset) {
+    TPCRT_TRY(checkType("offset", step.offsetType, isInteger(step.offsetType)));
+    TPCRT_TRY(checkTensor("offset", *step.offset, step.offsetType,
+                          {{b, step.offsetStride}}));
+    operands.push_back({"offset", *step.offset});
+  }
+  if (step.sinks) {
+    TPCRT_TRY(checkType("sinks", step.sinksType, isFloat(step.sinksType)));
+    TPCRT_TRY(checkTensor("sinks", *step.sinks, step.sinksType,
+                          {{k, int64_t(g)}, {g, 1}}));
+    operands.push_back({"sinks", *step.sinks});
+  }
+  // Even where stride 0 or an empty dimension makes the buffers small.
+  if (!checkedBytes({b, s, t, k, g, d}, 8) ||
+      !checkedBytes({b, s, t, k, g, v}, 8))
+    return fail("its sizes are too large");
+  for (const auto &[role, ref] : operands)
+    if (overlap(ref, step.result))
+      return fail("{} and result overlap", role);
+  if (step.window && (*step.window == 0 || *step.window > uint64_t(INT64_MAX)))
+    return fail("expected a window of at least 1, found {}", *step.window);
+  if (step.softcap && !(*step.softcap > 0))
+    return fail("expected a positive softcap, found {}", *step.softcap);
   return {};
 }
 
@@ -187,11 +283,7 @@ Result<void> ProgramChecker::check(const CollectiveStep &step) const {
                  step.src.space == step.dst.space &&
                  step.src.index == step.dst.index &&
                  step.src.offset == step.dst.offset;
-  bool overlap = step.src.space == step.dst.space &&
-                 step.src.index == step.dst.index &&
-                 step.src.offset < step.dst.offset + step.dst.size &&
-                 step.dst.offset < step.src.offset + step.src.size;
-  if (overlap && !inPlace)
+  if (overlap(step.src, step.dst) && !inPlace)
     return fail("src and dst overlap");
   if (step.kind == CollectiveKind::Permute) {
     if (step.sources.size() != members)

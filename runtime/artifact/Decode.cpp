@@ -173,6 +173,60 @@ MatmulStep decode(const fb::MatmulStep *table) {
   return step;
 }
 
+template <size_t N>
+Result<void> decodeStrides(std::string_view role,
+                           const flatbuffers::Vector<int64_t> *vector,
+                           std::array<int64_t, N> &strides) {
+  std::vector<int64_t> found = decode(vector);
+  if (found.size() != N)
+    return fail("{}: expected {} strides, found {}", role, N, found.size());
+  std::copy(found.begin(), found.end(), strides.begin());
+  return {};
+}
+
+std::optional<BufferRef> decodeOptional(const fb::BufferRef *ref) {
+  return ref ? std::optional(decode(ref)) : std::nullopt;
+}
+
+Result<AttentionStep> decode(const fb::AttentionStep *table) {
+  AttentionStep step;
+  step.query = decode(table->query());
+  step.key = decode(table->key());
+  step.value = decode(table->value());
+  step.result = decode(table->result());
+  step.bias = decodeOptional(table->bias());
+  step.lengths = decodeOptional(table->lengths());
+  step.offset = decodeOptional(table->offset());
+  step.sinks = decodeOptional(table->sinks());
+  step.type = decode(table->type());
+  step.biasType = decode(table->bias_type());
+  step.lengthsType = decode(table->lengths_type());
+  step.offsetType = decode(table->offset_type());
+  step.sinksType = decode(table->sinks_type());
+  step.b = table->b();
+  step.s = table->s();
+  step.t = table->t();
+  step.k = table->k();
+  step.g = table->g();
+  step.d = table->d();
+  step.v = table->v();
+  TPCRT_TRY(decodeStrides("query", table->query_strides(), step.queryStrides));
+  TPCRT_TRY(decodeStrides("key", table->key_strides(), step.keyStrides));
+  TPCRT_TRY(decodeStrides("value", table->value_strides(), step.valueStrides));
+  TPCRT_TRY(
+      decodeStrides("result", table->result_strides(), step.resultStrides));
+  if (step.bias)
+    TPCRT_TRY(decodeStrides("bias", table->bias_strides(), step.biasStrides));
+  step.offsetStride = table->offset_stride();
+  step.scale = table->scale();
+  step.causal = table->causal();
+  if (auto window = table->window())
+    step.window = *window;
+  if (auto softcap = table->softcap())
+    step.softcap = *softcap;
+  return step;
+}
+
 CollectiveStep decode(const fb::CollectiveStep *table) {
   CollectiveStep step;
   step.kind = static_cast<CollectiveKind>(table->kind());
@@ -208,7 +262,13 @@ Result<Program> decode(const fb::Program *table) {
       step.body = decode(matmul);
     else if (auto *collective = stepTable->body_as_CollectiveStep())
       step.body = decode(collective);
-    else
+    else if (auto *attention = stepTable->body_as_AttentionStep()) {
+      auto decoded = decode(attention);
+      if (!decoded)
+        return fail("program '{}', step {} '{}': {}", program.name,
+                    program.steps.size(), step.name, decoded.error().message);
+      step.body = *decoded;
+    } else
       return fail("program '{}', step {} '{}': unknown kind of step {}",
                   program.name, program.steps.size(), step.name,
                   static_cast<unsigned>(stepTable->body_type()));

@@ -145,7 +145,7 @@ struct CollectiveStep {
 };
 
 struct Step {
-  std::variant<KernelStep, MatmulStep, CollectiveStep> body;
+  std::variant<KernelStep, MatmulStep, AttentionStep, CollectiveStep> body;
   std::string name;
   std::string location;
 };

@@ -60,6 +60,7 @@ ProgramInfo describeProgram(const Program &program) {
   for (const Step &step : program.steps) {
     info.kernelSteps += std::holds_alternative<KernelStep>(step.body);
     info.matmulSteps += std::holds_alternative<MatmulStep>(step.body);
+    info.attentionSteps += std::holds_alternative<AttentionStep>(step.body);
     if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
       ++info.collectiveSteps;
       info.collectiveBytes += collective->bytes;
@@ -157,7 +158,10 @@ Result<void> Executable::Impl::planPrograms() {
   ThreadTeam team(pool->threadsPerWorker());
   for (const Program &program : module.programs) {
     TPCRT_ASSIGN(LoadedProgram loaded,
-                 LoadedProgram::plan(program, kernels, matmuls, *communicator));
+                 LoadedProgram::plan(program, kernels, matmuls, *communicator,
+                                     pool->threadsPerWorker()));
+    if (options.profile)
+      loaded.stepTimes.resize(loaded.steps.size());
     programs.push_back(std::move(loaded));
   }
   keepUnpacked.resize(module.parameters.size());
@@ -176,8 +180,7 @@ Result<void> Executable::Impl::allocateMemory() {
   TPCRT_ASSIGN(constants, copyConstants(module));
   uint64_t scratchBytes = 0;
   for (const LoadedProgram &program : programs)
-    for (const Matmul &matmul : program.matmuls)
-      scratchBytes = std::max(scratchBytes, matmul.scratchBytes());
+    scratchBytes = std::max(scratchBytes, program.scratchBytes());
   for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
     TPCRT_ASSIGN(DeviceMemory created, DeviceMemory::create(module, device));
     TPCRT_ASSIGN(created.scratch,
@@ -340,4 +343,21 @@ Result<void> Executable::writeState(std::string_view name,
 Statistics Executable::statistics() const {
   std::lock_guard lock(impl->runMutex);
   return impl->statistics;
+}
+
+std::vector<StepTime> Executable::profile() const {
+  std::lock_guard lock(impl->runMutex);
+  std::vector<StepTime> times;
+  for (const LoadedProgram &program : impl->programs)
+    for (size_t i = 0; i < program.stepTimes.size(); ++i) {
+      StepTime &time = times.emplace_back();
+      time.program = program.program->name;
+      time.name = program.program->steps[i].name;
+      std::tie(time.kind, time.implementation) = program.describeStep(i);
+      time.runs = program.runs;
+      time.microseconds =
+          std::chrono::duration<double, std::micro>(program.stepTimes[i])
+              .count();
+    }
+  return times;
 }

@@ -29,6 +29,8 @@ public:
 private:
   /// Runs the device's steps until it waits or ends. False if it has not moved.
   bool advance(Device &device);
+  bool runStep(Device &device, const LoadedStep &step);
+  void stepEnded(const Device &device);
   Result<void> runMatmul(Device &device, const LoadedStep &step);
   void waitForOthers(uint64_t seen);
 
@@ -40,12 +42,15 @@ private:
   std::vector<Device> devices;
   uint64_t lastChanges = 0;
   Communicator::Clock::time_point lastMoved;
+  bool measures; // has device 0, and its steps are measured
+  std::chrono::steady_clock::time_point lastStepEnd;
 };
 
 Executor::Worker::Worker(Executor &executor, LoadedProgram &program,
                          unsigned worker, const ThreadTeam &team)
     : communicator(executor.communicator), program(program), team(team),
-      stream(executor.matmuls.engine), deadline(executor.deadline) {
+      stream(executor.matmuls.engine), deadline(executor.deadline),
+      measures(worker == 0 && !program.stepTimes.empty()) {
   for (size_t d = worker; d < program.devices.size();
        d += executor.pool.workers())
     devices.push_back(Device(d, program.devices[d]));
@@ -58,6 +63,8 @@ void Executor::Worker::run(const std::vector<HostTensor> &inputs,
       device.bound.inputs[i].scatter(inputs[i].data());
 
   lastMoved = Communicator::Clock::now();
+  lastStepEnd = std::chrono::steady_clock::now();
+  program.runs += measures;
   for (size_t unfinished = devices.size();
        unfinished > 0 && !communicator.failed();) {
     uint64_t seen = communicator.changes();
@@ -79,37 +86,62 @@ void Executor::Worker::run(const std::vector<HostTensor> &inputs,
 }
 
 bool Executor::Worker::advance(Device &device) {
-  if (device.waiting &&
-      communicator.poll(device.ticket) != Communicator::Status::Done)
-    return false;
-  device.waiting = false;
+  if (device.waiting) {
+    if (communicator.poll(device.ticket) != Communicator::Status::Done)
+      return false;
+    device.waiting = false;
+    stepEnded(device);
+  }
   while (device.next < program.steps.size()) {
-    const LoadedStep &step = program.steps[device.next++];
-    void **pointers = device.bound.pointers.data() + step.first;
-    switch (step.kind) {
-    case LoadedStep::Kind::Kernel:
-      team.parallelFor(step.tiles, [&](int64_t begin, int64_t end) {
-        step.function(pointers, begin, end);
-      });
-      break;
-    case LoadedStep::Kind::Matmul:
-      if (auto result = runMatmul(device, step); !result) {
-        communicator.abort(std::move(result.error()));
-        return false;
-      }
-      break;
-    case LoadedStep::Kind::Collective:
-      device.ticket = communicator.start(device.number, step.collective,
-                                         pointers[0], pointers[1]);
-      if (communicator.poll(device.ticket) != Communicator::Status::Done) {
-        device.waiting = true;
-        return true;
-      }
-      break;
-    }
+    if (!runStep(device, program.steps[device.next++]))
+      return false;
+    if (device.waiting)
+      return true;
+    stepEnded(device);
   }
   device.finished = true;
   return true;
+}
+
+/// False after an error.
+bool Executor::Worker::runStep(Device &device, const LoadedStep &step) {
+  void **pointers = device.bound.pointers.data() + step.first;
+  switch (step.kind) {
+  case LoadedStep::Kind::Kernel:
+    if (!step.parallel)
+      step.function(pointers, 0, step.tiles);
+    else
+      team.parallelFor(step.tiles, [&](int64_t begin, int64_t end) {
+        step.function(pointers, begin, end);
+      });
+    break;
+  case LoadedStep::Kind::Matmul:
+    if (auto result = runMatmul(device, step); !result) {
+      communicator.abort(std::move(result.error()));
+      return false;
+    }
+    break;
+  case LoadedStep::Kind::Attention:
+    program.attentions[step.first].run(device.bound.attentions[step.first],
+                                       device.bound.scratch, team);
+    break;
+  case LoadedStep::Kind::Collective:
+    device.ticket = communicator.start(device.number, step.collective,
+                                       pointers[0], pointers[1]);
+    device.waiting =
+        communicator.poll(device.ticket) != Communicator::Status::Done;
+    break;
+  }
+  return true;
+}
+
+/// Gives the time since the last step's end to the one that ends now.
+void Executor::Worker::stepEnded(const Device &device) {
+  if (!measures || device.number != 0)
+    return;
+  auto now = std::chrono::steady_clock::now();
+  program.stepTimes[device.next - 1] += now - lastStepEnd;
+  lastStepEnd = now;
 }
 
 Result<void> Executor::Worker::runMatmul(Device &device,

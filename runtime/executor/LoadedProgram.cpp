@@ -6,12 +6,17 @@ using namespace tpcrt;
 
 namespace {
 
+/// A kernel that touches less runs on one thread: to start and to join a team
+/// takes a few microseconds, in which one core works through this much.
+constexpr uint64_t kParallelBytes = 32 << 10;
+
 /// Plans the steps of a program one after the other.
 struct StepPlanner {
   LoadedProgram &loaded;
   const KernelLibrary &kernels;
   MatmulContext &matmuls;
   Communicator &communicator;
+  unsigned threads;
   const Step *step = nullptr;
   uint32_t nextPointer = 0;
 
@@ -21,6 +26,10 @@ struct StepPlanner {
     result.first = nextPointer;
     result.function = kernels.function(kernel.kernel);
     result.tiles = kernel.tiles;
+    uint64_t bytes = 0;
+    for (const BufferRef &ref : kernel.buffers)
+      bytes += ref.size;
+    result.parallel = kernel.tiles > 1 && bytes >= kParallelBytes;
     nextPointer += kernel.buffers.size();
     return result;
   }
@@ -31,6 +40,15 @@ struct StepPlanner {
     result.first = loaded.matmuls.size();
     TPCRT_ASSIGN(Matmul planned, Matmul::create(matmul, matmuls));
     loaded.matmuls.push_back(std::move(planned));
+    return result;
+  }
+
+  Result<LoadedStep> plan(const AttentionStep &attention) {
+    LoadedStep result;
+    result.kind = LoadedStep::Kind::Attention;
+    result.first = loaded.attentions.size();
+    TPCRT_ASSIGN(Attention planned, Attention::create(attention, threads));
+    loaded.attentions.push_back(std::move(planned));
     return result;
   }
 
@@ -72,6 +90,21 @@ struct StepBinder {
                                 resolve(step.c), memory.scratch.data());
   }
 
+  void operator()(const AttentionStep &step) {
+    auto given = [&](const std::optional<BufferRef> &ref) {
+      return ref ? resolve(*ref) : nullptr;
+    };
+    Attention::Operands &operands = device.attentions.emplace_back();
+    operands.query = resolve(step.query);
+    operands.key = resolve(step.key);
+    operands.value = resolve(step.value);
+    operands.result = resolve(step.result);
+    operands.bias = given(step.bias);
+    operands.lengths = given(step.lengths);
+    operands.offset = given(step.offset);
+    operands.sinks = given(step.sinks);
+  }
+
   void operator()(const CollectiveStep &collective) {
     device.pointers.push_back(resolve(collective.src));
     device.pointers.push_back(resolve(collective.dst));
@@ -83,10 +116,11 @@ struct StepBinder {
 Result<LoadedProgram> LoadedProgram::plan(const Program &program,
                                           const KernelLibrary &kernels,
                                           MatmulContext &matmuls,
-                                          Communicator &communicator) {
+                                          Communicator &communicator,
+                                          unsigned threads) {
   LoadedProgram loaded;
   loaded.program = &program;
-  StepPlanner planner{loaded, kernels, matmuls, communicator};
+  StepPlanner planner{loaded, kernels, matmuls, communicator, threads};
   for (const Step &step : program.steps) {
     planner.step = &step;
     auto planned = std::visit(
@@ -103,6 +137,7 @@ void LoadedProgram::bind(const Module &module, const MatmulContext &context,
                          uint64_t device, DeviceMemory &memory,
                          const SharedConstants &constants) {
   DeviceProgram &bound = devices.emplace_back();
+  bound.scratch = memory.scratch.data();
   StepBinder binder{*this, context, memory, constants, bound};
   for (const Step &step : program->steps)
     std::visit(binder, step.body);
@@ -115,6 +150,15 @@ void LoadedProgram::bind(const Module &module, const MatmulContext &context,
   };
   bindPorts(program->inputs, bound.inputs);
   bindPorts(program->outputs, bound.outputs);
+}
+
+uint64_t LoadedProgram::scratchBytes() const {
+  uint64_t bytes = 0;
+  for (const Matmul &matmul : matmuls)
+    bytes = std::max(bytes, matmul.scratchBytes());
+  for (const Attention &attention : attentions)
+    bytes = std::max(bytes, attention.scratchBytes());
+  return bytes;
 }
 
 void LoadedProgram::markUnpackedParameters(
@@ -132,7 +176,46 @@ void LoadedProgram::markUnpackedParameters(
       mark(product->a);
       if (matmuls[matmul++].packedIndex() < 0)
         mark(product->b);
+    } else if (auto *attention = std::get_if<AttentionStep>(&step.body)) {
+      for (const BufferRef &ref :
+           {attention->query, attention->key, attention->value})
+        mark(ref);
+      for (const auto &ref : {attention->bias, attention->lengths,
+                              attention->offset, attention->sinks})
+        if (ref)
+          mark(*ref);
     } else if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
       mark(collective->src);
     }
+}
+
+std::pair<std::string, std::string>
+LoadedProgram::describeStep(size_t index) const {
+  const LoadedStep &step = steps[index];
+  const Step &source = program->steps[index];
+  switch (step.kind) {
+  case LoadedStep::Kind::Kernel:
+    return {"kernel", fmt::format("{} tiles", step.tiles)};
+  case LoadedStep::Kind::Matmul: {
+    const auto &matmul = std::get<MatmulStep>(source.body);
+    uint64_t batch = 1;
+    for (const MatmulBatchDim &dim : matmul.batch)
+      batch *= dim.size;
+    return {"matmul",
+            fmt::format("{}x {}x{}x{} {}", batch, matmul.m, matmul.n, matmul.k,
+                        matmuls[step.first].implementation())};
+  }
+  case LoadedStep::Kind::Attention: {
+    const auto &a = std::get<AttentionStep>(source.body);
+    return {"attention",
+            fmt::format("{}x{}x{} {}x{}x{} {}", a.b, a.k, a.g, a.s, a.t, a.d,
+                        attentions[step.first].implementation())};
+  }
+  case LoadedStep::Kind::Collective: {
+    const auto &collective = std::get<CollectiveStep>(source.body);
+    return {"collective", fmt::format("{} {}", collectiveName(collective.kind),
+                                      collective.count)};
+  }
+  }
+  return {};
 }

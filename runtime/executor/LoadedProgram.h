@@ -4,6 +4,7 @@
 #define TPCRT_EXECUTOR_LOADEDPROGRAM_H
 
 #include "comm/Communicator.h"
+#include "device/cpu/Attention.h"
 #include "device/cpu/DeviceMemory.h"
 #include "device/cpu/KernelLibrary.h"
 #include "device/cpu/Matmul.h"
@@ -15,20 +16,23 @@ namespace tpcrt {
 
 /// A step as the executor sees it, the same for all devices.
 struct LoadedStep {
-  enum class Kind : uint8_t { Kernel, Matmul, Collective };
+  enum class Kind : uint8_t { Kernel, Matmul, Attention, Collective };
   Kind kind = Kind::Kernel;
   /// Kernel, Collective: first of its addresses in DeviceProgram::pointers.
-  /// Matmul: its number in DeviceProgram::matmuls.
+  /// Matmul, Attention: its number in DeviceProgram::matmuls or attentions.
   uint32_t first = 0;
   uint32_t collective = 0; // the communicator's number
   KernelFunction function = nullptr;
   int64_t tiles = 0;
+  bool parallel = false; // a kernel with work for more than one thread
 };
 
 /// What differs between devices.
 struct DeviceProgram {
   std::vector<void *> pointers;
   std::vector<DeviceMatmul> matmuls;
+  std::vector<Attention::Operands> attentions;
+  std::byte *scratch = nullptr; // for one step at a time
   std::vector<BlockTransfer> inputs, outputs;
 };
 
@@ -36,18 +40,27 @@ struct LoadedProgram {
   const Program *program = nullptr;
   std::vector<LoadedStep> steps;
   std::deque<Matmul> matmuls; // in the order of the steps
+  std::vector<Attention> attentions;
   std::vector<DeviceProgram> devices;
+  /// Per step what it took on device 0 in `runs` runs, if it is measured.
+  std::vector<std::chrono::nanoseconds> stepTimes;
+  uint64_t runs = 0;
 
-  /// The phase before memory is allocated: plans the matmuls, registers the
-  /// collectives and finds the kernels.
-  static Result<LoadedProgram> plan(const Program &program,
-                                    const KernelLibrary &kernels,
-                                    MatmulContext &matmuls,
-                                    Communicator &communicator);
+  /// The phase before memory is allocated: plans the matmuls and attentions
+  /// for `threads` threads, registers the collectives and finds
+  /// the kernels.
+  static Result<LoadedProgram>
+  plan(const Program &program, const KernelLibrary &kernels,
+       MatmulContext &matmuls, Communicator &communicator, unsigned threads);
 
   /// Binds the program to a device's memory; once per device, in order.
   void bind(const Module &module, const MatmulContext &context, uint64_t device,
             DeviceMemory &memory, const SharedConstants &constants);
+
+  /// Kind and implementation of a step, for reports.
+  std::pair<std::string, std::string> describeStep(size_t index) const;
+  /// Memory that its steps need besides their operands.
+  uint64_t scratchBytes() const;
 
   /// Marks the parameters that some step reads as they lie.
   void markUnpackedParameters(std::vector<bool> &parameters) const;

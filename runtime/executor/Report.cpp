@@ -25,11 +25,11 @@ std::string quote(std::string_view text) {
 } // namespace
 
 std::string tpcrt::toJson(const ProgramInfo &program) {
-  return fmt::format(R"({{"name": {}, "kernel_steps": {}, "matmul_steps": {}, )"
-                     R"("collective_steps": {}, "collective_bytes": {}}})",
-                     quote(program.name), program.kernelSteps,
-                     program.matmulSteps, program.collectiveSteps,
-                     program.collectiveBytes);
+  return fmt::format(
+      R"({{"name": {}, "kernel_steps": {}, "matmul_steps": {}, )"
+      R"("attention_steps": {}, "collective_steps": {}, "collective_bytes": {}}})",
+      quote(program.name), program.kernelSteps, program.matmulSteps,
+      program.attentionSteps, program.collectiveSteps, program.collectiveBytes);
 }
 
 std::string tpcrt::toJson(const Statistics &statistics) {

@@ -445,3 +445,42 @@ plan.program @p of @main.spmd arena 256 {
   // expected-error@+1 {{reads plan.kernel at byte 64 of arena, where it was overwritten}}
   plan.return %a : tensor<4x4xf32>
 }
+
+// -----
+
+// Attention never works in place.
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] results [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] {
+  spmd.return %x : tensor<1x4x1x1x4xf32>
+}
+plan.kernel_func @k(%a: tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32> tiles 1 {
+  plan.yield %a : tensor<1x4x1x1x4xf32>
+}
+plan.program @p of @main.spmd arena 192 {
+  %x = plan.input 0 at <arena + 0> : tensor<1x4x1x1x4xf32>
+  // expected-note@+1 {{the operand is made here}}
+  %a = plan.kernel @k(%x) at [<arena + 64>] : (tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+  // expected-error@+1 {{result 0 overlaps operand 0 and the step may not work in place}}
+  %b = plan.attention %a [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 at <arena + 64> : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x1x4xf32>, tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %b : tensor<1x4x1x1x4xf32>
+}
+
+// -----
+
+// Nor does it write an input.
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<1x4x1x1x4xf32>, %y: tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<1x4x1x1x4xf32>, %y: tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] results [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] {
+  spmd.return %x : tensor<1x4x1x1x4xf32>
+}
+plan.program @p of @main.spmd arena 192 {
+  %x = plan.input 0 at <arena + 0> : tensor<1x4x1x1x4xf32>
+  // expected-note@+1 {{this one}}
+  %y = plan.input 1 at <arena + 64> : tensor<1x4x1x1x4xf32>
+  // expected-error@+1 {{writes an input}}
+  %b = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 at <arena + 64> : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x1x4xf32>, tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %b : tensor<1x4x1x1x4xf32>
+}

@@ -66,7 +66,7 @@ def test_optional_inputs(inputs, tmp_path):
     short, _ = run_model(MODEL, "tp=2", {"input_ids": inputs["input_ids"]},
                          ["last_hidden_state"], tmp_path)
     np.testing.assert_allclose(short["last_hidden_state"],
-                               full["last_hidden_state"], atol=1e-6)
+                               full["last_hidden_state"], atol=5e-6)
 
 
 def test_check_and_artifact(inputs, tmp_path):

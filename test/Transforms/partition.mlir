@@ -69,6 +69,36 @@ func.func @positions() -> tensor<5xi64, #tpc.sharding<@mesh, [{"tp"}]>> {
   return %0 : tensor<5xi64, #tpc.sharding<@mesh, [{"tp"}]>>
 }
 
+// Attention that is split along its queries stays: its offset, 0 where it has
+// none, is moved to the device's block. A narrow offset is widened before, where
+// the sum cannot wrap around.
+// CHECK-LABEL: func.func @queries
+// CHECK: %[[ZERO:.*]] = tpc.constant dense<0> : tensor<i64>
+// CHECK: tpc.attention {{.*}} offset %[[ZERO]]
+// CHECK: %[[WIDE:.*]] = tpc.convert %{{.*}} : (tensor<1xi32>) -> tensor<1xi64>
+// CHECK: tpc.attention {{.*}} offset %[[WIDE]]
+// CHECK: tpc.attention {{.*}} lengths %{{[a-z0-9]*}} scale
+// CHECK-LABEL: spmd.program @queries.spmd
+// CHECK: %[[ZERO:.*]] = tpc.constant dense<0> : tensor<i64>
+// CHECK: spmd.block_start of 5 over @mesh{"tp"}
+// CHECK: %[[O:.*]] = tpc.add %[[ZERO]],
+// CHECK: tpc.attention {{.*}} offset %[[O]] scale 5.000000e-01 causal : (tensor<1x2x1x1x2xf32>
+// CHECK: %[[WIDE:.*]] = tpc.convert
+// CHECK: spmd.block_start of 5 over @mesh{"tp"}
+// CHECK: %[[P:.*]] = tpc.add %[[WIDE]],
+// CHECK: tpc.attention {{.*}} offset %[[P]] scale 5.000000e-01 causal window 2
+// CHECK-NOT: spmd.block_start
+// CHECK: tpc.attention {{.*}} lengths %{{[a-z0-9]*}} scale
+// CHECK: spmd.return
+#queries = #tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>
+#keys = #tpc.sharding<@mesh, [{}, {}, {}, {}]>
+func.func @queries(%q: tensor<1x5x1x1x2xf32, #queries>, %k: tensor<1x6x1x2xf32, #keys>, %n: tensor<1xi32, #rep1>) -> (tensor<1x5x1x1x2xf32, #queries>, tensor<1x5x1x1x2xf32, #queries>, tensor<1x5x1x1x2xf32, #queries>) {
+  %0 = tpc.attention %q, %k, %k scale 0.5 causal : (tensor<1x5x1x1x2xf32, #queries>, tensor<1x6x1x2xf32, #keys>, tensor<1x6x1x2xf32, #keys>) -> tensor<1x5x1x1x2xf32, #queries>
+  %1 = tpc.attention %q, %k, %k offset %n scale 0.5 causal window 2 : (tensor<1x5x1x1x2xf32, #queries>, tensor<1x6x1x2xf32, #keys>, tensor<1x6x1x2xf32, #keys>, tensor<1xi32, #rep1>) -> tensor<1x5x1x1x2xf32, #queries>
+  %2 = tpc.attention %q, %k, %k lengths %n scale 0.5 : (tensor<1x5x1x1x2xf32, #queries>, tensor<1x6x1x2xf32, #keys>, tensor<1x6x1x2xf32, #keys>, tensor<1xi32, #rep1>) -> tensor<1x5x1x1x2xf32, #queries>
+  return %0, %1, %2 : tensor<1x5x1x1x2xf32, #queries>, tensor<1x5x1x1x2xf32, #queries>, tensor<1x5x1x1x2xf32, #queries>
+}
+
 // CHECK-LABEL: spmd.program @scatter.spmd
 // CHECK: spmd.reduce_scatter sum %{{.*}} dim 1 over @mesh{"tp"}
 // CHECK-NOT: spmd.all_reduce

@@ -181,3 +181,102 @@ spmd.program @main.spmd of @main(%x: tensor<1x3x2x2xf64>, %p: tensor<1x3xi64>, %
   %0 = tpc.rope pairs %x, %p, %f scale 1.0 : (tensor<1x3x2x2xf64>, tensor<1x3xi64>, tensor<1xf64>) -> tensor<1x3x2x2xf64>
   spmd.return %0 : tensor<1x3x2x2xf64>
 }
+
+// -----
+
+// Accepted: a block of queries counts its positions from its start.
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> {
+  %0 = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  return %0 : tensor<1x4x1x1x4xf32>
+}
+spmd.program @main.spmd of @main(%q: tensor<1x2x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x2x1x1x4xf32> args [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, []>] results [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>] {
+  %s = spmd.block_start of 4 over @mesh{"tp"} : tensor<i64>
+  %p = tpc.add %o, %s : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  %y = tpc.attention %q, %k, %k offset %p scale 0.5 causal : (tensor<1x2x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x2x1x1x4xf32>
+  spmd.return %y : tensor<1x2x1x1x4xf32>
+}
+
+// -----
+
+// The positions of the second block are those of the first.
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> {
+  // expected-note @below {{in the whole function}}
+  %0 = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  return %0 : tensor<1x4x1x1x4xf32>
+}
+spmd.program @main.spmd of @main(%q: tensor<1x2x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x2x1x1x4xf32> args [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, []>] results [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>] {
+  // expected-error @below {{is not proved: positions do not count from the start of the device's block of 4}}
+  %y = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x2x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x2x1x1x4xf32>
+  spmd.return %y : tensor<1x2x1x1x4xf32>
+}
+
+// -----
+
+// The start of a block of another dimension.
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> {
+  // expected-note @below {{in the whole function}}
+  %0 = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  return %0 : tensor<1x4x1x1x4xf32>
+}
+spmd.program @main.spmd of @main(%q: tensor<1x2x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x2x1x1x4xf32> args [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, []>] results [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>] {
+  %s = spmd.block_start of 6 over @mesh{"tp"} : tensor<i64>
+  %p = tpc.add %o, %s : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  // expected-error @below {{is not proved: positions do not count from the start of the device's block of 4}}
+  %y = tpc.attention %q, %k, %k offset %p scale 0.5 causal : (tensor<1x2x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x2x1x1x4xf32>
+  spmd.return %y : tensor<1x2x1x1x4xf32>
+}
+
+// -----
+
+// Minus the start.
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> {
+  // expected-note @below {{in the whole function}}
+  %0 = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  return %0 : tensor<1x4x1x1x4xf32>
+}
+spmd.program @main.spmd of @main(%q: tensor<1x2x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x2x1x1x4xf32> args [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, []>] results [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>] {
+  %s = spmd.block_start of 4 over @mesh{"tp"} : tensor<i64>
+  %p = tpc.sub %o, %s : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  // expected-error @below {{is not proved: positions do not count from the start of the device's block of 4}}
+  %y = tpc.attention %q, %k, %k offset %p scale 0.5 causal : (tensor<1x2x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x2x1x1x4xf32>
+  spmd.return %y : tensor<1x2x1x1x4xf32>
+}
+
+// -----
+
+// The start added twice.
+tpc.mesh @mesh <"tp" = 2>
+// expected-note @below {{in the whole function}}
+func.func @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> {
+  %0 = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  return %0 : tensor<1x4x1x1x4xf32>
+}
+spmd.program @main.spmd of @main(%q: tensor<1x2x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x2x1x1x4xf32> args [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, []>] results [#tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>] {
+  %s = spmd.block_start of 4 over @mesh{"tp"} : tensor<i64>
+  %p = tpc.add %o, %s : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  // expected-error @below {{is not proved: the whole function does not compute this of these operands}}
+  %p2 = tpc.add %p, %s : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  %y = tpc.attention %q, %k, %k offset %p2 scale 0.5 causal : (tensor<1x2x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x2x1x1x4xf32>
+  spmd.return %y : tensor<1x2x1x1x4xf32>
+}
+
+// -----
+
+// All queries, but with the positions of a block.
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> {
+  // expected-note @below {{in the whole function}}
+  %0 = tpc.attention %q, %k, %k offset %o scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  return %0 : tensor<1x4x1x1x4xf32>
+}
+spmd.program @main.spmd of @main(%q: tensor<1x4x1x1x4xf32>, %k: tensor<1x4x1x4xf32>, %o: tensor<i64>) -> tensor<1x4x1x1x4xf32> args [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, []>] results [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] {
+  %s = spmd.block_start of 4 over @mesh{"tp"} : tensor<i64>
+  %p = tpc.add %o, %s : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  // expected-error @below {{is not proved: operand 3 is moved by the start of a block}}
+  %y = tpc.attention %q, %k, %k offset %p scale 0.5 causal : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x4xf32>, tensor<1x4x1x4xf32>, tensor<i64>) -> tensor<1x4x1x1x4xf32>
+  spmd.return %y : tensor<1x4x1x1x4xf32>
+}

@@ -111,6 +111,10 @@ cl::opt<std::string> logits("logits",
                                      "last (default: of each row's last "
                                      "token), all"),
                             cl::init("last"), cl::cat(category));
+cl::opt<bool> profile("profile",
+                      cl::desc("measures the steps of device 0 and prints what "
+                               "they took"),
+                      cl::cat(category));
 cl::opt<bool> quiet("quiet", cl::desc("does not print the plan"),
                     cl::cat(category));
 
@@ -180,6 +184,7 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   bool predictsOnly = dryRun && machine != "cpu";
   options.element = given(element).value_or(predictsOnly ? "stored" : "f32");
   options.logits = logits;
+  options.profile = profile;
   options.quiet = quiet;
   return options;
 }

@@ -30,6 +30,8 @@ struct RunOptions {
   bool check = false;
   bool dryRun = false;
   bool quiet = false;
+  /// Measure the steps of device 0 and print what they took.
+  bool profile = false;
   unsigned repeat = 1;
   /// Tokens to generate per row; 0: one run of an entry.
   unsigned generate = 0;

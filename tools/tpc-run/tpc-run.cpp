@@ -4,6 +4,7 @@
 #include "Generate.h"
 #include "Inputs.h"
 #include "Options.h"
+#include "Profile.h"
 #include "mlir/IR/Verifier.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Import/HuggingFace.h"
@@ -278,6 +279,7 @@ private:
         return fail(bytes.error().message);
       tpcrt::LoadOptions load;
       load.threads = options.threads;
+      load.profile = options.profile;
       auto loaded = tpcrt::Executable::load(
           *bytes, given.weights.value_or(tpcrt::WeightSource()), load);
       if (!loaded)
@@ -324,6 +326,8 @@ private:
     }
     if (options.generate)
       reportGeneration();
+    if (options.profile)
+      printProfile(executable->profile(), llvm::outs());
     outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
     report.runtimeJson = tpcrt::toJson(executable->statistics());
     return true;

@@ -3,8 +3,8 @@
 // The rule, in order:
 //
 // 1. What costs nothing is computed again wherever it is needed: splat
-//    constants, iotas, broadcasts of values in memory, and cheap elementwise
-//    operations on nothing but these (attention masks).
+//    constants, iotas, broadcasts and slices of values in memory, and cheap
+//    elementwise operations on nothing but these (attention masks).
 // 2. Every other operation that a kernel can compute starts as its own group.
 //    Along each edge from a producer to a consumer, in program order, the two
 //    groups become one if

@@ -9,10 +9,15 @@ namespace tpc {
 
 /// What a kernel image needs of the CPU.
 struct CpuKind {
-  llvm::StringRef name; ///< as in the artifact: "avx2", "avx512"
-  llvm::StringRef cpu;  ///< LLVM's name of the processor
-  int64_t vectorLanes;  ///< f32 lanes of a register
+  llvm::StringRef name;     ///< as in the artifact: "avx2", "avx512", ...
+  llvm::StringRef cpu;      ///< LLVM's name of the processor
+  llvm::StringRef features; ///< beside those of the processor
+  int64_t vectorLanes;      ///< f32 lanes of a register
+  bool roundsToBf16;        ///< has instructions that convert f32 to bf16
 };
+
+/// The names of all kinds, for messages: "avx512bf16, avx512, avx2".
+std::string cpuKindNames();
 
 /// The kind of that name, or nothing.
 std::optional<CpuKind> findCpuKind(llvm::StringRef name);

@@ -62,7 +62,7 @@ def EmitKernels : Pass<"tpc-emit-kernels", "::mlir::ModuleOp"> {
     loops as `lib/Target` compiles them.
   }];
   let options = [Option<"isa", "isa", "std::string", "\"avx2\"",
-                        "CPU kind: avx2 or avx512">];
+                        "CPU kind: avx512bf16, avx512 or avx2">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",

@@ -55,6 +55,8 @@ private:
 /// inner operations tie together are one; a factor that is contracted inside
 /// is contracted outside if everything after is linear, else synchronized.
 ShardingRule deriveShardingRule(DecomposableOpInterface op);
+/// The rule of any function of a block's arguments.
+ShardingRule deriveShardingRule(Decomposition &body);
 
 } // namespace tpc
 

@@ -30,6 +30,8 @@ enum class FactorKind {
   Synchronized, ///< needed inside: the operation is expanded before partition
   Indexed,      ///< positions along it are data: indices are shifted by the
                 ///< block's start; where the result lacks it, partial
+  Positioned,   ///< positions along it count from an operand, which is moved by
+                ///< the block's start
   Shifted,      ///< elements move along it (slice, pad, concat): not split yet
   Whole         ///< may not be split
 };
@@ -44,6 +46,8 @@ struct Factor {
   /// Operands without this factor that must be partial themselves when it is
   /// contracted: the bias of a linear layer (kept on one coordinate).
   llvm::SmallVector<unsigned, 1> partialOperands;
+  /// The operand that positions count from, if the operation has one already.
+  std::optional<unsigned> origin;
 };
 
 /// The operation is linear in these operands together: if exactly they are

@@ -10,8 +10,8 @@
 namespace tpc {
 
 struct EmitOptions {
-  /// CPU kinds to compile kernels for ("avx2", "avx512"); empty: the best kind
-  /// of this machine.
+  /// CPU kinds to compile kernels for ("avx2", "avx512", ...); empty: the best
+  /// kind of this machine.
   std::vector<std::string> isas;
 };
 

@@ -4,6 +4,7 @@
 #include "mlir/Interfaces/FunctionImplementation.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Dialect/Tpc/Assembly.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -300,23 +301,31 @@ LogicalResult CollectiveOp::verifySymbolUses(SymbolTableCollection &) {
   return success();
 }
 
-/// C2: elements offset + sum(i_d * strides[d]) are within `tensor`.
-static LogicalResult checkAccess(plan::MatmulOp op, Value tensor,
+/// Elements offset + sum(i_d * strides[d]) are within `tensor`.
+static LogicalResult checkAccess(Operation *op, StringRef label, Value tensor,
                                  StringRef what, int64_t offset,
                                  ArrayRef<int64_t> sizes,
                                  ArrayRef<int64_t> strides) {
+  if (llvm::is_contained(sizes, 0))
+    return success();
+  int64_t elements = cast<RankedTensorType>(tensor.getType()).getNumElements();
   int64_t first = offset, last = offset;
   for (auto [size, stride] : llvm::zip_equal(sizes, strides)) {
-    if (size == 0)
-      return success();
-    (stride < 0 ? first : last) += (size - 1) * stride;
+    int64_t reach, &end = stride < 0 ? first : last;
+    if (llvm::MulOverflow(size - 1, stride, reach) ||
+        llvm::AddOverflow(end, reach, end))
+      return op->emitOpError()
+             << label << ": " << size << " times a stride of " << stride
+             << " of " << what << ", which has " << elements << " elements";
   }
-  int64_t elements = cast<RankedTensorType>(tensor.getType()).getNumElements();
   if (first < 0 || last >= elements)
-    return op.emitOpError("C2: elements [")
-           << first << ", " << last << "] of " << what << ", which has "
-           << elements;
+    return op->emitOpError() << label << ": elements [" << first << ", " << last
+                             << "] of " << what << ", which has " << elements;
   return success();
+}
+
+static Type elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
 }
 
 LogicalResult plan::MatmulOp::verify() {
@@ -331,7 +340,7 @@ LogicalResult plan::MatmulOp::verify() {
     SmallVector<int64_t> allSizes(getBatch()), strides(batch);
     allSizes.append(sizes.begin(), sizes.end());
     strides.append(matrix.begin(), matrix.end());
-    return checkAccess(*this, tensor, what, offset, allSizes, strides);
+    return checkAccess(*this, "C2", tensor, what, offset, allSizes, strides);
   };
   int64_t m = getSizes()[0], n = getSizes()[1], k = getSizes()[2];
   if (failed(check(getLhs(), "a", getA()[0], {m, k}, getA().drop_front(),
@@ -340,10 +349,8 @@ LogicalResult plan::MatmulOp::verify() {
                    getBatchB())) ||
       failed(check(getResult(), "c", 0, {m, n}, getC(), getBatchC())))
     return failure();
-  auto element = [](Value v) {
-    return cast<RankedTensorType>(v.getType()).getElementType();
-  };
-  Type a = element(getLhs()), b = element(getRhs()), c = element(getResult());
+  Type a = elementOf(getLhs()), b = elementOf(getRhs()),
+       c = elementOf(getResult());
   auto isSmallFloat = [](Type t) {
     return t.isF32() || t.isBF16() || t.isF16();
   };
@@ -353,5 +360,54 @@ LogicalResult plan::MatmulOp::verify() {
            << a << " and " << b << " as " << c;
   if (getPackB() && !rootOf(getRhs()).getDefiningOp<plan::ParameterOp>())
     return emitOpError("C4: b is not a parameter");
+  return success();
+}
+
+LogicalResult plan::AttentionOp::verify() {
+  bool hasBias = getBias() != nullptr;
+  if (getSizes().size() != 7 || getQueryView().size() != 5 ||
+      getKeyView().size() != 4 || getValueView().size() != 4 ||
+      hasBias != getBiasView().has_value() ||
+      (hasBias && getBiasView()->size() != 6) ||
+      llvm::any_of(getSizes(), [](int64_t size) { return size < 0; }))
+    return emitOpError("C1: wrong number of sizes or strides, or a negative "
+                       "size");
+  ArrayRef<int64_t> sizes = getSizes();
+  int64_t b = sizes[0], s = sizes[1], t = sizes[2], k = sizes[3], g = sizes[4],
+          d = sizes[5], v = sizes[6];
+  auto type = cast<RankedTensorType>(getType());
+  if (type.getShape() != ArrayRef<int64_t>{b, s, k, g, v})
+    return emitOpError("C2: expected a result of [")
+           << ArrayRef<int64_t>{b, s, k, g, v} << "], found " << type;
+  auto check = [&](Value tensor, StringRef what, ArrayRef<int64_t> view,
+                   ArrayRef<int64_t> sizes, bool contiguous) {
+    SmallVector<int64_t> strides(view.drop_front());
+    if (contiguous)
+      strides.push_back(1);
+    return checkAccess(*this, "C3", tensor, what, view[0], sizes, strides);
+  };
+  if (failed(
+          check(getQuery(), "query", getQueryView(), {b, s, k, g, d}, true)) ||
+      failed(check(getKey(), "key", getKeyView(), {b, t, k, d}, true)) ||
+      failed(check(getValue(), "value", getValueView(), {b, t, k, v}, true)) ||
+      (hasBias && failed(check(getBias(), "bias", *getBiasView(),
+                               {b, k, g, s, t}, false))))
+    return failure();
+  for (Value operand : {getQuery(), getKey(), getValue()})
+    if (elementOf(operand) != type.getElementType())
+      return emitOpError("C4: no attention of ")
+             << elementOf(getQuery()) << ", " << elementOf(getKey()) << " and "
+             << elementOf(getValue()) << " as " << type.getElementType();
+  auto hasElements = [](Value value, int64_t count) {
+    return !value ||
+           cast<RankedTensorType>(value.getType()).getNumElements() == count;
+  };
+  if (!hasElements(getLengths(), b) || !hasElements(getSinks(), k * g) ||
+      (!hasElements(getOffset(), b) && !hasElements(getOffset(), 1)))
+    return emitOpError("C5: expected ") << b << " lengths, 1 or " << b
+                                        << " offsets and " << k * g << " sinks";
+  if ((getWindow() && *getWindow() <= 0) ||
+      (getSoftcap() && !(getSoftcap()->convertToDouble() > 0)))
+    return emitOpError("C6: expected a positive window and softcap");
   return success();
 }

@@ -387,7 +387,6 @@ TPC_DERIVED(RmsNormOp)
 TPC_DERIVED(SiluOp)
 TPC_DERIVED(RopeOp)
 TPC_DERIVED(LinearOp)
-TPC_DERIVED(AttentionOp)
 #undef TPC_DERIVED
 
 ShardingRule EmbeddingOp::getShardingRule() {
@@ -396,5 +395,18 @@ ShardingRule EmbeddingOp::getShardingRule() {
   ShardingRule rule = deriveShardingRule(*this);
   Factor &vocabulary = rule.factors[rule.operands[0][0][0]];
   vocabulary.kind = FactorKind::Indexed;
+  return rule;
+}
+
+ShardingRule AttentionOp::getShardingRule() {
+  ShardingRule rule = deriveShardingRule(*this);
+  // Queries are synchronized by their positions only. They count from an offset
+  // of 64 bits, which partition gives to an attention that has none.
+  Factor &queries = rule.factors[rule.operands[0][1][0]];
+  if (queries.kind != FactorKind::Synchronized)
+    return rule;
+  queries.kind = FactorKind::Positioned;
+  if (getOffset() && getElementTypeOrSelf(getOffset().getType()).isInteger(64))
+    queries.origin = getODSOperandIndexAndLength(5).first;
   return rule;
 }

@@ -9,8 +9,8 @@
 //
 // A value can satisfy several claims (a block of a constant is the block under
 // any axes of the right size), and an operation keeps those that follow from
-// its operands' claims. Two claims are not blocks of whole values: the start of
-// the device's block, and indices that are relative to it.
+// its operands' claims. Some claims are not blocks of whole values: the start
+// of the device's block, and indices and positions that are moved by it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,6 +38,7 @@ struct Claim {
     Block,    ///< a block of whole value `id`
     Start,    ///< every element is the start of the device's block of `cut`
     Relative, ///< block of `id`, minus the start of the device's block of `cut`
+    Advanced, ///< block of `id`, plus that start
     LocalIota ///< block of iota `id`, minus that start along its dimension
   };
   Kind kind = Block;

@@ -1,6 +1,7 @@
 //===- LocalRule.cpp - What a local operation computes --------------------===//
 
 #include "LocalRule.h"
+#include "Positions.h"
 #include <limits>
 #include <numeric>
 
@@ -139,6 +140,8 @@ private:
       if (factor.kind == FactorKind::Indexed && !isRelative(factor.size, cut))
         return fail("the indices are not relative to the device's block of " +
                     Twine(factor.size));
+      if (factor.kind == FactorKind::Positioned && !checkPositions(f, cut))
+        return false;
       for (const AxisRef &axis : cut) {
         for (const AxisRef &other : all)
           if (axis.overlaps(other))
@@ -159,6 +162,9 @@ private:
              !axesOf(f.index()).empty();
     });
     for (auto [i, claim] : llvm::enumerate(op.operands)) {
+      if (claim->kind == Claim::Advanced && !isOriginOfCut(i))
+        return fail("operand " + Twine(i) +
+                    " is moved by the start of a block");
       if (claim->kind != Claim::Relative)
         continue;
       if (i != kIndexOperand)
@@ -179,6 +185,35 @@ private:
     const Claim *claim = op.operands[kIndexOperand];
     return claim->kind == Claim::Relative && claim->cut.size == size &&
            ArrayRef(claim->cut.axes) == cut;
+  }
+
+  /// Positions along a cut factor count from an operand that is moved by the
+  /// block's start, and that is proved to be all that a block needs.
+  bool checkPositions(unsigned f, ArrayRef<AxisRef> cut) {
+    const Factor &factor = rule.factors[f];
+    const Claim *claim = factor.origin ? op.operands[*factor.origin] : nullptr;
+    if (!claim || claim->kind != Claim::Advanced ||
+        claim->cut.size != factor.size || ArrayRef(claim->cut.axes) != cut)
+      return fail("positions do not count from the start of the device's block "
+                  "of " +
+                  Twine(factor.size));
+    auto composite = dyn_cast<DecomposableOpInterface>(op.whole);
+    if (!composite)
+      return fail("no lemma for positions of this operation");
+    for (auto [i, factors] : llvm::enumerate(rule.operands))
+      for (auto [dim, names] : llvm::enumerate(factors))
+        if (ArrayRef(names) == ArrayRef(f))
+          if (auto unproved = provePositions(composite, i, dim, *factor.origin))
+            return fail(*unproved);
+    return true;
+  }
+
+  /// Whether positions along a cut factor count from operand `i`.
+  bool isOriginOfCut(unsigned i) const {
+    return llvm::any_of(llvm::enumerate(rule.factors), [&](auto f) {
+      return f.value().kind == FactorKind::Positioned &&
+             f.value().origin == i && !axesOf(f.index()).empty();
+    });
   }
 
   /// Where elements along a cut factor are mixed, padding must hold what does

@@ -9,16 +9,18 @@
 //   result = o / l                (zeros where no key is visible)
 //
 // (Milakov and Gimelshein 2018; Dao et al. 2022). Memory besides the operands
-// is a few blocks per thread, whatever the lengths. Blocks of keys that no
-// query of the block sees (causal, window, lengths) are not read.
+// is a few blocks per thread, whatever the lengths. Keys that no query of the
+// block sees (causal, window, lengths) are not read. Where there are too few
+// blocks of queries for the threads, as in decoding, the keys of a block are
+// split too, and the parts' (m, l, o) combined.
 //
 // Types: f32, bf16, f16 and f64; scores, maxima and sums are in f32 (f64 for
-// f64); weights are rounded to the operands' type before they meet the values,
-// as the operation says.
+// f64).
 #ifndef TPCRT_DEVICE_CPU_ATTENTION_H
 #define TPCRT_DEVICE_CPU_ATTENTION_H
 
 #include "artifact/Module.h"
+#include "device/cpu/AttentionKernels.h"
 #include "device/cpu/ThreadTeam.h"
 #include "tpcrt/Error.h"
 
@@ -36,15 +38,35 @@ public:
 
   /// Chooses the kernel for this CPU and the blocks for `threads` threads.
   static Result<Attention> create(const AttentionStep &step, unsigned threads);
+  /// With the kernels of attentionKernels() of one name.
+  static Result<Attention> create(const AttentionStep &step, unsigned threads,
+                                  std::string_view kernels);
 
   /// Memory that run needs besides the operands, at a 64-byte boundary.
   uint64_t scratchBytes() const;
   /// "avx512", "avx512_bf16", ...; for reports.
-  std::string_view implementation() const;
+  std::string_view implementation() const { return kernels->name; }
 
   void run(const Operands &operands, std::byte *scratch,
            const ThreadTeam &team) const;
+
+private:
+  friend class AttentionRun;
+
+  /// Blocks of rows in all batch entries and kv heads.
+  int64_t groups() const { return step.b * step.k * blocks; }
+
+  AttentionStep step;
+  AttentionShape shape;
+  const AttentionKernels *kernels = nullptr;
+  unsigned threads = 1;
+  int64_t blocks = 0; // of rows, in a batch entry and kv head
+  int64_t parts = 1;  // of a block's keys
+  uint64_t stateBytes = 0, threadBytes = 0;
 };
+
+/// The kernels that this CPU runs for a type, the best first.
+std::vector<const AttentionKernels *> attentionKernels(ElementType type);
 
 } // namespace tpcrt
 

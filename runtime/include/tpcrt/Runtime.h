@@ -27,6 +27,20 @@ struct LoadOptions {
   /// other. (A deadlock among virtual devices is found at once, and a kernel
   /// that is running is not interrupted.)
   std::chrono::milliseconds deadline{60000};
+  /// Measures every step of device 0, see Executable::profile.
+  bool profile = false;
+};
+
+/// Where device 0 spent the runs of a program so far.
+struct StepTime {
+  std::string program;
+  std::string kind; // "kernel", "matmul", "attention", "collective"
+  std::string name; // of the operations that it computes
+  std::string implementation;
+  uint64_t runs = 0;
+  /// Of all runs. A collective's includes waiting for the other devices, and
+  /// where workers run several devices, the others' steps meanwhile.
+  double microseconds = 0;
 };
 
 /// An input, an output or a state, seen from outside: a whole tensor.
@@ -43,6 +57,7 @@ struct ProgramInfo {
   std::vector<TensorInfo> outputs;
   uint64_t kernelSteps = 0;
   uint64_t matmulSteps = 0;
+  uint64_t attentionSteps = 0;
   uint64_t collectiveSteps = 0;
   uint64_t collectiveBytes = 0; // sent by one device in one run
 };
@@ -104,6 +119,8 @@ public:
   Result<void> writeState(std::string_view name, const HostTensor &value);
 
   Statistics statistics() const;
+  /// The steps of all programs in order; empty without LoadOptions::profile.
+  std::vector<StepTime> profile() const;
 
 private:
   struct Impl;

@@ -442,3 +442,231 @@ plan.program @p of @main.spmd {
   %x = plan.input 0 at <arena + -4> : tensor<4x4xf32>
   plan.return %x : tensor<4x4xf32>
 }
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: wrong number of sizes or strides, or a negative size}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: wrong number of sizes or strides, or a negative size}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C1: wrong number of sizes or strides, or a negative size}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, -4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C2: expected a result of [1, 4, 1, 1, 4], found 'tensor<4x4xf32>'}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: elements [1, 16] of query, which has 16}}
+  %y = plan.attention %x [1, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: elements [-1, 14] of key, which has 16}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [-1, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: elements [0, 18] of value, which has 16}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 5, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: 4 times a stride of 9223372036854775807 of value, which has 16 elements}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 9223372036854775807, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C3: elements [0, 18] of bias, which has 16}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] bias %x [0, 0, 0, 0, 4, 2] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %c = plan.constant dense<0.0> : tensor<4x4xbf16> : tensor<4x4xbf16>
+  // expected-error@+1 {{C4: no attention of 'f32', 'f32' and 'bf16' as 'f32'}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %c [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xbf16>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %c = plan.constant dense<0> : tensor<2xi64> : tensor<2xi64>
+  // expected-error@+1 {{C5: expected 1 lengths, 1 or 1 offsets and 1 sinks}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] lengths %c sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<2xi64>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %c = plan.constant dense<0> : tensor<2xi64> : tensor<2xi64>
+  // expected-error@+1 {{C5: expected 1 lengths, 1 or 1 offsets and 1 sinks}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] offset %c sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 causal : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<2xi64>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C5: expected 1 lengths, 1 or 1 offsets and 1 sinks}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sinks %x sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C6: expected a positive window and softcap}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 window 0 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C6: expected a positive window and softcap}}
+  %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 softcap -1.0 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}

@@ -67,3 +67,27 @@ plan.program @unplaced of @main.spmd {
   %y = plan.collective reduce_scatter max %g over @mesh{"tp"} : (tensor<8x4xf32>) -> tensor<4x4xf32>
   plan.return %y : tensor<4x4xf32>
 }
+
+func.func private @attend(%q: tensor<2x3x2x2x4xf32>, %k: tensor<2x5x2x4xf32>, %v: tensor<2x2x6x5xf32>, %b: tensor<1x2x1x3x5xbf16>, %n: tensor<2xi32>, %o: tensor<i64>, %s: tensor<2x2xf32>) -> tensor<2x3x2x2x5xf32>
+spmd.program @attend.spmd of @attend(%q: tensor<2x3x2x2x4xf32>, %k: tensor<2x5x2x4xf32>, %v: tensor<2x2x6x5xf32>, %b: tensor<1x2x1x3x5xbf16>, %n: tensor<2xi32>, %o: tensor<i64>, %s: tensor<2x2xf32>) -> tensor<2x3x2x2x5xf32>
+    args [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>, #tpc.sharding<@mesh, [{}]>, #tpc.sharding<@mesh, []>, #tpc.sharding<@mesh, [{}, {}]>]
+    results [#tpc.sharding<@mesh, [{}, {}, {}, {}, {}]>] {
+  %c = tpc.constant dense<0.0> : tensor<2x3x2x2x5xf32> : tensor<2x3x2x2x5xf32>
+  spmd.return %c : tensor<2x3x2x2x5xf32>
+}
+// CHECK: plan.program @attend.plan
+plan.program @attend.plan of @attend.spmd arena 2048 {
+  %q = plan.input 0 at <arena + 0> : tensor<2x3x2x2x4xf32>
+  %k = plan.input 1 at <arena + 384> : tensor<2x5x2x4xf32>
+  %v = plan.input 2 at <arena + 704> : tensor<2x2x6x5xf32>
+  %b = plan.input 3 at <arena + 1216> : tensor<1x2x1x3x5xbf16>
+  %n = plan.input 4 at <arena + 1280> : tensor<2xi32>
+  %o = plan.input 5 at <arena + 1344> : tensor<i64>
+  %s = plan.input 6 at <arena + 1408> : tensor<2x2xf32>
+  // CHECK: plan.attention %{{.*}} [0, 48, 16, 8, 4], %{{.*}} [0, 40, 8, 4], %{{.*}} [0, 60, 5, 30] sizes [2, 3, 5, 2, 2, 4, 5] scale 5.000000e-01 : (
+  %p = plan.attention %q [0, 48, 16, 8, 4], %k [0, 40, 8, 4], %v [0, 60, 5, 30] sizes [2, 3, 5, 2, 2, 4, 5] scale 0.5 : (tensor<2x3x2x2x4xf32>, tensor<2x5x2x4xf32>, tensor<2x2x6x5xf32>) -> tensor<2x3x2x2x5xf32>
+  // CHECK: plan.attention {{.*}} bias %{{.*}} [0, 0, 15, 0, 5, 1] lengths %{{.*}} offset %{{.*}} sinks %{{.*}} sizes [2, 3, 5, 2, 2, 4, 5] scale 5.000000e-01 causal window 2 softcap 3.000000e+01 at <arena + 1472> : (
+  %y = plan.attention %q [0, 48, 16, 8, 4], %k [0, 40, 8, 4], %v [5, 60, 5, 30] bias %b [0, 0, 15, 0, 5, 1] lengths %n offset %o sinks %s
+      sizes [2, 3, 5, 2, 2, 4, 5] scale 0.5 causal window 2 softcap 30.0 at <arena + 1472> : (tensor<2x3x2x2x4xf32>, tensor<2x5x2x4xf32>, tensor<2x2x6x5xf32>, tensor<1x2x1x3x5xbf16>, tensor<2xi32>, tensor<i64>, tensor<2x2xf32>) -> tensor<2x3x2x2x5xf32>
+  plan.return %y : tensor<2x3x2x2x5xf32>
+}

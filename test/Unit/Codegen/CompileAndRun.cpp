@@ -186,6 +186,7 @@ PlanCounts CompileAndRun::counts() {
   planned->walk([&](Operation *op) {
     counts.kernels += isa<plan::KernelOp>(op);
     counts.matmuls += isa<plan::MatmulOp>(op);
+    counts.attentions += isa<plan::AttentionOp>(op);
     counts.collectives += isa<plan::CollectiveOp>(op);
   });
   return counts;

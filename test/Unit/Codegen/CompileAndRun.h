@@ -20,7 +20,7 @@ namespace tpc::test {
 
 /// The sizes of a module's plans.
 struct PlanCounts {
-  int kernels = 0, matmuls = 0, collectives = 0;
+  int kernels = 0, matmuls = 0, attentions = 0, collectives = 0;
 };
 
 class CompileAndRun : public ::testing::Test {

@@ -40,6 +40,9 @@ func.func @main(%q: tensor<2x9x2x3x8xf32>, %k: tensor<2x9x2x8xf32>, %v: tensor<2
   return %y : tensor<2x9x2x3x8xf32>
 }
 )");
+  EXPECT_EQ(counts().attentions, 1);
+  EXPECT_EQ(counts().kernels, 0);
+  EXPECT_EQ(counts().matmuls, 0);
 }
 
 TEST_F(Programs, EmbeddingOfASplitVocabulary) {

@@ -20,6 +20,7 @@ bool tpc::reference::isPlainlyLocal(const RuledOp &ruled,
     return true;
   };
   return !splits(ruled.rule, strategy, FactorKind::Indexed) &&
+         !splits(ruled.rule, strategy, FactorKind::Positioned) &&
          !splits(ruled.rule, strategy, FactorKind::Synchronized) &&
          even(ruled.operandShapes, shardings.operands) &&
          even(ruled.resultShapes, shardings.results);

@@ -215,4 +215,46 @@ TEST(Override, EmbeddingFollowsFromItsDecomposition) {
   }
 }
 
+/// Queries are synchronized by nothing but their positions, so attention need
+/// not be expanded for them.
+TEST(Override, AttentionFollowsFromItsDecomposition) {
+  struct Case {
+    std::string text;
+    std::vector<std::string> more;
+    FactorKind kind;
+    std::optional<unsigned> origin;
+  };
+  const Case cases[] = {
+      {"scale 0.5 causal", {}, FactorKind::Positioned, {}},
+      {"scale 0.5 window 2", {}, FactorKind::Positioned, {}},
+      {"offset %3 scale 0.5 causal", {"i32"}, FactorKind::Positioned, {}},
+      {"offset %3 scale 0.5 causal", {"i64"}, FactorKind::Positioned, 3},
+      {"lengths %3 offset %4 scale 0.5 causal window 2",
+       {"2xi32", "2xi64"},
+       FactorKind::Positioned,
+       4},
+      {"lengths %3 scale 0.5", {"2xi64"}, FactorKind::Parallel, {}},
+  };
+  for (const Case &test : cases) {
+    OpCase opCase{"",
+                  "tpc.attention %0, %1, %2 " + test.text,
+                  {"2x3x5x2x2xf32", "2x4x5x2xf32", "2x4x5x3xf32"},
+                  {"2x3x5x2x3xf32"}};
+    llvm::append_range(opCase.operands, test.more);
+    OwningOpRef<ModuleOp> module = moduleOf(opCase, testMesh({{"x", 2}}));
+    Operation *op = operationOf(*module);
+    ShardingRule own = cast<ShardingRuleOpInterface>(op).getShardingRule();
+    ShardingRule derived =
+        deriveShardingRule(cast<DecomposableOpInterface>(op));
+    Factor &queries = own.factors[own.operands[0][1][0]];
+    EXPECT_EQ(queries.kind, test.kind) << test.text;
+    EXPECT_EQ(queries.origin, test.origin) << test.text;
+    if (queries.kind == FactorKind::Positioned) {
+      queries.kind = FactorKind::Synchronized;
+      queries.origin = std::nullopt;
+    }
+    EXPECT_EQ(own.str(), derived.str()) << test.text;
+  }
+}
+
 } // namespace

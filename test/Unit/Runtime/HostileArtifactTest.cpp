@@ -3,6 +3,7 @@
 #include "TestArtifact.h"
 #include "artifact/Module.h"
 
+#include <cmath>
 #include <functional>
 #include <gtest/gtest.h>
 #include <random>
@@ -12,7 +13,13 @@ using namespace tpcrt::test;
 
 namespace {
 
-/// The small artifact with a matmul and a parameter besides.
+std::unique_ptr<FbRef> ref(FbSpace space, uint32_t index, uint64_t offset,
+                           uint64_t size) {
+  return std::make_unique<FbRef>(space, index, offset, size);
+}
+
+/// The small artifact with a matmul, an attention of every operand, and a
+/// parameter besides.
 TestArtifact richArtifact() {
   TestArtifact artifact = smallArtifact();
   artifact.addParameter("w", FbType::F32, {4, 6}, {-1, 0});
@@ -21,6 +28,18 @@ TestArtifact richArtifact() {
   scalar->values = {3, 4};
   artifact.addMatmul(arena(320, 32), {FbSpace::Parameter, 0, 0, 48},
                      arena(384, 24), 2, 4, 3);
+  artifact.program().arena_bytes = 1024;
+  fb::AttentionStepT &attention = artifact.addAttention(
+      arena(512, 32), arena(576, 48), arena(640, 48), arena(704, 32));
+  attention.bias = ref(FbSpace::Arena, 0, 768, 12);
+  attention.bias_strides = {0, 0, 0, 0, 1};
+  attention.bias_type = FbType::F32;
+  attention.lengths = ref(FbSpace::Arena, 0, 832, 8);
+  attention.offset = ref(FbSpace::DeviceScalar, 0, 0, 8);
+  attention.sinks = ref(FbSpace::Arena, 0, 896, 4);
+  attention.sinks_type = FbType::F32;
+  attention.window = 2;
+  attention.softcap = 30;
   return artifact;
 }
 
@@ -48,9 +67,9 @@ fb::CollectiveStepT &collectiveOf(TestArtifact &a) {
 fb::MatmulStepT &matmulOf(TestArtifact &a) {
   return *a.program().steps[4]->body.AsMatmulStep();
 }
-std::unique_ptr<FbRef> ref(FbSpace space, uint32_t index, uint64_t offset,
-                           uint64_t size) {
-  return std::make_unique<FbRef>(space, index, offset, size);
+
+fb::AttentionStepT &attentionOf(TestArtifact &a) {
+  return *a.program().steps[5]->body.AsAttentionStep();
 }
 
 const uint64_t huge = UINT64_MAX;
@@ -208,6 +227,79 @@ const Hostile hostile[] = {
      }},
     {"MatmulWritesParameter", "written",
      [](auto &a) { matmulOf(a).c = ref(FbSpace::Parameter, 0, 0, 24); }},
+    {"AttentionType", "query: no attention on element type i32",
+     [](auto &a) { attentionOf(a).type = FbType::I32; }},
+    {"AttentionTypeUnknown", "query: no attention on element type unknown",
+     [](auto &a) { attentionOf(a).type = FbType(77); }},
+    {"AttentionBiasType", "bias: no attention on element type i64",
+     [](auto &a) { attentionOf(a).bias_type = FbType::I64; }},
+    {"AttentionLengthsType", "lengths: no attention on element type f32",
+     [](auto &a) { attentionOf(a).lengths_type = FbType::F32; }},
+    {"AttentionOffsetType", "offset: no attention on element type bool",
+     [](auto &a) { attentionOf(a).offset_type = FbType::Bool; }},
+    {"AttentionSinksType", "sinks: no attention on element type i32",
+     [](auto &a) { attentionOf(a).sinks_type = FbType::I32; }},
+    {"AttentionQueryStrides", "query: expected 4 strides, found 3",
+     [](auto &a) { attentionOf(a).query_strides.pop_back(); }},
+    {"AttentionKeyStrides", "key: expected 3 strides, found 4",
+     [](auto &a) { attentionOf(a).key_strides.push_back(1); }},
+    {"AttentionValueStrides", "value: expected 3 strides, found 0",
+     [](auto &a) { attentionOf(a).value_strides.clear(); }},
+    {"AttentionResultStrides", "result: expected 4 strides, found 5",
+     [](auto &a) { attentionOf(a).result_strides.push_back(1); }},
+    {"AttentionBiasStrides", "bias: expected 5 strides, found 0",
+     [](auto &a) { attentionOf(a).bias_strides.clear(); }},
+    {"AttentionQueries", "query: its strides leave the buffer of 32 bytes",
+     [](auto &a) { attentionOf(a).s = 3; }},
+    {"AttentionKeys", "key: its strides leave the buffer of 48 bytes",
+     [](auto &a) { attentionOf(a).t = 4; }},
+    {"AttentionValueLeaves", "value: its strides",
+     [](auto &a) { attentionOf(a).value_strides[1] = 5; }},
+    {"AttentionNegative", "key: its strides",
+     [](auto &a) { attentionOf(a).key_strides[1] = -4; }},
+    {"AttentionStrideHuge", "query: its strides",
+     [](auto &a) {
+       attentionOf(a).query_strides = {INT64_MAX, INT64_MAX, 0, 0};
+     }},
+    {"AttentionResultLeaves", "result: its strides",
+     [](auto &a) { attentionOf(a).result_strides[1] = 8; }},
+    {"AttentionBiasLeaves", "bias: its strides",
+     [](auto &a) { attentionOf(a).bias_strides[3] = 1; }},
+    {"AttentionLengthsLeave", "lengths: its strides",
+     [](auto &a) { attentionOf(a).lengths = ref(FbSpace::Arena, 0, 832, 4); }},
+    {"AttentionOffsetLeaves", "offset: its strides",
+     [](auto &a) {
+       attentionOf(a).offset = ref(FbSpace::DeviceScalar, 0, 8, 0);
+     }},
+    {"AttentionSinksLeave", "sinks: its strides",
+     [](auto &a) { attentionOf(a).sinks = ref(FbSpace::Arena, 0, 896, 0); }},
+    {"AttentionUnaligned", "multiple of 8",
+     [](auto &a) { attentionOf(a).lengths = ref(FbSpace::Arena, 0, 836, 8); }},
+    {"AttentionTooLarge", "too large",
+     [](auto &a) {
+       attentionOf(a).query_strides = attentionOf(a).result_strides = {};
+       attentionOf(a).query_strides.resize(4);
+       attentionOf(a).result_strides.resize(4);
+       attentionOf(a).s = huge / 2;
+     }},
+    {"AttentionOverlap", "key and result overlap",
+     [](auto &a) { attentionOf(a).result = ref(FbSpace::Arena, 0, 592, 32); }},
+    {"AttentionOverlapsBias", "bias and result overlap",
+     [](auto &a) { attentionOf(a).bias = ref(FbSpace::Arena, 0, 704, 12); }},
+    {"AttentionWritesParameter", "written",
+     [](auto &a) {
+       attentionOf(a).result = ref(FbSpace::Parameter, 0, 0, 32);
+     }},
+    {"AttentionRef", "leave its memory",
+     [](auto &a) {
+       attentionOf(a).value = ref(FbSpace::Arena, 0, huge - 3, 48);
+     }},
+    {"AttentionWindow", "expected a window of at least 1, found 0",
+     [](auto &a) { attentionOf(a).window = 0; }},
+    {"AttentionWindowHuge", "expected a window",
+     [](auto &a) { attentionOf(a).window = huge; }},
+    {"AttentionSoftcap", "expected a positive softcap",
+     [](auto &a) { attentionOf(a).softcap = std::nan(""); }},
     {"StepWithoutBody", "well-formed",
      [](auto &a) { a.program().steps[0]->body.Reset(); }},
 };

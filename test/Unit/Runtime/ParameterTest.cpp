@@ -232,4 +232,31 @@ TEST_F(ParameterTest, PackingChangesMemoryNotResults) {
   }
 }
 
+TEST_F(ParameterTest, AttentionReadsThemAsTheyLie) {
+  store({{"key", {3, 4}, Values(12)}, {"value", {3, 4}, iota(12)}});
+  TestArtifact artifact;
+  for (const char *name : {"key", "value"})
+    artifact.addParameter(name, FbType::F32, {3, 4}, {-1, -1});
+  auto &offset = artifact.table.device_scalars.emplace_back(
+      std::make_unique<fb::DeviceScalarT>());
+  offset->values = {1};
+  artifact.addProgram("main", 128);
+  artifact.addInput("x", FbType::F32, {2, 4}, {-1, -1}, arena(0, 32));
+  artifact.addOutput("y", FbType::F32, {2, 4}, {-1, -1}, arena(64, 32));
+  artifact
+      .addAttention(arena(0, 32), {FbSpace::Parameter, 0, 0, 48},
+                    {FbSpace::Parameter, 1, 0, 48}, arena(64, 32))
+      .offset = std::make_unique<FbRef>(FbSpace::DeviceScalar, 0, 0, 8);
+  auto executable = load(artifact, weights);
+  ASSERT_TRUE(executable);
+  auto outputs = executable->run("main", {tensorF32({2, 4}, iota(8))});
+  ASSERT_TRUE(outputs) << outputs.error().message;
+  // Keys of zeros weigh alike: the first query sees two, the second three.
+  Values expected{3, 4, 5, 6, 5, 6, 7, 8}, found = valuesF32((*outputs)[0]);
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(found[i], expected[i], 1e-5) << i;
+  EXPECT_EQ(executable->findProgram("main")->attentionSteps, 1u);
+  EXPECT_EQ(executable->statistics().devices[0].weightBytes, 96u);
+}
+
 } // namespace

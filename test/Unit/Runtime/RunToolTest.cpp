@@ -60,7 +60,8 @@ TEST_F(RunTool, WritesFiles) {
   EXPECT_EQ(valuesF32(*total), std::vector<float>(10, 9));
   auto bytes = readBytes(folder.file("r.json"));
   std::string report(bytes.begin(), bytes.end());
-  EXPECT_NE(report.find("\"collective_steps\": 1"), std::string::npos)
+  EXPECT_NE(report.find("\"attention_steps\": 0, \"collective_steps\": 1"),
+            std::string::npos)
       << report;
   EXPECT_EQ(run("a.tpcx --input x=@t.npy --input y=10xf32=0"), 0);
   EXPECT_NE(printed.find("sum=10xf32=9,9"), std::string::npos) << printed;

@@ -179,6 +179,25 @@ fb::MatmulStepT &TestArtifact::addMatmul(FbRef a, FbRef b, FbRef c, uint64_t m,
   return *step.body.AsMatmulStep();
 }
 
+fb::AttentionStepT &TestArtifact::addAttention(FbRef query, FbRef key,
+                                               FbRef value, FbRef result) {
+  fb::AttentionStepT attention;
+  attention.query = std::make_unique<FbRef>(query);
+  attention.key = std::make_unique<FbRef>(key);
+  attention.value = std::make_unique<FbRef>(value);
+  attention.result = std::make_unique<FbRef>(result);
+  attention.b = attention.k = attention.g = 1;
+  attention.s = 2;
+  attention.t = 3;
+  attention.d = attention.v = 4;
+  attention.query_strides = attention.result_strides = {8, 4, 4, 4};
+  attention.key_strides = attention.value_strides = {12, 4, 4};
+  attention.causal = true;
+  fb::StepT &step = addStep("attention");
+  step.body.Set(std::move(attention));
+  return *step.body.AsAttentionStep();
+}
+
 std::vector<uint8_t> TestArtifact::payload() const {
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishArtifactBuffer(builder, fb::Artifact::Pack(builder, &table));

@@ -46,6 +46,9 @@ public:
   /// [m, k] x [k, n], dense.
   fb::MatmulStepT &addMatmul(FbRef a, FbRef b, FbRef c, uint64_t m, uint64_t k,
                              uint64_t n, FbType type = FbType::F32);
+  /// Two queries and three keys of four elements, one head, f32, causal.
+  fb::AttentionStepT &addAttention(FbRef query, FbRef key, FbRef value,
+                                   FbRef result);
   fb::StepT &addStep(std::string name);
 
   fb::PlacementT placement(const std::vector<int> &dims) const;

@@ -135,6 +135,15 @@ func.func @main(%x: tensor<2x3x4xf64>) -> tensor<2x3x4xf64> {
   return %r : tensor<2x3x4xf64>
 }
 )"},
+    {"AttentionSplitQueries", "propagate", R"(
+tpc.mesh @mesh <"tp" = 3>
+func.func @main(%q: tensor<2x4x1x2x2xf64> {tpc.sharding = #tpc.sharding<@mesh, [{}, {"tp"}, {}, {}, {}]>}, %k: tensor<2x5x1x2xf64>, %v: tensor<2x5x1x3xf64>, %offset: tensor<2xi32>) -> tensor<2x4x1x2x3xf64> {
+  %c = tpc.attention %q, %k, %v scale 0.7 causal : (tensor<2x4x1x2x2xf64>, tensor<2x5x1x2xf64>, tensor<2x5x1x3xf64>) -> tensor<2x4x1x2x3xf64>
+  %w = tpc.attention %q, %k, %v offset %offset scale 0.7 window 2 : (tensor<2x4x1x2x2xf64>, tensor<2x5x1x2xf64>, tensor<2x5x1x3xf64>, tensor<2xi32>) -> tensor<2x4x1x2x3xf64>
+  %y = tpc.add %c, %w : (tensor<2x4x1x2x3xf64>, tensor<2x4x1x2x3xf64>) -> tensor<2x4x1x2x3xf64>
+  return %y : tensor<2x4x1x2x3xf64>
+}
+)"},
     {"TiedVocabulary", "megatron", R"(
 tpc.mesh @mesh <"tp" = 3>
 tpc.parameter @table : tensor<25x4xf64>

@@ -230,6 +230,55 @@ def Plan_MatmulOp : Plan_Op<"matmul", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Plan_AttentionOp : Plan_Op<"attention", [Pure, AttrSizedOperandSegments]> {
+  let summary = "Scaled dot-product attention of strided operands";
+  let description = [{
+    `tpc.attention`, without the matrix of scores in memory. `sizes` is
+    [b, s, t, k, g, d, v]. Behind each operand stands where its elements lie, as
+    an offset and a stride per dimension, in elements: query [offset, b, s, k, g],
+    key and value [offset, b, t, k]; their last dimension is contiguous; bias
+    [offset, b, k, g, s, t]. The others lie as they are.
+
+    ```
+    %r = plan.attention %q [0, 64, 16, 8, 4], %k [0, 128, 8, 4],
+        %v [0, 128, 8, 4] offset %o sizes [1, 4, 16, 2, 2, 4, 4] scale 0.5
+        causal : ...
+    ```
+
+    Constraints:
+    - (C1) there are seven sizes, none negative, and as many strides as above;
+      bias has strides.
+    - (C2) the result is [b, s, k, g, v].
+    - (C3) every element is within its tensor.
+    - (C4) query, key, value and result have the same element type.
+    - (C5) lengths has b elements, offset one or b, sinks k * g.
+    - (C6) window and softcap are positive.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$query, Tpc_FloatTensor:$key,
+                       Tpc_FloatTensor:$value,
+                       Optional<Tpc_FloatTensor>:$bias,
+                       Optional<Tpc_IntTensor>:$lengths,
+                       Optional<Tpc_IntTensor>:$offset,
+                       Optional<Tpc_FloatTensor>:$sinks,
+                       DenseI64ArrayAttr:$query_view,
+                       DenseI64ArrayAttr:$key_view,
+                       DenseI64ArrayAttr:$value_view,
+                       OptionalAttr<DenseI64ArrayAttr>:$bias_view,
+                       DenseI64ArrayAttr:$sizes, F64Attr:$scale,
+                       UnitAttr:$causal, OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<F64Attr>:$softcap,
+                       OptionalAttr<Plan_PlaceAttr>:$at);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $query $query_view `,` $key $key_view `,` $value $value_view
+    (`bias` $bias^ $bias_view)? (`lengths` $lengths^)? (`offset` $offset^)?
+    (`sinks` $sinks^)? `sizes` $sizes `scale` $scale (`causal` $causal^)?
+    (`window` $window^)? (`softcap` $softcap^)? (`at` $at^)?
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Plan_CollectiveOp : Plan_Op<"collective", [Pure,
     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Flat communication within the groups that the axes span";

@@ -57,8 +57,7 @@ MemoryNeed tpcrt::memoryNeed(const Module &module,
     states = sum(states, state.blockBytes());
   for (const LoadedProgram &program : programs) {
     arena = std::max(arena, program.program->arenaBytes);
-    for (const Matmul &matmul : program.matmuls)
-      scratch = std::max(scratch, matmul.scratchBytes());
+    scratch = std::max(scratch, program.scratchBytes());
     uint64_t outputs = 0;
     for (const Port &port : program.program->outputs)
       outputs =

@@ -150,7 +150,8 @@ TEST(MemoryNeed, IsWhatIsAllocated) {
   std::vector<bool> keepUnpacked(module->parameters.size());
   for (const Program &program : module->programs) {
     programs.push_back(std::move(
-        *LoadedProgram::plan(program, *kernels, matmuls, *communicator)));
+        *LoadedProgram::plan(program, *kernels, matmuls, *communicator,
+                             statistics.threadsPerWorker)));
     programs.back().markUnpackedParameters(keepUnpacked);
   }
   MemoryNeed need = memoryNeed(*module, programs, matmuls, keepUnpacked, 1);

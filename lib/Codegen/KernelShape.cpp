@@ -415,6 +415,12 @@ bool ShapeAnalysis::visitOutputs(bool full, bool rows) {
       if (body.contains(update.getOperand()))
         return fail("an updated buffer is computed in the same kernel");
       mayMerge = false;
+      // Lanes that stand in a row in the update need not in the buffer: one
+      // column of several is written in steps.
+      for (auto [index, stride] :
+           llvm::zip_equal(indices, rowMajorStrides(shapeOf(output))))
+        if (index.lane && stride != 1)
+          shape.scalar = true;
       if (!visitStart(update, indices))
         return false;
     }

@@ -57,6 +57,31 @@ func.func @main(%x: tensor<3x5xf32>) -> tensor<3x5xf32> {
 )");
 }
 
+/// Elements that stand in a row in the update do not in the buffer.
+TEST_F(Programs, UpdateOfAColumn) {
+  lowestInteger = 0;
+  highestInteger = 2;
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%x: tensor<4x7x3xf32>, %u: tensor<4x5x1xf32>, %at: tensor<3xi64>) -> tensor<4x7x3xf32> {
+  %y = tpc.update_slice %x, %u, %at : (tensor<4x7x3xf32>, tensor<4x5x1xf32>, tensor<3xi64>) -> tensor<4x7x3xf32>
+  return %y : tensor<4x7x3xf32>
+}
+)");
+}
+
+/// What is sorted is a slice of something else: it is read from memory.
+TEST_F(Programs, SortOfASlice) {
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%x: tensor<4x7xf32>) -> tensor<3x7xf32> {
+  %s = tpc.slice %x [1, 0] : (tensor<4x7xf32>) -> tensor<3x7xf32>
+  %v, %p = tpc.sort %s : (tensor<3x7xf32>) -> (tensor<3x7xf32>, tensor<3x7xi64>)
+  return %v : tensor<3x7xf32>
+}
+)");
+}
+
 class SharedPrograms : public CompileAndRun,
                        public testing::WithParamInterface<TestProgram> {};
 

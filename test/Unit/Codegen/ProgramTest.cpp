@@ -82,6 +82,19 @@ func.func @main(%x: tensor<4x7xf32>) -> tensor<3x7xf32> {
 )");
 }
 
+/// Nothing is loaded, and still the indices matter.
+TEST_F(Programs, PadOfPositions) {
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  %i = tpc.iota dim 1 : tensor<2x3xi64>
+  %f = tpc.convert %i : (tensor<2x3xi64>) -> tensor<2x3xf32>
+  %y = tpc.pad %f low [0, 0] with 0.0 : (tensor<2x3xf32>) -> tensor<2x4xf32>
+  return %y : tensor<2x4xf32>
+}
+)");
+}
+
 class SharedPrograms : public CompileAndRun,
                        public testing::WithParamInterface<TestProgram> {};
 

@@ -11,6 +11,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
 #include <simdjson.h>
 
 using namespace mlir;
@@ -330,6 +332,41 @@ FailureOr<Machine> tpc::readMachine(StringRef path, std::string &error) {
   if (!error.empty())
     return failure();
   return machine;
+}
+
+static llvm::json::Value algorithmJson(const LinkAlgorithm &algorithm) {
+  static constexpr StringRef kinds[] = {"ring", "tree", "switch"};
+  return llvm::json::Object{{"name", algorithm.name},
+                            {"kind", kinds[algorithm.kind]},
+                            {"base_us", algorithm.baseMicros},
+                            {"hop_us", algorithm.hopMicros},
+                            {"gb_per_s", algorithm.bytesPerMicro / kGB}};
+}
+
+std::string tpc::machineText(const Machine &machine) {
+  llvm::json::Array links;
+  for (const Link &link : machine.links) {
+    llvm::json::Array algorithms;
+    for (const LinkAlgorithm &algorithm : link.algorithms)
+      algorithms.push_back(algorithmJson(algorithm));
+    llvm::json::Object object{{"name", link.name},
+                              {"algorithms", std::move(algorithms)}};
+    if (link.devices)
+      object["devices"] = link.devices;
+    links.push_back(std::move(object));
+  }
+  llvm::json::Object object{
+      {"name", machine.name},
+      {"shared_by_devices", machine.sharedByDevices},
+      {"tflops", llvm::json::Object{{"f64", machine.flopsF64 / kTFlop},
+                                    {"f32", machine.flopsF32 / kTFlop},
+                                    {"bf16", machine.flops16 / kTFlop}}},
+      {"memory_gb_per_s", machine.memoryBytesPerMicro / kGB},
+      {"operation_us", machine.operationMicros},
+      {"links", std::move(links)}};
+  if (machine.memoryBytes)
+    object["memory_gib"] = static_cast<double>(*machine.memoryBytes) / kGiB;
+  return llvm::formatv("{0:2}\n", llvm::json::Value(std::move(object)));
 }
 
 FailureOr<Machine> tpc::machineByNameOrFile(StringRef text,

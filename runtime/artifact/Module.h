@@ -144,8 +144,10 @@ struct CollectiveStep {
   uint64_t bytes = 0;
 };
 
+using StepBody = std::variant<KernelStep, MatmulStep, AttentionStep, CollectiveStep>;
+
 struct Step {
-  std::variant<KernelStep, MatmulStep, AttentionStep, CollectiveStep> body;
+  StepBody body;
   std::string name;
   std::string location;
 };

@@ -12,9 +12,14 @@ namespace {
 
 cl::OptionCategory category("tpc-run options");
 
-cl::opt<std::string> model(cl::Positional, cl::Required,
+cl::opt<std::string> model(cl::Positional,
                            cl::desc("MODEL.mlir or Hugging Face directory"),
                            cl::cat(category));
+cl::opt<std::string>
+    calibrate("calibrate",
+              cl::desc("measures this machine and writes its description, for "
+                       "--machine; needs no model"),
+              cl::value_desc("FILE.json"), cl::cat(category));
 cl::opt<std::string> mesh("mesh", cl::desc("mesh of devices"),
                           cl::value_desc("dp=2,tp=4"), cl::cat(category));
 cl::opt<std::string> mode("mode",
@@ -157,6 +162,11 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
       "tpc-run: compiles a model for a mesh of devices and runs it\n");
   RunOptions options;
   options.model = model;
+  options.calibrate = given(calibrate);
+  if (options.calibrate ? !options.model.empty() : options.model.empty()) {
+    llvm::errs() << "tpc-run: error: expected either a model or --calibrate\n";
+    std::exit(1);
+  }
   options.mesh = given(mesh);
   options.mode = mode;
   options.machine = machine;

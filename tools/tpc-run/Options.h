@@ -11,6 +11,8 @@ namespace tpc {
 
 struct RunOptions {
   std::string model;
+  /// Measure this machine instead of running a model; the file to write.
+  std::optional<std::string> calibrate;
   std::optional<std::string> mesh, entry, weights, save, report;
   std::string mode;
   /// A built-in machine or a file with one, that times are predicted for.

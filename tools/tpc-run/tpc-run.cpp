@@ -1,5 +1,6 @@
 //===- tpc-run.cpp - Compiles a model for a mesh and runs it --------------===//
 
+#include "Calibrate.h"
 #include "Check.h"
 #include "Generate.h"
 #include "Inputs.h"
@@ -473,6 +474,8 @@ int main(int argc, char **argv) {
     std::_Exit(1);
   });
   RunOptions options = parseOptions(argc, argv);
+  if (options.calibrate)
+    return calibrateMachine(*options.calibrate, options.threads);
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);

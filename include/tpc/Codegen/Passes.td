@@ -5,6 +5,10 @@ include "mlir/Pass/PassBase.td"
 
 def ExpandComposites : Pass<"tpc-expand-composites", "::mlir::ModuleOp"> {
   let summary = "Replaces composites in spmd.program by their decomposition";
+  let description = [{
+    Attention whose query, key and value have one element type stays: it is a
+    step of its own.
+  }];
   let dependentDialects = ["::tpc::TpcDialect"];
 }
 

@@ -68,6 +68,9 @@ std::string machineNames();
 /// Reads a machine description; `error` says what is wrong with it and where.
 mlir::FailureOr<Machine> readMachine(llvm::StringRef path, std::string &error);
 
+/// A description that readMachine reads back.
+std::string machineText(const Machine &machine);
+
 /// A built-in machine by its name, or one from a file.
 mlir::FailureOr<Machine> machineByNameOrFile(llvm::StringRef text,
                                              std::string &error);

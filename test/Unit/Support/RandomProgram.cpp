@@ -160,9 +160,11 @@ private:
   }
 
   /// `%n = tpc.OP operands attributes : (types) -> type`.
+  /// `named` are operands behind a keyword.
   Value make(const std::string &op, const std::vector<Value> &operands,
              const std::string &attributes, const Shape &shape,
-             std::string resultElement = "") {
+             std::string resultElement = "",
+             const std::vector<std::pair<std::string, Value>> &named = {}) {
     if (resultElement.empty())
       resultElement = element;
     Value result{"%" + std::to_string(numValues++), shape};
@@ -171,6 +173,10 @@ private:
     for (const Value &operand : operands) {
       names += (names.empty() ? "" : ", ") + operand.name;
       types += (types.empty() ? "" : ", ") + typeOf(operand);
+    }
+    for (const auto &[keyword, operand] : named) {
+      names += " " + keyword + " " + operand.name;
+      types += ", " + typeOf(operand);
     }
     body += "  " + result.name + " = tpc." + op + " " + names + " " +
             attributes + " : (" + types + ") -> " + type(shape, resultElement) +
@@ -505,9 +511,18 @@ private:
                   "\"b s e, e h d -> b s h d\"", {b, s, h, d});
     };
     Value k = turned(projected()), v = projected();
-    Value context =
-        make("attention", {q, k, v},
-             chance(50) ? "scale 0.5 causal" : "scale 0.5", {b, s, h, g, d});
+    std::vector<std::pair<std::string, Value>> named;
+    std::string mask;
+    if (chance(30))
+      named.push_back({"lengths", indexArgument({b})});
+    if (chance(60)) {
+      mask = chance(50) ? " causal" : " causal window 2";
+      if (chance(50))
+        named.push_back(
+            {"offset", indexArgument(chance(50) ? Shape{b} : Shape{})});
+    }
+    Value context = make("attention", {q, k, v}, "scale 0.5" + mask,
+                         {b, s, h, g, d}, "", named);
     Value out = make("matmul", {context, parameter({h, g, d, e})},
                      "\"b s h g d, h g d e -> b s e\"", x.shape);
     keep(make("add", {out, x}, "", x.shape));

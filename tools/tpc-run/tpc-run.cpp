@@ -55,7 +55,7 @@ public:
       if (!emitKernels())
         return code;
     if (!options.dryRun)
-      if (!load() || !execute() || !check())
+      if (!comparable() || !load() || !execute() || !check())
         return code;
     if (!writeFiles())
       return code;
@@ -262,6 +262,13 @@ private:
   //===--------------------------------------------------------------------===//
   // Running
   //===--------------------------------------------------------------------===//
+
+  bool comparable() {
+    if (!options.check)
+      return true;
+    auto result = checkComparable(*unsharded, given.inputs);
+    return result ? true : fail(result.error().message);
+  }
 
   bool load() {
     return timed("load", [&] {

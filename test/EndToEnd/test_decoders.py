@@ -14,7 +14,8 @@ import pytest
 
 from tools import ROOT, read_safetensors, run_model, tool
 
-KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"]
+KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM",
+         "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]
 MESHES = ["tp=1", "tp=2", "tp=3", "tp=4", "tp=8", "dp=2,tp=2"]
 FULL = ["--entry", "prefill", "--logits", "all"]
 
@@ -166,11 +167,20 @@ def test_large_configurations_compile_without_weights(name, tmp_path):
     assert report["seconds"]["import"] < 0.5
 
 
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2,
+           "moe_intermediate_size": 12}
+
+
 @pytest.mark.parametrize("architecture, changes, expected", [
     ("MistralForCausalLM", {"sliding_window": 7}, [7, 7]),
     ("MistralForCausalLM", {"sliding_window": None}, [0, 0]),
     ("MistralForCausalLM", {}, [4096, 4096]),
     ("LlamaForCausalLM", {"sliding_window": 7}, [0, 0]),
+    ("MixtralForCausalLM", {"sliding_window": 7, **EXPERTS}, [7, 7]),
+    ("MixtralForCausalLM", EXPERTS, [0, 0]),
+    ("Qwen3MoeForCausalLM", {"sliding_window": 7, **EXPERTS}, [0, 0]),
+    ("Qwen3MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                             "max_window_layers": 1, **EXPERTS}, [7, 7]),
     ("Qwen2ForCausalLM", {"sliding_window": 7}, [0, 0]),
     ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                           "max_window_layers": 1}, [0, 7]),
@@ -185,6 +195,28 @@ def test_windows_of_layers(architecture, changes, expected, tmp_path):
     found = [int((re.search(r"window (\d+)", line) or [0, 0])[1])
              for line in text.splitlines() if "tpc.attention" in line]
     assert found == expected
+
+
+@pytest.mark.parametrize("changes, sparse, normalized", [
+    ({}, [0, 1], False),
+    ({"norm_topk_prob": True}, [0, 1], True),
+    ({"mlp_only_layers": [0]}, [1], False),
+    ({"decoder_sparse_step": 2}, [1], False),
+    ({"decoder_sparse_step": 3}, [], False),
+])
+def test_layers_with_experts(changes, sparse, normalized, tmp_path):
+    model = config_with(tmp_path, architectures=["Qwen3MoeForCausalLM"],
+                        **EXPERTS, **changes)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole",
+                "--dry-run").stdout
+    for layer in range(2):
+        prefix = f"model.layers.{layer}.mlp"
+        assert (f'@{prefix}.experts.gate_proj.weight : tensor<4x' in text) == (
+            layer in sparse)
+        assert (f"@{prefix}.gate_proj.weight :" in text) == (
+            layer not in sparse)
+    assert text.count("tpc.experts") == len(sparse)
+    assert text.count("tpc.div") == len(sparse) * normalized
 
 
 def config_with(tmp_path, **changes):
@@ -278,6 +310,11 @@ BAD = {
     "layer types": ({"architectures": ["Qwen2ForCausalLM"],
                      "sliding_window": 3, "use_sliding_window": True,
                      "layer_types": ["full_attention"]}, [], "layer_types"),
+    "experts per token": ({"architectures": ["MixtralForCausalLM"], **EXPERTS,
+                           "num_experts_per_tok": 5}, [],
+                          "at most num_experts 4, found 5"),
+    "no experts": ({"architectures": ["MixtralForCausalLM"]}, [],
+                   "num_experts"),
     "longrope": ({"rope_parameters": {**LONGROPE, "short_factor": [1.0]}},
                  ["--length", "8"], "expected 6 factors, found 1"),
     "context": ({}, ["--length", "16", "--context", "8"], "--context"),

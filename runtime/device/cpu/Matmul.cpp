@@ -4,6 +4,8 @@
 #include "support/Fail.h"
 #include "support/StridedCopy.h"
 
+#include <cstring>
+
 using namespace tpcrt;
 
 namespace {
@@ -110,32 +112,67 @@ void DeviceMatmul::runOnce(Pointers at, const dnnl::stream &stream) {
                 reversed(stagingDims(form.c, batch.size, batch.cStride)));
 }
 
-namespace {
-
-/// Dense first, in the type that the library computes in; then reordered.
-Result<Buffer> packOne(const MatmulContext &context,
-                       const PackedWeights &weights, const Buffer &parameter) {
-  uint64_t elements = weights.batch * weights.view.rows * weights.view.cols;
-  TPCRT_ASSIGN(Buffer dense, Buffer::allocate(elements * byteSize(weights.type),
-                                              "a weight to pack"));
-  TPCRT_ASSIGN(Buffer packed,
-               Buffer::allocate(weights.desc.get_size(), "a packed weight"));
-  copyStrided(dense.data(), weights.type, parameter.data() + weights.ref.offset,
-              weights.view.type,
-              stagingDims(weights.view, weights.batch, weights.batchStride));
-  dnnl::memory::dims dims = weights.desc.dims();
+/// From a dense row-major tensor.
+static void reorder(const dnnl::engine &engine, const dnnl::memory::desc &desc,
+                    std::byte *dense, std::byte *packed) {
+  dnnl::memory::dims dims = desc.dims();
   dnnl::memory::dims strides(dims.size(), 1);
   for (size_t d = dims.size() - 1; d-- > 0;)
     strides[d] = strides[d + 1] * dims[d + 1];
-  dnnl::stream stream(context.engine);
-  dnnl::memory from({dims, weights.desc.data_type(), strides}, context.engine,
-                    dense.data());
-  dnnl::memory to(weights.desc, context.engine, packed.data());
+  dnnl::stream stream(engine);
+  dnnl::memory from({dims, desc.data_type(), strides}, engine, dense);
+  dnnl::memory to(desc, engine, packed);
   dnnl::reorder(from, to).execute(stream, from, to);
-  return packed;
 }
 
-} // namespace
+void tpcrt::packPanel(const dnnl::engine &engine, const PackedWeights &weights,
+                      const std::byte *matrix, uint64_t panel, std::byte *dense,
+                      std::byte *packed) {
+  const MatrixView &view = weights.view;
+  uint64_t begin = panel * weights.panelColumns;
+  uint64_t columns = std::min(weights.panelColumns, view.cols - begin);
+  if (columns < weights.panelColumns)
+    std::memset(dense, 0,
+                view.rows * weights.panelColumns * byteSize(weights.type));
+  copyStrided(dense, weights.type,
+              matrix + int64_t(begin) * view.colStride *
+                           int64_t(byteSize(view.type)),
+              view.type,
+              {{view.rows, int64_t(weights.panelColumns), view.rowStride},
+               {columns, 1, view.colStride}});
+  reorder(engine, weights.desc, dense, packed);
+}
+
+/// Dense first, in the type that the library computes in; then reordered.
+static Result<Buffer> packOne(const MatmulContext &context,
+                              const PackedWeights &weights,
+                              const Buffer &parameter) {
+  const std::byte *source = parameter.data() + weights.ref.offset;
+  uint64_t elements =
+      weights.view.rows * (weights.panelColumns
+                               ? weights.panelColumns
+                               : weights.batch * weights.view.cols);
+  TPCRT_ASSIGN(Buffer dense, Buffer::allocate(elements * byteSize(weights.type),
+                                              "a weight to pack"));
+  TPCRT_ASSIGN(Buffer packed,
+               Buffer::allocate(weights.bytes(), "a packed weight"));
+  if (!weights.panelColumns) {
+    copyStrided(dense.data(), weights.type, source, weights.view.type,
+                stagingDims(weights.view, weights.batch, weights.batchStride));
+    reorder(context.engine, weights.desc, dense.data(), packed.data());
+    return packed;
+  }
+  std::byte *to = packed.data();
+  for (uint64_t i = 0; i < weights.batch; ++i)
+    for (uint64_t panel = 0; panel < weights.panels(); ++panel) {
+      packPanel(context.engine, weights,
+                source + int64_t(i) * weights.batchStride *
+                             int64_t(byteSize(weights.view.type)),
+                panel, dense.data(), to);
+      to += weights.desc.get_size();
+    }
+  return packed;
+}
 
 Result<void> tpcrt::packParameter(const MatmulContext &context,
                                   uint32_t parameter, DeviceMemory &memory) {

@@ -12,7 +12,8 @@ import re
 import numpy as np
 import pytest
 
-from tools import ROOT, read_safetensors, run_model, tool
+from tools import (ROOT, read_safetensors, run_model, tool,
+                   write_safetensors)
 
 KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM",
          "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]
@@ -336,6 +337,36 @@ def test_bad_models_and_options_are_explained(case, tmp_path):
                   *options, check=False)
     assert result.returncode == 1
     assert expected in result.stderr
+
+
+def test_experts_are_checked_one_by_one(tmp_path):
+    """One of the tensors that are stacked is missing, or has another shape."""
+    hidden, width, expert = 64, 12, "model.layers.0.mlp.experts"
+    model = config_with(tmp_path, architectures=["Qwen3MoeForCausalLM"],
+                        hidden_size=hidden, **EXPERTS)
+    text = tool("tpc-run", model, "--emit", "whole", "--dry-run").stdout
+    tensors = {}
+    for names, shape in re.findall(
+            r'tpc.parameter @\S+ : tensor<\S+> from (.*) : tensor<([\dx]+)xf32>', text):
+        for name in re.findall('"([^"]+)"', names):
+            tensors[name] = np.zeros([int(n) for n in shape.split("x")],
+                                     np.float32)
+    assert tensors[f"{expert}.2.up_proj.weight"].shape == (width, hidden)
+    weights = tmp_path / "model.safetensors"
+
+    def error_with(change):
+        changed = dict(tensors)
+        change(changed)
+        write_safetensors(weights, changed)
+        result = tool("tpc-run", model, "--dry-run", check=False)
+        return result.stderr if result.returncode else ""
+    name = f"{expert}.2.up_proj.weight"
+    assert error_with(lambda t: None) == ""
+    assert f'no tensor "{name}"' in error_with(lambda t: t.pop(name))
+    assert "expected shape [12, 64], found [64, 12]" in error_with(
+        lambda t: t.update({name: t[name].T.copy()}))
+    assert f'"{name}": expected \'f32\' as in' in error_with(
+        lambda t: t.update({name: t[name].astype(np.float64)}))
 
 
 def test_generation_wants_a_decoder(tmp_path):

@@ -15,7 +15,8 @@ namespace {
 /// cache while the rows pass.
 constexpr uint64_t kPanelColumns = 256;
 /// Rows for which there are primitives.
-constexpr uint64_t kRowCounts[] = {64, 48, 32, 16, 8, 4, 2, 1};
+constexpr uint64_t kRowCounts[] = {64, 56, 48, 40, 32, 24, 16,
+                                   12, 8,  6,  4,  3,  2,  1};
 
 uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
@@ -107,7 +108,8 @@ bool GroupedMatmul::planProducts(const dnnl::memory::desc &panel) {
     if (!products.empty() && products.back().rows >= 2 * step.n * step.c)
       products.pop_back();
     product.primitive = dnnl::matmul(*found);
-    name = found->impl_info_str();
+    if (products.empty())
+      name = found->impl_info_str();
     scratchpadBytes =
         std::max(scratchpadBytes, found->scratchpad_desc().get_size());
     products.push_back(std::move(product));
@@ -306,8 +308,11 @@ void GroupedMatmulRun::runTask(const Task &task, uint64_t panel,
                            dnnl::memory::data_type::u8,
                            dnnl::memory::format_tag::a},
                           m.engine, own + m.scratchpadOffset);
-  for (uint64_t begin = task.begin; begin < task.end;) {
-    uint64_t count = std::min(task.end - begin, m.products.front().rows);
+  // Blocks of about the same number of rows: 70 are 35 and 35, not 64 and 6.
+  uint64_t rows = task.end - task.begin;
+  uint64_t block = ceilDiv(rows, ceilDiv(rows, m.products.front().rows));
+  for (uint64_t begin = task.begin; begin < task.end; begin += block) {
+    uint64_t count = std::min(task.end - begin, block);
     const GroupedMatmul::Product *product = &m.products.front();
     for (const GroupedMatmul::Product &smaller : m.products)
       if (smaller.rows >= count)
@@ -325,7 +330,6 @@ void GroupedMatmulRun::runTask(const Task &task, uint64_t panel,
       copyStrided(resultOf(order[begin + i]) + first * byteSize(step.type),
                   step.type, results + i * columns * element, type,
                   {{used, 1, 1}});
-    begin += count;
   }
 }
 

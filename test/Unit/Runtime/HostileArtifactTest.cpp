@@ -319,6 +319,7 @@ const Hostile hostile[] = {
     {"GroupedChoices", "choices: its elements",
      [](auto &a) {
        groupedOf(a).rows = ref(FbSpace::Arena, 0, 0, 48);
+       groupedOf(a).result = ref(FbSpace::Arena, 0, 1088, 120);
        groupedOf(a).n = 3;
      }},
     {"GroupedMatrices", "weights: its elements",

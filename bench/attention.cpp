@@ -138,7 +138,8 @@ public:
         query(filled(step.type, step.b * step.s * step.k * step.g * step.d)),
         cache(filled(step.type, 2 * step.b * step.t * step.k * step.d)),
         result(filled(step.type, step.b * step.s * step.k * step.g * step.d)) {
-    for (const AttentionKernels *kernels : attentionKernels(step.type)) {
+    for (const AttentionKernels *kernels :
+         attentionKernels(step.type, step.s * step.g)) {
       kinds.push_back(*Attention::create(step, threads, kernels->name));
       best.push_back(1e9);
       scratch.push_back(
@@ -171,7 +172,7 @@ double visiblePairs(const AttentionStep &step) {
 }
 
 void prefill(const ThreadTeam &team, unsigned threads) {
-  bool wide = supportedIsas().front() == "avx512";
+  bool wide = supportedIsas().front() != "avx2";
   double flops = 2.0 * (wide ? 16 : 8) * fmaRounds * fmaChains * threads;
   fmt::print("{:<36}{:<14}{:>10}{:>10}{:>12}\n", "prefill", "kernel", "us",
              "GFLOP/s", "of FMA peak");

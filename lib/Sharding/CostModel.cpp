@@ -156,7 +156,9 @@ double CostModel::computeMicros(const Work &work) const {
     rate = machine.flopsF32;
   if (work.type && work.type.isF64())
     rate = machine.flopsF64;
-  return machine.operationMicros +
-         sharing * std::max(work.flops / rate,
-                            work.bytes / machine.memoryBytesPerMicro);
+  double computing = work.flops / rate;
+  double moving = work.bytes / machine.memoryBytesPerMicro;
+  return machine.operationMicros + sharing * (machine.overlapsMemory
+                                                  ? std::max(computing, moving)
+                                                  : computing + moving);
 }

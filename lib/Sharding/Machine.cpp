@@ -69,18 +69,20 @@ Machine gpu(std::string name, double tflops16, double tflops32, double tflops64,
 }
 
 /// Virtual devices on the cores of one machine: they share its arithmetic and
-/// its memory, and communicate by copying.
+/// its memory, and communicate by copying. As `tpc-run --calibrate` found two
+/// cores of a server with AMX.
 Machine cpu() {
   Machine machine;
   machine.name = "cpu";
   machine.sharedByDevices = true;
-  machine.flops16 = 0.4 * kTFlop;
-  machine.flopsF32 = 0.4 * kTFlop;
-  machine.flopsF64 = 0.2 * kTFlop;
-  machine.memoryBytesPerMicro = 20 * kGB;
-  machine.operationMicros = 2;
+  machine.overlapsMemory = false;
+  machine.flops16 = 3 * kTFlop;
+  machine.flopsF32 = 0.45 * kTFlop;
+  machine.flopsF64 = 0.007 * kTFlop;
+  machine.memoryBytesPerMicro = 40 * kGB;
+  machine.operationMicros = 1;
   machine.links = {
-      {"memory", 0, {{"copy", LinkAlgorithm::Ring, 10, 2, 10 * kGB}}}};
+      {"memory", 0, {{"copy", LinkAlgorithm::Ring, 0.5, 0.15, 20 * kGB}}}};
   return machine;
 }
 
@@ -159,9 +161,9 @@ public:
     simdjson::dom::element value;
     return !object.at_key({key.data(), key.size()}).get(value);
   }
-  bool flag(StringRef key) {
+  bool flag(StringRef key, bool otherwise) {
     simdjson::dom::element value;
-    bool found = false;
+    bool found = otherwise;
     if (has(key) && find(key, "true or false", value) &&
         value.get_bool().get(found))
       complain(key, "true or false");
@@ -286,11 +288,12 @@ Link readLink(simdjson::dom::object object, const std::string &where,
 Machine readMachine(simdjson::dom::object root, const std::string &where,
                     std::string &error) {
   ObjectReader reader(root, where, error);
-  reader.knowsOnly({"name", "shared_by_devices", "tflops", "memory_gb_per_s",
-                    "memory_gib", "operation_us", "links"});
+  reader.knowsOnly({"name", "shared_by_devices", "overlaps_memory", "tflops",
+                    "memory_gb_per_s", "memory_gib", "operation_us", "links"});
   Machine machine;
   machine.name = reader.text("name");
-  machine.sharedByDevices = reader.flag("shared_by_devices");
+  machine.sharedByDevices = reader.flag("shared_by_devices", false);
+  machine.overlapsMemory = reader.flag("overlaps_memory", true);
   if (auto tflops = reader.child("tflops")) {
     ObjectReader rates(*tflops, where + "tflops: ", error);
     rates.knowsOnly({"f64", "f32", "bf16"});
@@ -358,6 +361,7 @@ std::string tpc::machineText(const Machine &machine) {
   llvm::json::Object object{
       {"name", machine.name},
       {"shared_by_devices", machine.sharedByDevices},
+      {"overlaps_memory", machine.overlapsMemory},
       {"tflops", llvm::json::Object{{"f64", machine.flopsF64 / kTFlop},
                                     {"f32", machine.flopsF32 / kTFlop},
                                     {"bf16", machine.flops16 / kTFlop}}},

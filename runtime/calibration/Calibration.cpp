@@ -55,9 +55,9 @@ Result<void> Rig::prepare(std::vector<StepBody> bodies, uint64_t arenaBytes,
   for (StepBody &body : bodies)
     program.steps.push_back({std::move(body), "calibration", ""});
   ThreadTeam team(pool.threadsPerWorker());
-  TPCRT_ASSIGN(loaded, LoadedProgram::plan(program, kernels, matmuls,
-                                           *communicator,
-                                           pool.threadsPerWorker()));
+  TPCRT_ASSIGN(loaded,
+               LoadedProgram::plan(program, kernels, matmuls, *communicator,
+                                   pool.threadsPerWorker()));
   for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
     DeviceMemory &mine = memory.emplace_back();
     TPCRT_ASSIGN(mine.arena, Buffer::allocate(arenaBytes, "calibration"));
@@ -104,20 +104,31 @@ MatmulStep product(uint64_t m, uint64_t k, uint64_t n, ElementType type) {
   return step;
 }
 
-/// Microseconds of each of `count` equal products.
+/// Microseconds of each of `count` products, every one with weights of its own,
+/// as in the layers of a model.
 Result<double> productMicros(const MatmulStep &step, unsigned count,
                              unsigned threads) {
+  std::vector<StepBody> bodies;
+  for (unsigned i = 0; i < count; ++i) {
+    MatmulStep layer = step;
+    layer.b.offset = i * step.b.size;
+    bodies.push_back(layer);
+  }
   Rig rig(1, threads);
-  TPCRT_TRY(rig.prepare(std::vector<StepBody>(count, step),
-                        step.c.offset + step.c.size, step.b.size));
+  TPCRT_TRY(rig.prepare(std::move(bodies), step.c.offset + step.c.size,
+                        count * step.b.size));
   TPCRT_ASSIGN(double micros, rig.microseconds());
   return micros / count;
 }
 
-Result<double> productRate(ElementType type, unsigned threads) {
-  MatmulStep step = product(512, 1024, 2048, type);
-  TPCRT_ASSIGN(double micros, productMicros(step, 4, threads));
-  return 2.0 * step.m * step.k * step.n / micros;
+/// What is left of a product's time when reading its operands is taken off.
+Result<double> productRate(ElementType type, unsigned threads,
+                           double bytesPerMicro) {
+  MatmulStep step = product(256, 1024, 2048, type);
+  TPCRT_ASSIGN(double micros, productMicros(step, 8, threads));
+  double bytes = step.a.size + step.b.size + step.c.size;
+  double computing = std::max(micros - bytes / bytesPerMicro, 0.1 * micros);
+  return 2.0 * step.m * step.k * step.n / computing;
 }
 
 Result<double> allReduceMicros(uint32_t devices, uint64_t bytes,
@@ -174,16 +185,17 @@ Result<void> fitAllReduce(Calibration &calibration, unsigned threads) {
 
 Result<Calibration> tpcrt::calibrate(unsigned threads) {
   Calibration result;
-  TPCRT_ASSIGN(result.flopsF32, productRate(ElementType::F32, threads));
-  TPCRT_ASSIGN(result.flops16, productRate(ElementType::BF16, threads));
+  MatmulStep reading = product(1, 4096, 16384, ElementType::F32);
+  TPCRT_ASSIGN(double micros, productMicros(reading, 1, threads));
+  result.memoryBytesPerMicro = reading.b.size / micros;
+  TPCRT_ASSIGN(result.flopsF32, productRate(ElementType::F32, threads,
+                                            result.memoryBytesPerMicro));
+  TPCRT_ASSIGN(result.flops16, productRate(ElementType::BF16, threads,
+                                           result.memoryBytesPerMicro));
   // Doubles run in plain loops.
   MatmulStep doubles = product(64, 64, 64, ElementType::F64);
-  TPCRT_ASSIGN(double micros, productMicros(doubles, 4, threads));
+  TPCRT_ASSIGN(micros, productMicros(doubles, 4, threads));
   result.flopsF64 = 2.0 * 64 * 64 * 64 / micros;
-
-  MatmulStep reading = product(1, 4096, 16384, ElementType::F32);
-  TPCRT_ASSIGN(micros, productMicros(reading, 1, threads));
-  result.memoryBytesPerMicro = reading.b.size / micros;
 
   MatmulStep tiny = product(1, 64, 64, ElementType::F32);
   TPCRT_ASSIGN(result.stepMicros, productMicros(tiny, 256, threads));

@@ -45,6 +45,10 @@ LLAMA = ["model.embed_tokens.weight=rowwise", "*.[qkv]_proj.weight=colwise",
 DATA = ["dp=batch", '@input_ids=[{"dp"}, {}]']
 
 
+# Where exchanges cost what they would on a network.
+MACHINE = ROOT / "test/data/machines/slow-exchange.json"
+
+
 def with_pins(pins):
     return [option for pin in pins for option in ("--pin", pin)]
 
@@ -52,7 +56,7 @@ def with_pins(pins):
 def plan(model, mesh, ids, folder, *options):
     """Counts of collectives and weights on a device; bytes that are sent."""
     _, report = run_model(model, mesh, {"input_ids": ids}, [], folder,
-                          "--quiet", "--check", *options)
+                          "--quiet", "--check", "--machine", MACHINE, *options)
     assert report["check"]["ok"]
     counts, size = collections.Counter(), 0
     for collective in report["collectives"]:

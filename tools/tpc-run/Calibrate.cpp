@@ -13,16 +13,20 @@ static Machine describe(const tpcrt::Calibration &found) {
   Machine machine;
   machine.name = "cpu, calibrated";
   machine.sharedByDevices = true;
+  machine.overlapsMemory = false;
   machine.flopsF64 = found.flopsF64;
   machine.flopsF32 = found.flopsF32;
   machine.flops16 = found.flops16;
   machine.memoryBytesPerMicro = found.memoryBytesPerMicro;
   machine.operationMicros = found.stepMicros;
+  // A local copy is priced as reading and writing memory: were an exchange
+  // cheaper, plans would exchange what they could copy.
+  double exchange =
+      std::min(found.collectiveBytesPerMicro, found.memoryBytesPerMicro / 2);
   machine.links = {{"memory",
                     0,
                     {{"copy", LinkAlgorithm::Ring, found.collectiveBaseMicros,
-                      found.collectiveHopMicros,
-                      found.collectiveBytesPerMicro}}}};
+                      found.collectiveHopMicros, exchange}}}};
   return machine;
 }
 

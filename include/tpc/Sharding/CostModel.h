@@ -14,7 +14,8 @@
 // members of one node share its outer links.
 //
 // Computation: a roofline, the larger of operations / rate and bytes moved /
-// memory bandwidth, plus a constant for every operation.
+// memory bandwidth (on machines that do not overlap the two their sum), plus a
+// constant for every operation.
 //
 // Sources: the constants of NCCL's tuning model (src/graph/tuning.cc);
 // Williams, Waterman, Patterson, "Roofline", CACM 2009.

@@ -47,6 +47,9 @@ struct Machine {
   /// Virtual devices share one machine: every rate is that of all of them
   /// together.
   bool sharedByDevices = false;
+  /// Operands are read while products are computed: an operation takes the
+  /// longer of the two, else their sum.
+  bool overlapsMemory = true;
   /// Operations per microsecond in matrix products, by type. i32 and the like
   /// are not products.
   double flopsF64 = 0, flopsF32 = 0, flops16 = 0;

@@ -5,6 +5,7 @@
 #include "device/cpu/CpuInfo.h"
 #include "support/Fail.h"
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 
@@ -46,21 +47,39 @@ bool isFloat(ElementType type) {
 
 } // namespace
 
-std::vector<const AttentionKernels *>
-tpcrt::attentionKernels(ElementType type) {
+std::vector<const AttentionKernels *> tpcrt::attentionKernels(ElementType type,
+                                                              uint64_t rows) {
   std::vector<const AttentionKernels *> found;
   auto add = [&](const AttentionKernels *kernels) {
-    if (kernels)
+    if (kernels &&
+        (kernels->maxRows == 0 || rows <= uint64_t(kernels->maxRows)))
       found.push_back(kernels);
   };
-  if (hasAmxBf16())
-    add(attentionKernelsAmx(type));
-  if (hasAvx512Bf16())
-    add(attentionKernelsAvx512Bf16(type));
-  for (const std::string &isa : supportedIsas())
-    add(isa != "avx2" ? attentionKernelsAvx512(type)
-                      : attentionKernelsAvx2(type));
-  add(attentionKernelsPlain(type));
+  if (!isFloat(type))
+    return found;
+  std::vector<std::string> isas = supportedIsas();
+  bool amx = hasAmxBf16(), bf16 = hasAvx512Bf16();
+  bool avx512 = !isas.empty() && isas.front() != "avx2";
+  // Tiles have 16 rows; one vector load for each row is slower from here.
+  if (amx && rows > 4)
+    add(attentionAmx(type));
+  if (avx512)
+    add(attentionAvx512Rows(type));
+  if (amx && rows <= 4)
+    add(attentionAmx(type));
+  // Pairs take half the time of f32 on AMD's CPUs, and twice on Intel's.
+  bool fastPairs = bf16 && __builtin_cpu_is("amd");
+  if (fastPairs)
+    add(attentionAvx512Bf16(type));
+  if (avx512)
+    add(attentionAvx512(type));
+  if (bf16 && !fastPairs)
+    add(attentionAvx512Bf16(type));
+  if (!isas.empty()) {
+    add(attentionAvx2Rows(type));
+    add(attentionAvx2(type));
+  }
+  add(attentionPlain(type));
   return found;
 }
 
@@ -74,13 +93,19 @@ Result<Attention> Attention::create(const AttentionStep &step, unsigned threads,
   Attention result;
   result.step = step;
   result.threads = std::max(threads, 1u);
-  for (const AttentionKernels *candidate : attentionKernels(step.type))
+  for (const AttentionKernels *candidate :
+       attentionKernels(step.type, step.s * step.g))
     if (!result.kernels && (kernels.empty() || kernels == candidate->name))
       result.kernels = candidate;
-  if (!result.kernels)
-    return fail("attention of {}: expected f32, bf16, f16 or f64 and a CPU "
-                "with AVX2, FMA and F16C; this CPU has kernels for [{}]",
-                typeName(step.type), fmt::join(supportedIsas(), ", "));
+  if (!result.kernels) {
+    std::vector<std::string_view> names;
+    for (const AttentionKernels *each :
+         attentionKernels(step.type, step.s * step.g))
+      names.push_back(each->name);
+    return fail("attention of {}: no kernels '{}'; expected f32, bf16, f16 or "
+                "f64, and a CPU with AVX2, FMA and F16C, which has [{}]",
+                typeName(step.type), kernels, fmt::join(names, ", "));
+  }
   if (step.bias && !isFloat(step.biasType))
     return fail("attention: expected a bias of floats, found {}",
                 typeName(step.biasType));
@@ -105,10 +130,14 @@ Result<Attention> Attention::create(const AttentionStep &step, unsigned threads,
   shape.rows = std::min({maxRows, ceilDiv(rows, unit) * unit,
                          ceilDiv(balanced, fewRows) * fewRows});
   result.blocks = ceilDiv(rows, shape.rows);
+  // Few queries wait for memory, which is fastest in the order of addresses.
+  if (rows <= fewRows && step.keyStrides[2] < step.keyStrides[1])
+    result.heads = step.k;
   result.stateBytes = result.kernels->stateBytes(shape);
-  result.threadBytes = result.stateBytes + result.kernels->scratchBytes(shape);
+  result.threadBytes =
+      result.groupBytes() + result.kernels->scratchBytes(shape);
   result.parts = std::clamp<int64_t>(
-      result.threads == 1 ? 1 : ceilDiv(wanted, heads * result.blocks), 1,
+      result.threads == 1 ? 1 : ceilDiv(wanted, result.groups()), 1,
       std::max<int64_t>(1, step.t / minKeysPerPart));
   return result;
 }
@@ -142,13 +171,15 @@ private:
         scratch + attention.threads * attention.threadBytes +
         group * counterBytes);
   }
-  std::byte *partStates(int64_t group) {
+  /// The states of a head's parts.
+  std::byte *partStates(int64_t group, int64_t head) {
     return scratch + attention.threads * attention.threadBytes +
-           groups * counterBytes + group * attention.parts * stateBytes;
+           groups * counterBytes +
+           (group * attention.heads + head) * attention.parts * stateBytes;
   }
 
   void runItem(int64_t item, int64_t thread);
-  AttentionTask makeTask(int64_t group) const;
+  AttentionTask makeTask(int64_t group, int64_t head) const;
 
   const Attention &attention;
   const AttentionStep &step;
@@ -163,12 +194,12 @@ private:
 
 } // namespace tpcrt
 
-/// All of a block's work but the keys' part.
-AttentionTask AttentionRun::makeTask(int64_t group) const {
+/// All of a block's work but the keys' part, for a head of a group.
+AttentionTask AttentionRun::makeTask(int64_t group, int64_t head) const {
   // Heads one after the other, since their keys fit in a cache where all
   // heads' do not; last rows first, since with causal they see most keys.
   int64_t block = attention.blocks - 1 - group % attention.blocks;
-  int64_t head = group / attention.blocks;
+  head += group / attention.blocks * attention.heads;
   int64_t b = head / step.k, k = head % step.k;
   AttentionTask task;
   auto at = [&](const void *data, int64_t batchStride, int64_t headStride) {
@@ -216,29 +247,41 @@ AttentionTask AttentionRun::makeTask(int64_t group) const {
 
 void AttentionRun::runItem(int64_t item, int64_t thread) {
   int64_t parts = attention.parts, group = item / parts, part = item % parts;
-  AttentionTask task = makeTask(group);
+  int64_t heads = attention.heads;
   std::byte *own = scratch + thread * attention.threadBytes;
-  if (parts == 1) {
-    kernels.accumulate(shape, task, own, own + stateBytes);
-    kernels.finish(shape, task, own, 1);
+  std::byte *memory = own + attention.groupBytes();
+  auto states = [&](int64_t head) {
+    return parts > 1 ? partStates(group, head) : own + head * stateBytes;
+  };
+  // The same keys for all heads.
+  AttentionTask any = makeTask(group, 0);
+  int64_t keys = ceilDiv(any.keyEnd - any.keyBegin, parts);
+  int64_t begin = std::min(any.keyBegin + part * keys, any.keyEnd);
+  int64_t end = std::min(begin + keys, any.keyEnd);
+  int64_t step = heads > 1 ? kernels.keysPerVisit : std::max<int64_t>(keys, 1);
+  int64_t at = begin;
+  do {
+    for (int64_t head = 0; head < heads; ++head) {
+      AttentionTask task = makeTask(group, head);
+      task.first = at == begin;
+      task.keyBegin = at;
+      task.keyEnd = std::min(at + step, end);
+      kernels.accumulate(shape, task, states(head) + part * stateBytes, memory);
+    }
+    at += step;
+  } while (at < end);
+  if (parts > 1 &&
+      finished(group).fetch_add(1, std::memory_order_acq_rel) != parts - 1)
     return;
-  }
-  AttentionTask piece = task;
-  int64_t keys = ceilDiv(task.keyEnd - task.keyBegin, parts);
-  piece.keyBegin = std::min(task.keyBegin + part * keys, task.keyEnd);
-  piece.keyEnd = std::min(piece.keyBegin + keys, task.keyEnd);
-  std::byte *states = partStates(group);
-  kernels.accumulate(shape, piece, states + part * stateBytes,
-                     own + stateBytes);
-  if (finished(group).fetch_add(1, std::memory_order_acq_rel) == parts - 1)
-    kernels.finish(shape, task, states, parts);
+  for (int64_t head = 0; head < heads; ++head)
+    kernels.finish(shape, makeTask(group, head), states(head), parts);
 }
 
 uint64_t Attention::scratchBytes() const {
   if (blocks == 0)
     return 0;
   uint64_t shared =
-      parts > 1 ? groups() * (counterBytes + parts * stateBytes) : 0;
+      parts > 1 ? groups() * (counterBytes + parts * groupBytes()) : 0;
   return threads * threadBytes + shared;
 }
 

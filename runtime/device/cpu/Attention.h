@@ -44,7 +44,7 @@ public:
 
   /// Memory that run needs besides the operands, at a 64-byte boundary.
   uint64_t scratchBytes() const;
-  /// "avx512", "avx512_bf16", ...; for reports.
+  /// "avx512", "amx_bf16", "avx2_rows", ...; for reports.
   std::string_view implementation() const { return kernels->name; }
 
   void run(const Operands &operands, std::byte *scratch,
@@ -53,20 +53,24 @@ public:
 private:
   friend class AttentionRun;
 
-  /// Blocks of rows in all batch entries and kv heads.
-  int64_t groups() const { return step.b * step.k * blocks; }
+  /// Units of work that share no keys, before their keys are split.
+  int64_t groups() const { return step.b * step.k / heads * blocks; }
+  uint64_t groupBytes() const { return heads * stateBytes; }
 
   AttentionStep step;
   AttentionShape shape;
   const AttentionKernels *kernels = nullptr;
   unsigned threads = 1;
   int64_t blocks = 0; // of rows, in a batch entry and kv head
+  int64_t heads = 1;  // kv heads that are visited together
   int64_t parts = 1;  // of a block's keys
   uint64_t stateBytes = 0, threadBytes = 0;
 };
 
-/// The kernels that this CPU runs for a type, the best first.
-std::vector<const AttentionKernels *> attentionKernels(ElementType type);
+/// The kernels that this CPU runs for a type and `rows` queries that share
+/// keys, the best first.
+std::vector<const AttentionKernels *> attentionKernels(ElementType type,
+                                                       uint64_t rows);
 
 } // namespace tpcrt
 

@@ -2,6 +2,7 @@
 #include "device/cpu/AttentionBlocks.h"
 #include "device/cpu/AttentionConvert.h"
 #include "device/cpu/AttentionMath.h"
+#include "device/cpu/AttentionRows.h"
 
 #include <immintrin.h>
 
@@ -72,6 +73,17 @@ struct F32x8 : Conversions<float>, VectorMath<F32x8> {
     }
   }
 
+  /// The sum of each of 8 vectors.
+  static Reg sumEach(const Reg (&rows)[lanes]) {
+    auto sumFour = [](const Reg *four) {
+      return _mm256_hadd_ps(_mm256_hadd_ps(four[0], four[1]),
+                            _mm256_hadd_ps(four[2], four[3]));
+    };
+    Reg low = sumFour(rows), high = sumFour(rows + 4);
+    return add(_mm256_permute2f128_ps(low, high, 0x20),
+               _mm256_permute2f128_ps(low, high, 0x31));
+  }
+
   static Reg load(const float *p) { return _mm256_loadu_ps(p); }
   static void store(float *p, Reg a) { _mm256_storeu_ps(p, a); }
   static Reg set1(float a) { return _mm256_set1_ps(a); }
@@ -119,12 +131,21 @@ struct F32x8 : Conversions<float>, VectorMath<F32x8> {
   }
 };
 
-constexpr AttentionKernels f32 = kernels<NumberProduct<F32x8>>("avx2");
+constexpr AttentionKernels blocks = kernels<NumberProduct<F32x8>>("avx2");
+template <ElementType Type>
+constexpr AttentionKernels rows = FewRows<F32x8, Type>::kernels("avx2_rows");
 
 } // namespace
 
-const AttentionKernels *attentionKernelsAvx2(ElementType type) {
-  return type == ElementType::F64 ? nullptr : &f32;
+const AttentionKernels *attentionAvx2(ElementType type) {
+  return type == ElementType::F64 ? nullptr : &blocks;
+}
+
+const AttentionKernels *attentionAvx2Rows(ElementType type) {
+  return type == ElementType::F32    ? &rows<ElementType::F32>
+         : type == ElementType::BF16 ? &rows<ElementType::BF16>
+         : type == ElementType::F16  ? &rows<ElementType::F16>
+                                     : nullptr;
 }
 
 } // namespace tpcrt

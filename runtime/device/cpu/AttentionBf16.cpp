@@ -294,11 +294,11 @@ constexpr AttentionKernels tiles = kernels<TileProduct>("amx_bf16");
 
 } // namespace
 
-const AttentionKernels *attentionKernelsAvx512Bf16(ElementType type) {
+const AttentionKernels *attentionAvx512Bf16(ElementType type) {
   return type == ElementType::BF16 ? &pairs : nullptr;
 }
 
-const AttentionKernels *attentionKernelsAmx(ElementType type) {
+const AttentionKernels *attentionAmx(ElementType type) {
   return type == ElementType::BF16 ? &tiles : nullptr;
 }
 

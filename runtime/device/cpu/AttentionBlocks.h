@@ -12,6 +12,11 @@
 //
 // This file is included by one translation unit per instruction set, which
 // defines the vectors and products; all names have internal linkage.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONBLOCKS_H
+#define TPCRT_DEVICE_CPU_ATTENTIONBLOCKS_H
+
+#include "device/cpu/AttentionFinite.h"
+#include "device/cpu/AttentionOperands.h"
 #include "device/cpu/AttentionProducts.h"
 
 namespace tpcrt {
@@ -19,8 +24,6 @@ namespace {
 
 /// Rows whose scores against a block of keys stay in the nearest cache.
 constexpr int64_t groupRows = 64;
-
-constexpr double log2e = 1.4426950408889634;
 
 /// A group of rows of a task: [begin, end), padded to vectors.
 struct RowGroup {
@@ -46,12 +49,6 @@ template <class V> struct State {
   typename V::Scalar *maxima, *sums, *results;
 };
 
-template <class Scalar> Scalar *take(std::byte *&from, int64_t count) {
-  auto *place = reinterpret_cast<Scalar *>(from);
-  from += roundUp(count * sizeof(Scalar), 64);
-  return place;
-}
-
 template <class P> int64_t groupStateBytes(const AttentionShape &shape) {
   return (2 + roundUp(shape.v, P::valueUnit)) * groupRows *
          sizeof(typename P::V::Scalar);
@@ -65,10 +62,11 @@ template <class P>
 State<typename P::V> groupState(const AttentionShape &shape, std::byte *states,
                                 int64_t group) {
   using Scalar = typename P::V::Scalar;
-  states += group * groupStateBytes<P>(shape);
-  auto *maxima = take<Scalar>(states, groupRows);
-  auto *sums = take<Scalar>(states, groupRows);
-  return {maxima, sums, take<Scalar>(states, 0)};
+  auto at =
+      reinterpret_cast<uintptr_t>(states) + group * groupStateBytes<P>(shape);
+  auto *maxima = take<Scalar>(at, groupRows);
+  auto *sums = take<Scalar>(at, groupRows);
+  return {maxima, sums, take<Scalar>(at, 0)};
 }
 
 template <class P> struct Scratch {
@@ -79,6 +77,7 @@ template <class P> struct Scratch {
   Scalar *factor;               // [rows]
   Scalar *begins, *ends;        // [rows], visible keys within a block
   std::byte *key, *value;       // blocks that are not read as they lie
+  std::byte *finite;            // a block of values with zeros
 };
 
 /// Rows of a group's queries: elements of a query, padded with zeros.
@@ -91,7 +90,7 @@ template <class P> int64_t queryElements(const AttentionShape &shape) {
 }
 
 template <class P>
-Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
+Scratch<P> place(const AttentionShape &shape, uintptr_t &memory) {
   using Scalar = typename P::V::Scalar;
   Scratch<P> scratch;
   scratch.queries = take<typename P::Element>(
@@ -103,29 +102,18 @@ Scratch<P> place(const AttentionShape &shape, std::byte *&memory) {
   scratch.ends = take<Scalar>(memory, groupRows);
   scratch.key = take<std::byte>(memory, P::keyBytes(shape.d));
   scratch.value = take<std::byte>(memory, P::valueBytes(shape.v));
+  scratch.finite =
+      take<std::byte>(memory, keyBlock * shape.v * elementBytes(shape.type));
   return scratch;
 }
 
 template <class P> uint64_t scratchBytes(const AttentionShape &shape) {
-  std::byte *end = nullptr;
+  uintptr_t end = 0;
   place<P>(shape, end);
-  return reinterpret_cast<uintptr_t>(end);
+  return end;
 }
 
 //===--- Operands -------------------------------------------------------===//
-
-template <class V>
-typename V::Scalar loadElement(const std::byte *data, ElementType type,
-                               int64_t index) {
-  typename V::Scalar result;
-  V::convert(type, data + index * byteSize(type), 1, &result);
-  return result;
-}
-
-inline int64_t rowOffset(const AttentionShape &shape, int64_t row,
-                         int64_t stride, int64_t headStride) {
-  return row / shape.group * stride + row % shape.group * headStride;
-}
 
 /// Queries of a group, transposed; rows past the end are zero.
 template <class P>
@@ -133,7 +121,7 @@ void packQueries(const AttentionShape &shape, const AttentionTask &task,
                  const RowGroup &group, typename P::Element *packed) {
   using V = typename P::V;
   auto *to = reinterpret_cast<typename V::Scalar *>(packed);
-  int64_t size = byteSize(shape.type), elements = queryRows<P>(shape);
+  int64_t size = elementBytes(shape.type), elements = queryRows<P>(shape);
   for (int64_t r = 0; r < group.rows; r += V::lanes)
     for (int64_t e = 0; e < elements; e += V::lanes) {
       typename V::Reg block[V::lanes];
@@ -189,8 +177,7 @@ void adjustScores(const AttentionShape &shape, const AttentionTask &task,
     readBias<V>(shape, task, group, keys, scratch.bias);
   for (int64_t r = 0; r < rows; ++r) {
     int64_t at = smaller(group.begin + r, group.end - 1);
-    KeyRange range =
-        visibleKeys(shape, task.length, task.offset, at / shape.group);
+    KeyRange range = keysOfRow(shape, task, at);
     scratch.begins[r] = larger(0, smaller(range.begin - keys.begin, count));
     scratch.ends[r] = larger(0, smaller(range.end - keys.begin, count));
   }
@@ -267,50 +254,72 @@ void softmax(int64_t rows, int64_t count, double scale,
   }
 }
 
+/// Adds values that are not finite to the results [v, rows] that see them.
+template <class V>
+void addNonFinite(const AttentionShape &shape, const AttentionTask &task,
+                  const RowGroup &group, KeyRange keys,
+                  const ValueBlock &values, typename V::Scalar *results) {
+  forNonFinite(values, [&](int64_t t, int64_t e) {
+    auto value =
+        loadElement<V>(values.data, values.type, t * values.stride + e);
+    for (int64_t at = group.begin; at < group.end; ++at)
+      if (isSeen(shape, task, at, keys.begin + t))
+        results[e * group.rows + at - group.begin] += value;
+  });
+}
+
 //===--- Blocks ---------------------------------------------------------===//
+
+template <class P>
+void start(const AttentionShape &shape, const RowGroup &group,
+           const State<typename P::V> &state) {
+  for (int64_t r = 0; r < group.rows; ++r) {
+    state.maxima[r] = -__builtin_inf();
+    state.sums[r] = 0;
+  }
+  std::memset(state.results, 0,
+              roundUp(shape.v, P::valueUnit) * group.rows *
+                  sizeof(*state.results));
+}
 
 template <class P>
 void accumulate(const AttentionShape &shape, const AttentionTask &task,
                 std::byte *states, std::byte *memory) {
   using V = typename P::V;
-  Scratch<P> scratch = place<P>(shape, memory);
+  auto at = reinterpret_cast<uintptr_t>(memory);
+  Scratch<P> scratch = place<P>(shape, at);
   int64_t groups = numGroups(task.rowEnd - task.rowBegin);
   for (int64_t i = 0; i < groups; ++i) {
     RowGroup group = rowGroup(task, i, V::lanes);
-    State<V> state = groupState<P>(shape, states, i);
-    for (int64_t r = 0; r < group.rows; ++r) {
-      state.maxima[r] = -__builtin_inf();
-      state.sums[r] = 0;
-    }
-    std::memset(state.results, 0,
-                roundUp(shape.v, P::valueUnit) * group.rows *
-                    sizeof(*state.results));
+    if (task.first)
+      start<P>(shape, group, groupState<P>(shape, states, i));
     packQueries<P>(shape, task, group,
                    scratch.queries + i * queryElements<P>(shape));
   }
-  auto visible = [&](int64_t row) {
-    return visibleKeys(shape, task.length, task.offset, row / shape.group);
-  };
-  int64_t size = byteSize(shape.type);
+  int64_t size = elementBytes(shape.type);
   P::enter();
   for (int64_t t = task.keyBegin; t < task.keyEnd; t += keyBlock) {
     KeyRange keys{t, smaller(t + keyBlock, task.keyEnd)};
     int64_t count = keys.end - t;
     auto key = P::readKeys(shape.type, task.key + t * task.keyStride * size,
                            task.keyStride, count, shape.d, scratch.key);
-    auto value =
-        P::readValues(shape.type, task.value + t * task.valueStride * size,
-                      task.valueStride, count, shape.v, scratch.value);
+    ValueBlock values{shape.type, task.value + t * task.valueStride * size,
+                      task.valueStride, count, shape.v};
+    bool finite = seenByAll(shape, task, {task.rowBegin, task.rowEnd}, keys) ||
+                  isFinite(values);
+    ValueBlock safe = finite ? values : finiteCopy(values, scratch.finite);
+    auto value = P::readValues(shape.type, safe.data, safe.stride, count,
+                               shape.v, scratch.value);
     for (int64_t i = 0; i < groups; ++i) {
       RowGroup group = rowGroup(task, i, V::lanes);
-      KeyRange first = visible(group.begin), last = visible(group.end - 1);
-      if (last.end <= t || first.begin >= keys.end)
+      if (keysOfRow(shape, task, group.end - 1).end <= t ||
+          keysOfRow(shape, task, group.begin).begin >= keys.end)
         continue;
       State<V> state = groupState<P>(shape, states, i);
       P::multiply(key, count, (shape.d + P::pack - 1) / P::pack,
                   scratch.queries + i * queryElements<P>(shape), scratch.scores,
                   nullptr, group.rows);
-      bool plain = last.begin <= t && first.end >= keys.end &&
+      bool plain = seenByAll(shape, task, {group.begin, group.end}, keys) &&
                    !task.bias.data && !shape.softcap && shape.scale > 0;
       if (!plain)
         adjustScores<P>(shape, task, group, keys, scratch);
@@ -319,6 +328,8 @@ void accumulate(const AttentionShape &shape, const AttentionTask &task,
           reinterpret_cast<const typename P::Element *>(scratch.scores);
       P::multiply(value, shape.v, roundUp(count, P::keyUnit) / P::pack, weights,
                   state.results, scratch.factor, group.rows);
+      if (!finite)
+        addNonFinite<V>(shape, task, group, keys, values, state.results);
     }
   }
   P::leave();
@@ -371,7 +382,7 @@ template <class P>
 void writeResults(const AttentionShape &shape, const AttentionTask &task,
                   const RowGroup &group, const typename P::V::Scalar *results) {
   using V = typename P::V;
-  int64_t size = byteSize(shape.type);
+  int64_t size = elementBytes(shape.type);
   for (int64_t r = 0; r < group.rows; r += V::lanes)
     for (int64_t v = 0; v < shape.v; v += V::lanes) {
       typename V::Reg block[V::lanes];
@@ -401,9 +412,17 @@ void finish(const AttentionShape &shape, const AttentionTask &task,
 }
 
 template <class P> constexpr AttentionKernels kernels(const char *name) {
-  return {name,          P::V::lanes,   scratchBytes<P>,
-          stateBytes<P>, accumulate<P>, finish<P>};
+  return {name,
+          P::V::lanes,
+          /*maxRows=*/0,
+          /*keysPerVisit=*/512,
+          scratchBytes<P>,
+          stateBytes<P>,
+          accumulate<P>,
+          finish<P>};
 }
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONBLOCKS_H

@@ -1,5 +1,8 @@
 // Elements of all float types, converted to what an attention kernel computes
 // in. Included once per instruction set, like AttentionBlocks.h.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONCONVERT_H
+#define TPCRT_DEVICE_CPU_ATTENTIONCONVERT_H
+
 #include "tpcrt/ElementType.h"
 
 #include <cstddef>
@@ -37,3 +40,5 @@ template <class Scalar> struct Conversions {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONCONVERT_H

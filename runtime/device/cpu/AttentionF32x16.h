@@ -1,5 +1,8 @@
 // Vectors of 16 f32 with AVX-512 (F, BW, DQ, VL). Included once per translation
 // unit of attention kernels.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
+#define TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
+
 #include "device/cpu/AttentionConvert.h"
 #include "device/cpu/AttentionMath.h"
 
@@ -79,6 +82,28 @@ struct F32x16 : Conversions<float>, VectorMath<F32x16> {
     transpose16(reinterpret_cast<__m512i(&)[lanes]>(rows));
   }
 
+  /// The sum of each of 16 vectors.
+  static Reg sumEach(const Reg (&rows)[lanes]) {
+    // Of 4 vectors w, w + 4, ...: their sums over 4 lanes, side by side.
+    Reg sums[4];
+    auto halves = [](Reg a, Reg b) {
+      return add(_mm512_shuffle_f32x4(a, b, 0x44),
+                 _mm512_shuffle_f32x4(a, b, 0xee));
+    };
+    for (int w = 0; w < 4; ++w) {
+      Reg low = halves(rows[w], rows[4 + w]);
+      Reg high = halves(rows[8 + w], rows[12 + w]);
+      sums[w] = add(_mm512_shuffle_f32x4(low, high, 0x88),
+                    _mm512_shuffle_f32x4(low, high, 0xdd));
+    }
+    auto pairs = [](Reg a, Reg b) {
+      return add(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    };
+    Reg first = pairs(sums[0], sums[1]), second = pairs(sums[2], sums[3]);
+    return add(_mm512_shuffle_ps(first, second, 0x44),
+               _mm512_shuffle_ps(first, second, 0xee));
+  }
+
   static Reg load(const float *p) { return _mm512_loadu_ps(p); }
   static void store(float *p, Reg a) { _mm512_storeu_ps(p, a); }
   static Reg set1(float a) { return _mm512_set1_ps(a); }
@@ -122,3 +147,5 @@ struct F32x16 : Conversions<float>, VectorMath<F32x16> {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONF32X16_H

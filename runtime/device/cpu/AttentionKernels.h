@@ -46,6 +46,7 @@ struct AttentionTask {
   int64_t rowBegin = 0, rowEnd = 0;
   int64_t keyBegin = 0, keyEnd = 0; // what any of the rows sees
   int64_t length = 0, offset = 0;   // of the batch entry
+  bool first = true; // of the ranges of keys that go into one state
 };
 
 struct KeyRange {
@@ -73,9 +74,13 @@ static inline KeyRange visibleKeys(const AttentionShape &shape, int64_t length,
 struct AttentionKernels {
   const char *name;
   int64_t rowUnit; // AttentionShape::rows is a multiple of it
+  int64_t maxRows; // of a task; 0: any
+  /// Keys of a head before the next head's turn, where heads lie side by side:
+  /// few keep the reads in the order of memory.
+  int64_t keysPerVisit;
   uint64_t (*scratchBytes)(const AttentionShape &shape);
   uint64_t (*stateBytes)(const AttentionShape &shape);
-  /// Fills `state` from the task's keys.
+  /// Adds the task's keys to `state`, or starts it.
   void (*accumulate)(const AttentionShape &shape, const AttentionTask &task,
                      std::byte *state, std::byte *scratch);
   /// Writes the rows' results from `count` states, one after the other, of
@@ -85,11 +90,14 @@ struct AttentionKernels {
 };
 
 /// By element type; null where an instruction set has none for the type.
-const AttentionKernels *attentionKernelsPlain(ElementType type);
-const AttentionKernels *attentionKernelsAvx2(ElementType type);
-const AttentionKernels *attentionKernelsAvx512(ElementType type);
-const AttentionKernels *attentionKernelsAvx512Bf16(ElementType type);
-const AttentionKernels *attentionKernelsAmx(ElementType type);
+/// "Rows" are those for few queries.
+const AttentionKernels *attentionPlain(ElementType type);
+const AttentionKernels *attentionAvx2(ElementType type);
+const AttentionKernels *attentionAvx2Rows(ElementType type);
+const AttentionKernels *attentionAvx512(ElementType type);
+const AttentionKernels *attentionAvx512Rows(ElementType type);
+const AttentionKernels *attentionAvx512Bf16(ElementType type);
+const AttentionKernels *attentionAmx(ElementType type);
 
 } // namespace tpcrt
 

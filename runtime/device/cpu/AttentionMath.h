@@ -1,5 +1,7 @@
 // Functions on vectors of f32. Included once per instruction set, like
 // AttentionBlocks.h.
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONMATH_H
+#define TPCRT_DEVICE_CPU_ATTENTIONMATH_H
 
 namespace tpcrt {
 namespace {
@@ -36,3 +38,5 @@ template <class V> struct VectorMath {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONMATH_H

@@ -47,7 +47,7 @@ constexpr AttentionKernels f64 = kernels<NumberProduct<F64>>("loops");
 
 } // namespace
 
-const AttentionKernels *attentionKernelsPlain(ElementType type) {
+const AttentionKernels *attentionPlain(ElementType type) {
   return type == ElementType::F64 ? &f64 : nullptr;
 }
 

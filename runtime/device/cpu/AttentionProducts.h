@@ -4,21 +4,15 @@
 //
 // A product says what one element is: a number (F32 and F64), or a pair of bf16
 // that meets a pair of the other operand in one instruction.
-#include "device/cpu/AttentionKernels.h"
+#ifndef TPCRT_DEVICE_CPU_ATTENTIONPRODUCTS_H
+#define TPCRT_DEVICE_CPU_ATTENTIONPRODUCTS_H
+
+#include "device/cpu/AttentionOperands.h"
 
 #include <cstring>
 
 namespace tpcrt {
 namespace {
-
-constexpr int64_t roundUp(int64_t value, int64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/// Keys that are visited at a time.
-constexpr int64_t keyBlock = 64;
 
 /// An operand read element by element: element (i, e) at i * row + e * col.
 template <class Element> struct Elements {
@@ -115,7 +109,7 @@ template <class Vector> struct NumberProduct {
   /// Elements [at, at + V::lanes) of a query of `width` components.
   static Reg loadQuery(ElementType type, const std::byte *data, int64_t at,
                        int64_t width) {
-    return V::loadPart(type, data + at * byteSize(type), width - at);
+    return V::loadPart(type, data + at * elementBytes(type), width - at);
   }
 
   /// [count, width], as it lies if possible: a copy of rows that are far apart
@@ -124,7 +118,7 @@ template <class Vector> struct NumberProduct {
                                     int64_t stride, int64_t count,
                                     int64_t width, void *memory) {
     auto *packed = static_cast<Scalar *>(memory);
-    int64_t size = byteSize(type);
+    int64_t size = elementBytes(type);
     if (size == sizeof(Scalar) && stride == width)
       return {reinterpret_cast<const Scalar *>(data), stride, 1};
     for (int64_t t = 0; t < count; ++t)
@@ -156,3 +150,5 @@ template <class Vector> struct NumberProduct {
 
 } // namespace
 } // namespace tpcrt
+
+#endif // TPCRT_DEVICE_CPU_ATTENTIONPRODUCTS_H

@@ -24,8 +24,7 @@ std::vector<std::string> tpcrt::supportedIsas() {
 
 bool tpcrt::hasAvx512Bf16() {
   std::vector<std::string> isas = supportedIsas();
-  return !isas.empty() && isas.front() == "avx512" &&
-         __builtin_cpu_supports("avx512bf16");
+  return !isas.empty() && isas.front() == "avx512bf16";
 }
 
 bool tpcrt::hasAmxBf16() {

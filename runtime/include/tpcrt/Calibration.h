@@ -9,7 +9,8 @@ namespace tpcrt {
 
 /// Rates are those of all cores together, times are microseconds.
 struct Calibration {
-  /// Operations per microsecond in matrix products with packed weights.
+  /// Operations per microsecond in matrix products with packed weights, beside
+  /// reading the operands: a product takes flops / rate + bytes / memory.
   double flopsF64 = 0, flopsF32 = 0, flops16 = 0;
   /// Bytes per microsecond when a product of one row reads its weights.
   double memoryBytesPerMicro = 0;

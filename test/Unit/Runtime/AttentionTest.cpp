@@ -1,203 +1,13 @@
 // Attention steps of many shapes, options, strides and types against a plain
 // evaluation in f64.
-#include "device/cpu/Attention.h"
+#include "AttentionReference.h"
 #include "device/cpu/DeviceMemory.h"
-#include "support/StridedCopy.h"
 
-#include <cmath>
 #include <gtest/gtest.h>
-#include <random>
 
 using namespace tpcrt;
 
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-AttentionStep dense(uint64_t b, uint64_t s, uint64_t t, uint64_t k, uint64_t g,
-                    uint64_t d, uint64_t v) {
-  AttentionStep step;
-  step.b = b, step.s = s, step.t = t, step.k = k, step.g = g;
-  step.d = d, step.v = v;
-  auto i = [](uint64_t value) { return int64_t(value); };
-  step.queryStrides = {i(s * k * g * d), i(k * g * d), i(g * d), i(d)};
-  step.resultStrides = {i(s * k * g * v), i(k * g * v), i(g * v), i(v)};
-  step.keyStrides = {i(t * k * d), i(k * d), i(d)};
-  step.valueStrides = {i(t * k * v), i(k * v), i(v)};
-  step.biasStrides = {i(k * g * s * t), i(g * s * t), i(s * t), i(t), 1};
-  step.scale = 1 / std::sqrt(double(d ? d : 1));
-  return step;
-}
-
-template <class Fn> AttentionStep with(AttentionStep step, Fn change) {
-  change(step);
-  return step;
-}
-
-/// A tensor in its own type, and the same numbers in f64.
-struct Tensor {
-  std::vector<std::byte> bytes;
-  std::vector<double> values;
-
-  Tensor() = default;
-  Tensor(ElementType type, uint64_t elements, unsigned seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<double> normal;
-    values.resize(elements);
-    for (double &value : values)
-      value = normal(random);
-    store(type);
-  }
-  Tensor(ElementType type, std::vector<double> values) : values(values) {
-    store(type);
-  }
-  void store(ElementType type) {
-    bytes.resize(std::max<size_t>(values.size(), 1) * byteSize(type));
-    copyStrided(bytes.data(), type, values.data(), ElementType::F64,
-                {{values.size(), 1, 1}});
-    load(type);
-  }
-  void load(ElementType type) {
-    copyStrided(values.data(), ElementType::F64, bytes.data(), type,
-                {{values.size(), 1, 1}});
-  }
-};
-
-template <size_t N>
-uint64_t span(std::array<uint64_t, N> sizes, std::array<int64_t, N> strides) {
-  uint64_t last = 0;
-  for (size_t i = 0; i < N; ++i) {
-    if (sizes[i] == 0)
-      return 0;
-    last += (sizes[i] - 1) * strides[i];
-  }
-  return last + 1;
-}
-
-struct Case {
-  std::string name;
-  AttentionStep step;
-  bool bias = false, sinks = false;
-  std::vector<double> lengths = {}, offsets = {};
-  double infiniteBias = 0; // part of the bias that is -inf
-};
-
-void PrintTo(const Case &test, std::ostream *stream) { *stream << test.name; }
-
-struct Operands {
-  Tensor query, key, value, result, bias, lengths, offset, sinks;
-
-  explicit Operands(const Case &test) {
-    const AttentionStep &s = test.step;
-    auto spanOf = [&](uint64_t b, uint64_t x, uint64_t k, uint64_t width,
-                      std::array<int64_t, 3> strides) {
-      return span<4>({b, x, k, width}, {strides[0], strides[1], strides[2], 1});
-    };
-    auto wide = [&](std::array<int64_t, 4> strides, uint64_t width) {
-      return span<5>({s.b, s.s, s.k, s.g, width},
-                     {strides[0], strides[1], strides[2], strides[3], 1});
-    };
-    query = Tensor(s.type, wide(s.queryStrides, s.d), 1);
-    key = Tensor(s.type, spanOf(s.b, s.t, s.k, s.d, s.keyStrides), 2);
-    value = Tensor(s.type, spanOf(s.b, s.t, s.k, s.v, s.valueStrides), 3);
-    result = Tensor(s.type, wide(s.resultStrides, s.v), 4);
-    if (test.bias) {
-      bias = Tensor(s.biasType,
-                    span<5>({s.b, s.k, s.g, s.s, s.t}, s.biasStrides), 5);
-      std::mt19937 random(6);
-      for (double &value : bias.values)
-        if (random() % 1000 < test.infiniteBias * 1000)
-          value = -infinity;
-      bias.store(s.biasType);
-    }
-    if (test.sinks)
-      sinks = Tensor(s.sinksType, s.k * s.g, 7);
-    if (!test.lengths.empty())
-      lengths = Tensor(s.lengthsType, test.lengths);
-    if (!test.offsets.empty())
-      offset = Tensor(s.offsetType, test.offsets);
-  }
-
-  Attention::Operands pointers() {
-    auto at = [](Tensor &tensor) -> std::byte * {
-      return tensor.bytes.empty() ? nullptr : tensor.bytes.data();
-    };
-    return {at(query), at(key),     at(value),  at(result),
-            at(bias),  at(lengths), at(offset), at(sinks)};
-  }
-};
-
-/// Calls fn(b, s, k, g) for every query.
-template <class Fn> void forQueries(const AttentionStep &step, const Fn &fn) {
-  for (uint64_t b = 0; b < step.b; ++b)
-    for (uint64_t s = 0; s < step.s; ++s)
-      for (uint64_t k = 0; k < step.k; ++k)
-        for (uint64_t g = 0; g < step.g; ++g)
-          fn(b, s, k, g);
-}
-
-bool isVisible(const AttentionStep &step, const Operands &operands, int64_t b,
-               int64_t s, int64_t t) {
-  double position = s;
-  if (!operands.offset.values.empty())
-    position += operands.offset.values[b * step.offsetStride];
-  if (!operands.lengths.values.empty() && t >= operands.lengths.values[b])
-    return false;
-  if (step.causal && t > position)
-    return false;
-  if (!step.window)
-    return true;
-  double window = *step.window;
-  return position - window < t && (step.causal || t < position + window);
-}
-
-/// The definition, in f64; elements of the result that belong to no query
-/// stay as they are.
-std::vector<double> evaluate(const AttentionStep &step, const Operands &o) {
-  std::vector<double> result = o.result.values;
-  forQueries(step, [&](int64_t b, int64_t s, int64_t k, int64_t g) {
-    const auto &q = step.queryStrides, &r = step.resultStrides;
-    std::vector<std::pair<int64_t, double>> scores;
-    double maximum = -infinity, sum = 0;
-    for (int64_t t = 0; t < int64_t(step.t); ++t) {
-      if (!isVisible(step, o, b, s, t))
-        continue;
-      double score = 0;
-      for (int64_t e = 0; e < int64_t(step.d); ++e)
-        score += o.query.values[b * q[0] + s * q[1] + k * q[2] + g * q[3] + e] *
-                 o.key.values[b * step.keyStrides[0] + t * step.keyStrides[1] +
-                              k * step.keyStrides[2] + e];
-      score *= step.scale;
-      if (step.softcap)
-        score = *step.softcap * std::tanh(score / *step.softcap);
-      const auto &at = step.biasStrides;
-      if (!o.bias.values.empty())
-        score += o.bias.values[b * at[0] + k * at[1] + g * at[2] + s * at[3] +
-                               t * at[4]];
-      scores.push_back({t, score});
-      maximum = std::max(maximum, score);
-    }
-    if (!o.sinks.values.empty()) {
-      double sink = o.sinks.values[k * step.g + g];
-      maximum = std::max(maximum, sink);
-      sum = std::exp(sink - maximum);
-    }
-    bool visible = maximum != -infinity;
-    for (auto &[t, score] : scores)
-      sum += score = visible ? std::exp(score - maximum) : 0;
-    for (int64_t e = 0; e < int64_t(step.v); ++e) {
-      double value = 0;
-      for (auto [t, weight] : scores)
-        value +=
-            weight *
-            o.value.values[b * step.valueStrides[0] + t * step.valueStrides[1] +
-                           k * step.valueStrides[2] + e];
-      result[b * r[0] + s * r[1] + k * r[2] + g * r[3] + e] =
-          sum == 0 ? 0 : value / sum;
-    }
-  });
-  return result;
-}
 
 double tolerance(ElementType type) {
   switch (type) {
@@ -215,6 +25,8 @@ double tolerance(ElementType type) {
 void check(const Case &test, unsigned threads, std::string_view kernels) {
   SCOPED_TRACE(std::string(kernels) + " " + std::to_string(threads));
   Operands operands(test);
+  if (test.poison)
+    poisonUnseen(test.step, operands);
   std::vector<double> expected = evaluate(test.step, operands);
   auto attention = Attention::create(test.step, threads, kernels);
   ASSERT_TRUE(attention) << attention.error().message;
@@ -236,8 +48,9 @@ void check(const Case &test, unsigned threads, std::string_view kernels) {
 }
 
 void checkEverywhere(const Case &test) {
-  for (const AttentionKernels *kernels : attentionKernels(test.step.type))
-    for (unsigned threads : {1, 2, 3})
+  for (const AttentionKernels *kernels :
+       attentionKernels(test.step.type, test.step.s * test.step.g))
+    for (unsigned threads : {1, 3})
       check(test, threads, kernels->name);
 }
 
@@ -353,11 +166,147 @@ TEST_P(AttentionCases, AgreeWithTheDefinition) {
     SCOPED_TRACE(typeName(type));
     Case test = GetParam();
     test.step.type = type;
+    test.poison = true;
     checkEverywhere(test);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, AttentionCases, testing::ValuesIn(cases),
                          [](const auto &info) { return info.param.name; });
+
+//===--- What is not seen ------------------------------------------------===//
+
+/// Values after the first query's are NaN or infinite: the first queries, which
+/// share blocks with others that do see them, stay finite.
+TEST(Attention, NanOfLaterKeysStaysWithLaterQueries) {
+  for (ElementType type : {ElementType::F32, ElementType::BF16,
+                           ElementType::F16, ElementType::F64})
+    for (uint64_t queries : {4, 90}) {
+      Case test{"", dense(1, queries, queries, 2, 1, 32, 48)};
+      test.step.type = type;
+      test.step.causal = true;
+      uint64_t bad = queries / 2;
+      for (const AttentionKernels *kernels : attentionKernels(type, queries)) {
+        SCOPED_TRACE(kernels->name);
+        Operands operands(test);
+        std::vector<double> expected = evaluate(test.step, operands);
+        for (uint64_t e = 0; e < 2 * 48; ++e)
+          operands.value.values[bad * 2 * 48 + e] =
+              e % 2 ? infinity : std::nan("");
+        operands.value.store(type);
+        auto attention = Attention::create(test.step, 1, kernels->name);
+        ASSERT_TRUE(attention);
+        Buffer scratch =
+            *Buffer::allocate(attention->scratchBytes(), "scratch");
+        attention->run(operands.pointers(), scratch.data(), ThreadTeam(1));
+        operands.result.load(type);
+        for (size_t i = 0; i < expected.size(); ++i) {
+          double found = operands.result.values[i];
+          if (i < bad * 2 * 48)
+            ASSERT_NEAR(found, expected[i], 4 * tolerance(type)) << i;
+          else if (i % 2)
+            ASSERT_EQ(found, infinity) << i;
+          else
+            ASSERT_TRUE(std::isnan(found)) << i;
+        }
+      }
+    }
+}
+
+//===--- Precision -------------------------------------------------------===//
+
+/// Two keys with scores x and 0 and values 1 and 0: the result is
+/// e^x / (e^x + 1), which shows the relative error of the exponential.
+TEST(Attention, ExponentialIsPrecise) {
+  constexpr uint64_t queries = 200000;
+  for (const AttentionKernels *kernels :
+       attentionKernels(ElementType::F32, queries)) {
+    SCOPED_TRACE(kernels->name);
+    AttentionStep step = dense(1, queries, 2, 1, 1, 1, 1);
+    step.scale = 1;
+    std::vector<float> query(queries), result(queries), pair{1, 0};
+    for (uint64_t i = 0; i < queries; ++i)
+      query[i] = -20 * double(i) / queries;
+    auto attention = Attention::create(step, 1, kernels->name);
+    ASSERT_TRUE(attention);
+    Buffer scratch = *Buffer::allocate(attention->scratchBytes(), "scratch");
+    attention->run({query.data(), pair.data(), pair.data(), result.data()},
+                   scratch.data(), ThreadTeam(1));
+    double worst = 0;
+    for (uint64_t i = 0; i < queries; ++i) {
+      double power = std::exp(double(query[i]));
+      double expected = power / (power + 1);
+      // The exponent x log2(e) is rounded: half an ulp of it, relative.
+      double exponent = std::abs(query[i]) * std::log2(std::exp(1.0));
+      double rounding = exponent * std::log(2.0) * 0x1p-24;
+      worst =
+          std::max(worst, std::abs(result[i] - expected) / expected - rounding);
+    }
+    // 2 ulp of the exponential; the sum, the quotient and the product.
+    EXPECT_LT(worst, 2 * 0x1p-23 + 3 * 0x1p-24);
+  }
+}
+
+//===--- Memory and errors -----------------------------------------------===//
+
+TEST(Attention, MemoryDoesNotGrowWithLengths) {
+  for (ElementType type : {ElementType::F32, ElementType::BF16}) {
+    auto bytes = [&](uint64_t s, uint64_t t, unsigned threads) {
+      AttentionStep step = dense(1, s, t, 8, 1, 64, 64);
+      step.type = type;
+      return Attention::create(step, threads)->scratchBytes();
+    };
+    EXPECT_EQ(bytes(32768, 32768, 4), bytes(4096, 4096, 4));
+    EXPECT_LT(bytes(32768, 32768, 4), 4 * (1u << 20));
+    EXPECT_EQ(bytes(1, 32768, 4), bytes(1, 8192, 4));
+    EXPECT_LT(bytes(1, 32768, 4), 4 * (1u << 18));
+  }
+}
+
+TEST(Attention, ErrorsNameTypesAndKernels) {
+  AttentionStep step = dense(1, 2, 2, 1, 1, 4, 4);
+  step.type = ElementType::I32;
+  auto integers = Attention::create(step, 1);
+  ASSERT_FALSE(integers);
+  EXPECT_NE(integers.error().message.find("attention of i32"),
+            std::string::npos);
+  step.type = ElementType::F32;
+  auto unknown = Attention::create(step, 1, "abacus");
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("abacus"), std::string::npos);
+}
+
+/// What models use, and what they do not, at random.
+TEST(Attention, RandomSteps) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    auto upTo = [&](unsigned most) { return uint64_t(random() % (most + 1)); };
+    auto maybe = [&] { return random() % 2 == 0; };
+    Case test;
+    uint64_t b = 1 + upTo(2), s = maybe() ? 1 + upTo(3) : 1 + upTo(150);
+    test.step = dense(b, s, upTo(400), 1 + upTo(2), 1 + upTo(4), 1 + upTo(70),
+                      1 + upTo(70));
+    AttentionStep &step = test.step;
+    ElementType types[] = {ElementType::F32, ElementType::BF16,
+                           ElementType::F16, ElementType::F64};
+    step.type = types[random() % 4];
+    step.biasType = types[random() % 4];
+    step.causal = maybe();
+    if (maybe())
+      step.window = 1 + upTo(100);
+    if (maybe())
+      step.softcap = 1 + double(upTo(10));
+    test.sinks = maybe();
+    test.bias = maybe();
+    for (uint64_t i = 0; i < b && (step.causal || step.window); ++i)
+      test.offsets.push_back(double(upTo(300)) - 50);
+    step.offsetStride = 1;
+    for (uint64_t i = 0; i < b && test.sinks; ++i)
+      test.lengths.push_back(double(upTo(450)) - 20);
+    test.poison = true;
+    checkEverywhere(test);
+  }
+}
 
 } // namespace

@@ -99,8 +99,8 @@ bool Allocator::isReturned(Value root) {
 
 /// Whether a step computes it, so that its memory is the plan's to choose.
 bool Allocator::isScratch(Value root) {
-  return isa<KernelOp, plan::MatmulOp, plan::AttentionOp, CollectiveOp>(
-      root.getDefiningOp());
+  return isa<KernelOp, plan::MatmulOp, plan::GroupedMatmulOp, plan::AttentionOp,
+             CollectiveOp>(root.getDefiningOp());
 }
 
 /// Whether the value, or what updates in place make of it, is written to the

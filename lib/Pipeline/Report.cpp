@@ -131,6 +131,18 @@ static llvm::json::Object predictedJson(const Report &report) {
   return entries;
 }
 
+static llvm::json::Object stepsJson(ArrayRef<StepSummary> entries) {
+  llvm::json::Object object;
+  for (const StepSummary &steps : entries)
+    object[steps.entry] =
+        llvm::json::Object{{"kernels", steps.kernels},
+                           {"matmuls", steps.matmuls},
+                           {"attentions", steps.attentions},
+                           {"collectives", steps.collectives},
+                           {"kernels_per_layer", steps.kernelsPerLayer}};
+  return object;
+}
+
 static llvm::json::Object memoryJson(const MemorySummary &memory) {
   llvm::json::Object object{{"weights", memory.weights},
                             {"states", memory.states},
@@ -181,6 +193,7 @@ std::string tpc::toJson(const Report &report) {
               {"machine", report.machine},
               {"predicted", predictedJson(report)},
               {"kernels", report.kernels},
+              {"steps", stepsJson(report.steps)},
               {"seconds", std::move(seconds)},
               {"runs_ms", Array(report.runsMs)}};
   if (!report.generationMs.empty())
@@ -369,5 +382,10 @@ std::string tpc::planText(const Report &report) {
     printMemory(os, report);
   if (report.kernels)
     os << "Kernels: " << report.kernels << " generated; layers share them\n";
+  for (const StepSummary &steps : report.steps)
+    os << llvm::formatv("Steps of {0}: {1} kernels ({2} per layer), {3} "
+                        "matmuls, {4} attentions, {5} collectives\n",
+                        steps.entry, steps.kernels, steps.kernelsPerLayer,
+                        steps.matmuls, steps.attentions, steps.collectives);
   return text;
 }

@@ -244,6 +244,7 @@ private:
     report.memory.unshardedPeak = unsharded;
     auto kernels = module->getOps<plan::KernelFuncOp>();
     report.kernels = std::distance(kernels.begin(), kernels.end());
+    report.steps = summarizeSteps(*module);
     return !options.emit.empty() || reserve();
   }
 

@@ -53,6 +53,17 @@ struct MemorySummary {
   std::optional<ReservedMemory> reserved;
 };
 
+/// Steps of the plan of one entry.
+struct StepSummary {
+  std::string entry;
+  int64_t kernels = 0;
+  int64_t matmuls = 0; ///< grouped ones, too
+  int64_t attentions = 0;
+  int64_t collectives = 0;
+  /// Kernels of the layer that has most; 0 where nothing is named by layers.
+  int64_t kernelsPerLayer = 0;
+};
+
 /// How parameters that are alike are held.
 struct ParameterSummary {
   std::string pattern;  ///< "encoder.layer.*.output.dense.weight"
@@ -80,7 +91,10 @@ struct Report {
   std::vector<ParameterSummary> parameters;
   std::vector<CollectiveSummary> collectives;
   MemorySummary memory;
+  /// Generated kernels, after deduplication.
   int64_t kernels = 0;
+  /// By entry, in the module's order.
+  std::vector<StepSummary> steps;
   /// Seconds by phase, in order: import, assign, partition, verify, codegen,
   /// load.
   std::vector<std::pair<std::string, double>> seconds;
@@ -99,6 +113,9 @@ void summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
 /// What the plans of a module take on the device that holds most: the arena of
 /// the largest program, parameters and states.
 MemorySummary summarizeMemory(mlir::ModuleOp module, const Mesh &mesh);
+
+/// What the plans of a module do.
+std::vector<StepSummary> summarizeSteps(mlir::ModuleOp module);
 
 /// The report as JSON.
 std::string toJson(const Report &report);

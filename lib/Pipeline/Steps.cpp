@@ -20,7 +20,7 @@ static StringRef layerOf(Operation *op) {
   return "";
 }
 
-static StepSummary summarizeProgram(plan::ProgramOp program) {
+static StepSummary stepsOf(plan::ProgramOp program) {
   StepSummary steps;
   auto implemented = SymbolTable::lookupNearestSymbolFrom<spmd::ProgramOp>(
       program, program.getImplementsAttr());
@@ -43,6 +43,6 @@ static StepSummary summarizeProgram(plan::ProgramOp program) {
 std::vector<StepSummary> tpc::summarizeSteps(ModuleOp module) {
   std::vector<StepSummary> steps;
   for (auto program : module.getOps<plan::ProgramOp>())
-    steps.push_back(summarizeProgram(program));
+    steps.push_back(stepsOf(program));
   return steps;
 }

@@ -33,20 +33,23 @@ static Type withoutEncoding(Type type) {
   return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
 }
 
-OpBuilder Decomposition::begin(DecomposableOpInterface op) {
+OpBuilder Decomposition::begin(DecomposableOpInterface op, TypeRange operands) {
   module = ModuleOp::create(op->getLoc());
-  for (Value operand : op->getOperands())
-    block().addArgument(withoutEncoding(operand.getType()), op->getLoc());
+  for (Type type : operands)
+    block().addArgument(withoutEncoding(type), op->getLoc());
   return OpBuilder::atBlockBegin(&block());
 }
 
-Decomposition::Decomposition(DecomposableOpInterface op) {
-  OpBuilder builder = begin(op);
+Decomposition::Decomposition(DecomposableOpInterface op)
+    : Decomposition(op, op->getOperandTypes()) {}
+
+Decomposition::Decomposition(DecomposableOpInterface op, TypeRange operands) {
+  OpBuilder builder = begin(op, operands);
   values = op.decompose(builder, block().getArguments());
 }
 
 Decomposition::Decomposition(DecomposableOpInterface op, int64_t blocks) {
-  OpBuilder builder = begin(op);
+  OpBuilder builder = begin(op, op->getOperandTypes());
   values =
       op.decomposeBlockwise(builder, block().getArguments(), blocks).results;
 }

@@ -91,8 +91,9 @@ struct OpShardingsEqual {
 struct StrategySpace::OpClass {
   Operation *op; ///< one of the class
   RuledOp ruled;
-  /// In matrix products, of the whole operation.
+  /// In matrix products, of the whole operation, and how many there are.
   Work work;
+  unsigned products = 0;
   std::unique_ptr<Expansion> expansion;
   std::optional<Strategies> strategies;
   /// What was priced alone.
@@ -105,25 +106,23 @@ struct StrategySpace::Classes {
   std::unordered_map<ClassKey, std::unique_ptr<OpClass>, ClassKeyHash> known;
 };
 
-/// Operations of the matrix products of `op`, inside composites as well.
-static Work wholeWork(Operation *op) {
-  Work work;
+/// Adds the matrix products of `op`, inside composites as well; how many.
+static unsigned addProducts(Operation *op, Work &work) {
+  unsigned count = 0;
   if (auto matmul = dyn_cast<MatmulOp>(op)) {
-    auto ruled = RuledOp::of(matmul);
-    work.flops = 2;
-    for (const Factor &factor : ruled.rule.factors)
-      work.flops *= factor.size;
+    double flops = 2;
+    for (const Factor &factor : matmul.getShardingRule().factors)
+      flops *= factor.size;
+    work.flops += flops;
     work.type = getElementTypeOrSelf(matmul.getLhs());
+    ++count;
   }
   if (auto composite = dyn_cast<DecomposableOpInterface>(op)) {
     Decomposition body(composite);
     for (Operation &inner : body.block())
-      if (Work part = wholeWork(&inner); part.type) {
-        work.flops += part.flops;
-        work.type = part.type;
-      }
+      count += addProducts(&inner, work);
   }
-  return work;
+  return count;
 }
 
 StrategySpace::OpClass &StrategySpace::classOf(Operation *op) {
@@ -139,7 +138,7 @@ StrategySpace::OpClass &StrategySpace::classOf(Operation *op) {
     known = std::make_unique<OpClass>();
     known->op = op;
     known->ruled = RuledOp::of(op);
-    known->work = wholeWork(op);
+    known->products = addProducts(op, known->work);
   }
   return *known;
 }
@@ -148,14 +147,38 @@ StrategySpace::OpClass &StrategySpace::classOf(Operation *op) {
 // Time inside an operation
 //===----------------------------------------------------------------------===//
 
-/// The share of an operation's products that one device does.
+/// The share of an operation that one device does, by the factors of one kind
+/// or of all.
 static double share(const ShardingRule &rule, const Strategy &strategy,
-                    const Mesh &mesh) {
+                    const Mesh &mesh, std::optional<FactorKind> kind = {}) {
   double product = 1;
   for (auto [i, factor] : llvm::enumerate(rule.factors))
-    if (AxisList axes = axesOf(strategy, i); !axes.empty() && factor.size > 0)
+    if (AxisList axes = axesOf(strategy, i);
+        !axes.empty() && factor.size > 0 &&
+        factor.kind == kind.value_or(factor.kind))
       product *= double(blockSize(factor.size, axes, mesh)) / factor.size;
   return product;
+}
+
+/// What one device does in the products of a composite that has several: not
+/// every factor is in each of them. Of what a split table is asked for, each
+/// device has its share, on average.
+static double localFlops(DecomposableOpInterface op, const ShardingRule &rule,
+                         const Strategy &strategy, const OpShardings &shardings,
+                         const Mesh &mesh) {
+  SmallVector<Type> operands;
+  for (auto [type, sharding] :
+       llvm::zip_equal(op->getOperandTypes(), shardings.operands)) {
+    auto tensor = cast<RankedTensorType>(type);
+    operands.push_back(
+        RankedTensorType::get(localShape(tensor.getShape(), sharding, mesh),
+                              tensor.getElementType()));
+  }
+  Decomposition body(op, operands);
+  Work work;
+  for (Operation &inner : body.block())
+    addProducts(&inner, work);
+  return work.flops * share(rule, strategy, mesh, FactorKind::Indexed);
 }
 
 static double localBytes(Type type, const Sharding &sharding,
@@ -233,7 +256,11 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
   const ShardingRule &rule = opClass.ruled.rule;
   const CostModel &costs = planner.getCosts();
   Work work = opClass.work;
-  work.flops *= share(rule, strategy, mesh);
+  if (opClass.products > 1)
+    work.flops = localFlops(cast<DecomposableOpInterface>(opClass.op), rule,
+                            strategy, priced.shardings, mesh);
+  else
+    work.flops *= share(rule, strategy, mesh);
   work.bytes = movedBytes(opClass.op, rule, priced.shardings, mesh);
   priced.computeMicros = costs.computeMicros(work);
   priced.communicationMicros = 0;

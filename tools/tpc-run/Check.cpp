@@ -2,6 +2,7 @@
 
 #include "Check.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "tpc/Interfaces/Decomposable.h"
 #include "tpc/Reference/HostTensors.h"
 #include "tpcrt/AvailableMemory.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -21,6 +22,18 @@ static uint64_t referenceBytes(TypeRange types) {
   return llvm::SaturatingMultiply(elements, uint64_t(sizeof(double)));
 }
 
+/// What an operation holds at once at least, inside composites as well.
+static uint64_t referenceBytes(Operation &op) {
+  uint64_t bytes = llvm::SaturatingAdd(referenceBytes(op.getOperandTypes()),
+                                       referenceBytes(op.getResultTypes()));
+  if (auto composite = dyn_cast<DecomposableOpInterface>(op)) {
+    Decomposition body(composite);
+    for (Operation &inner : body.block())
+      bytes = std::max(bytes, referenceBytes(inner));
+  }
+  return bytes;
+}
+
 /// What an evaluation holds at least.
 static uint64_t referenceBytes(ModuleOp module) {
   SmallVector<Type> symbols;
@@ -31,9 +44,7 @@ static uint64_t referenceBytes(ModuleOp module) {
   uint64_t largest = 0;
   for (auto function : module.getOps<FunctionOpInterface>())
     for (Operation &op : function.getFunctionBody().front())
-      largest = std::max(
-          largest, llvm::SaturatingAdd(referenceBytes(op.getOperandTypes()),
-                                       referenceBytes(op.getResultTypes())));
+      largest = std::max(largest, referenceBytes(op));
   return llvm::SaturatingAdd(referenceBytes(symbols), largest);
 }
 

@@ -35,6 +35,8 @@ namespace tpc {
 class Decomposition {
 public:
   explicit Decomposition(DecomposableOpInterface op);
+  /// For operands of other sizes, those of one device's blocks.
+  Decomposition(DecomposableOpInterface op, mlir::TypeRange operands);
   /// Its blockwise form; without results where it has none.
   Decomposition(DecomposableOpInterface op, int64_t blocks);
   ~Decomposition();
@@ -45,7 +47,7 @@ public:
   mlir::ValueRange results() { return values; }
 
 private:
-  mlir::OpBuilder begin(DecomposableOpInterface op);
+  mlir::OpBuilder begin(DecomposableOpInterface op, mlir::TypeRange operands);
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<mlir::Value> values;

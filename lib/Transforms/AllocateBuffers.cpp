@@ -240,11 +240,12 @@ void Allocator::settleStates() {
                             : isScratch(value) && !isReturned(value) &&
                                   llvm::range_size(value.getUses()) == 1 &&
                                   !inState.lookup(symbol))) {
-      value = copy(value, program.getReturn());
+      value = origin = copy(value, program.getReturn());
       write.getValueMutable().set(value);
       write->moveBefore(program.getReturn());
     }
-    inState[symbol] = value;
+    // What updates make of it follows.
+    inState[symbol] = isThere ? value : origin;
   }
 }
 

@@ -104,7 +104,8 @@ static Value flatten(spmd::AllToAllOp op, int64_t n) {
   RankedTensorType from = tensorType(op.getOperand());
   RankedTensorType to = tensorType(op.getResult());
   if (split == 0 && concat == 1 && from.getRank() == 3 &&
-      from.getDimSize(0) == n && from.getDimSize(1) == 1)
+      from.getDimSize(0) == n && from.getDimSize(1) == 1 &&
+      to.getDimSize(1) == n)
     return {};
   // Chunk j along the split dimension goes to member j ...
   int64_t block = to.getDimSize(split);

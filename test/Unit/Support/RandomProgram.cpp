@@ -211,7 +211,9 @@ private:
           make(oneOf({"max", "min", "sub"}), {x, like(x.shape)}, "", x.shape));
     case 6:
       return keep(make(oneOf({"tanh", "gelu erf", "gelu tanh", "silu", "neg",
-                              "abs", "sin", "cos", "erf"}),
+                              "abs", "sin", "cos",
+                              // f64 has no erf of its own
+                              element == "f64" ? "gelu erf" : "erf"}),
                        {x}, "", x.shape));
     case 7:
       return choice(x);

@@ -91,6 +91,22 @@ func.func @main(%x: tensor<4x5xf32>) -> tensor<4x5xf32> {
 )");
 }
 
+/// An output is not where the state is.
+TEST_F(Programs, UpdatedStateIsReturned) {
+  lowestInteger = 0;
+  highestInteger = 2;
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+tpc.state @s : tensor<4x7xf32>
+func.func @main(%u: tensor<2x3xf32>, %at: tensor<2xi64>) -> tensor<4x7xf32> {
+  %old = tpc.read @s : tensor<4x7xf32>
+  %new = tpc.update_slice %old, %u, %at : (tensor<4x7xf32>, tensor<2x3xf32>, tensor<2xi64>) -> tensor<4x7xf32>
+  tpc.write @s, %new : tensor<4x7xf32>
+  return %new : tensor<4x7xf32>
+}
+)");
+}
+
 /// Both sums are made before the first overwrites the state.
 TEST_F(Programs, RowValuesReplaceAStateThatTheyRead) {
   compileAndCheck(R"(

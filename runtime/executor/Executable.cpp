@@ -129,6 +129,7 @@ Result<std::unique_ptr<Executable>> Executable::load(ArtifactBytes artifact,
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   auto phases = [&]() -> Result<void> {
+    TPCRT_ASSIGN(impl->kernels, KernelLibrary::load(impl->module));
     TPCRT_TRY(impl->planPrograms());
     TPCRT_TRY(checkWeights(impl->module, weights));
     TPCRT_TRY(impl->checkMemory());
@@ -149,9 +150,24 @@ Result<std::unique_ptr<Executable>> Executable::load(ArtifactBytes artifact,
   return std::unique_ptr<Executable>(new Executable(std::move(impl)));
 }
 
+Result<DeviceStatistics> Executable::planMemory(ArtifactBytes artifact,
+                                                LoadOptions options) {
+  std::string name = artifact.name();
+  Impl impl;
+  impl.options = options;
+  try {
+    TPCRT_ASSIGN(impl.module, loadModule(std::move(artifact)));
+    if (auto planned = impl.planPrograms(); !planned)
+      return fail("{}: {}", name, planned.error().message);
+    return deviceNeed(impl.module, impl.programs, impl.matmuls,
+                      impl.keepUnpacked);
+  } catch (const std::exception &error) { // out of memory, for example
+    return fail("{}: cannot plan: {}", name, error.what());
+  }
+}
+
 Result<void> Executable::Impl::planPrograms() {
   uint64_t devices = module.mesh.numDevices();
-  TPCRT_ASSIGN(kernels, KernelLibrary::load(module));
   communicator = createThreadsCommunicator(module.mesh);
   pool = std::make_unique<WorkerPool>(devices, options.threads);
   // Primitives are made for the number of threads that will run them.
@@ -172,7 +188,9 @@ Result<void> Executable::Impl::planPrograms() {
 
 Result<void> Executable::Impl::checkMemory() const {
   return tpcrt::checkMemory(
-      memoryNeed(module, programs, matmuls, keepUnpacked, pool->workers()),
+      memoryNeed(module, programs,
+                 deviceNeed(module, programs, matmuls, keepUnpacked),
+                 keepUnpacked, pool->workers()),
       availableMemory());
 }
 

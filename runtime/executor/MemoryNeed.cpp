@@ -36,37 +36,50 @@ uint64_t MemoryNeed::total() const {
   return result;
 }
 
+DeviceStatistics tpcrt::deviceNeed(const Module &module,
+                                   const std::vector<LoadedProgram> &programs,
+                                   const MatmulContext &matmuls,
+                                   const std::vector<bool> &keepUnpacked) {
+  DeviceStatistics need;
+  for (size_t i = 0; i < module.parameters.size(); ++i)
+    if (keepUnpacked[i])
+      need.weightBytes =
+          sum(need.weightBytes, module.parameters[i].blockBytes());
+  for (const PackedWeights &packed : matmuls.packed)
+    need.packedBytes = sum(need.packedBytes, packed.desc.get_size());
+  for (const State &state : module.states)
+    need.stateBytes = sum(need.stateBytes, state.blockBytes());
+  for (const LoadedProgram &program : programs) {
+    need.arenaBytes = std::max(need.arenaBytes, program.program->arenaBytes);
+    need.scratchBytes = std::max(need.scratchBytes, program.scratchBytes());
+  }
+  return need;
+}
+
 MemoryNeed tpcrt::memoryNeed(const Module &module,
                              const std::vector<LoadedProgram> &programs,
-                             const MatmulContext &matmuls,
+                             const DeviceStatistics &device,
                              const std::vector<bool> &keepUnpacked,
                              uint64_t loaders) {
   MemoryNeed need;
   need.devices = module.mesh.numDevices();
-  uint64_t weights = 0, largestDropped = 0, states = 0, arena = 0, scratch = 0;
-  for (size_t i = 0; i < module.parameters.size(); ++i) {
-    uint64_t bytes = module.parameters[i].blockBytes();
-    if (keepUnpacked[i])
-      weights = sum(weights, bytes);
-    else
-      largestDropped = std::max(largestDropped, bytes);
-  }
-  for (const PackedWeights &packed : matmuls.packed)
-    weights = sum(weights, packed.desc.get_size());
-  for (const State &state : module.states)
-    states = sum(states, state.blockBytes());
+  uint64_t largestDropped = 0;
+  for (size_t i = 0; i < module.parameters.size(); ++i)
+    if (!keepUnpacked[i])
+      largestDropped =
+          std::max(largestDropped, module.parameters[i].blockBytes());
   for (const LoadedProgram &program : programs) {
-    arena = std::max(arena, program.program->arenaBytes);
-    scratch = std::max(scratch, program.scratchBytes());
     uint64_t outputs = 0;
     for (const Port &port : program.program->outputs)
       outputs =
           sum(outputs, checkedBytes(port.shape, byteSize(port.type)).value());
     need.outputs = std::max(need.outputs, outputs);
   }
-  need.weights = product(weights, need.devices);
-  need.states = product(states, need.devices);
-  need.values = product(sum(arena, scratch), need.devices);
+  need.weights =
+      product(sum(device.weightBytes, device.packedBytes), need.devices);
+  need.states = product(device.stateBytes, need.devices);
+  need.values =
+      product(sum(device.arenaBytes, device.scratchBytes), need.devices);
   for (std::span<const std::byte> constant : module.constants)
     need.values = sum(need.values, constant.size());
   need.loading = product(largestDropped, std::min(loaders, need.devices));

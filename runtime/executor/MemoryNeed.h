@@ -5,6 +5,7 @@
 #define TPCRT_EXECUTOR_MEMORYNEED_H
 
 #include "executor/LoadedProgram.h"
+#include "tpcrt/Runtime.h"
 
 #include <optional>
 
@@ -23,11 +24,18 @@ struct MemoryNeed {
   uint64_t total() const;
 };
 
-/// `keepUnpacked`: the parameters that stay as they are after packing.
-/// `loaders`: how many devices load at the same time.
+/// What one device takes, the same for all. `keepUnpacked`: the parameters that
+/// stay as they are after packing.
+DeviceStatistics deviceNeed(const Module &module,
+                            const std::vector<LoadedProgram> &programs,
+                            const MatmulContext &matmuls,
+                            const std::vector<bool> &keepUnpacked);
+
+/// `device`: what each takes. `loaders`: how many devices load at the same
+/// time.
 MemoryNeed memoryNeed(const Module &module,
                       const std::vector<LoadedProgram> &programs,
-                      const MatmulContext &matmuls,
+                      const DeviceStatistics &device,
                       const std::vector<bool> &keepUnpacked, uint64_t loaders);
 
 /// An error with both figures where the need is above what is available;

@@ -21,7 +21,7 @@ protected:
 
 /// TPC_RANDOM_RUNS=FIRST,COUNT chooses the seeds.
 TEST_F(RandomRuns, ComputeTheWholeFunction) {
-  unsigned first = 0, count = 160;
+  unsigned first = 0, count = 600;
   if (const char *range = std::getenv("TPC_RANDOM_RUNS"))
     std::sscanf(range, "%u,%u", &first, &count);
   std::string eager = eagerMachineFile();

@@ -5,9 +5,12 @@
 //     h = rms_norm(x)
 //     q = rope(h Wq)                      [b, s, k, g, d]
 //     k = rope(h Wk), v = h Wv            [b, s, k, d], also into the cache
+//     (rope(rms_norm(h Wq)) in some families, and so for k)
 //     x = x + attention(q, k, v) Wo
 //     h = rms_norm(x)
-//     x = x + (silu(h Wg) * (h Wu)) Wd
+//     x = x + (silu(h Wg) * (h Wu)) Wd  or in a layer with experts:
+//     s, i = top_k(softmax(h Wr))         [b, s, c]
+//     x = x + experts(h, i, s)
 //   logits = rms_norm(x) times the table  [b, v], of each row's last token
 //
 // prefill attends to the keys that it just computed, decode to the cache. Heads
@@ -29,7 +32,8 @@ using namespace tpc;
 static FailureOr<std::vector<int64_t>>
 readWindows(const ModelConfig &config, Windows kind, int64_t layers) {
   std::vector<int64_t> windows(layers, 0);
-  if (kind == Windows::None || config.isNull("sliding_window"))
+  if (kind == Windows::None || config.isNull("sliding_window") ||
+      (kind == Windows::Given && !config.has("sliding_window")))
     return windows;
   auto window = config.size("sliding_window", 4096); // transformers' default
   auto used = config.flag("use_sliding_window", false);
@@ -37,17 +41,45 @@ readWindows(const ModelConfig &config, Windows kind, int64_t layers) {
   auto types = config.texts("layer_types");
   if (failed(window) || failed(used) || failed(first) || failed(types))
     return failure();
-  if (kind == Windows::Listed && !*used)
+  if ((kind == Windows::Listed || kind == Windows::Used) && !*used)
     return windows;
   bool listed = kind == Windows::Listed && !types->empty();
   if (listed && static_cast<int64_t>(types->size()) != layers)
     return config.error() << "key \"layer_types\": expected " << layers
                           << " layers, found " << types->size();
   for (int64_t layer = 0; layer < layers; ++layer)
-    if (kind == Windows::All ||
+    if (kind != Windows::Listed ||
         (listed ? (*types)[layer] == "sliding_attention" : layer >= *first))
       windows[layer] = *window;
   return windows;
+}
+
+/// What the configuration says of experts, and which layers have them.
+static LogicalResult readExperts(const ModelConfig &config,
+                                 const ExpertNames &names,
+                                 DecoderConfig &result) {
+  // transformers 5 writes the first for every family.
+  StringRef countKey =
+      config.has("num_local_experts") ? "num_local_experts" : "num_experts";
+  auto count = config.size(countKey, std::nullopt, 4096);
+  auto chosen = config.size("num_experts_per_tok");
+  auto width = config.size(names.width);
+  auto normalized = config.flag("norm_topk_prob", false);
+  auto step = config.size("decoder_sparse_step", 1);
+  FailureOr<std::vector<double>> dense = std::vector<double>();
+  if (config.has("mlp_only_layers"))
+    dense = config.numbers("mlp_only_layers");
+  if (failed(count) || failed(chosen) || failed(width) || failed(normalized) ||
+      failed(step) || failed(dense))
+    return failure();
+  if (*chosen > *count)
+    return config.error() << "key \"num_experts_per_tok\": expected at most "
+                          << countKey << " " << *count << ", found " << *chosen;
+  result.experts = {*count, *chosen, *width, names.normalized || *normalized};
+  for (int64_t layer = 0; layer < result.layers; ++layer)
+    result.sparse[layer] =
+        (layer + 1) % *step == 0 && !llvm::is_contained(*dense, double(layer));
+  return success();
 }
 
 FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
@@ -110,6 +142,9 @@ FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
   result.tied = *tied;
   result.windows = std::move(*windows);
   result.rope = std::move(*rope);
+  result.sparse.resize(*layers);
+  if (family.experts && failed(readExperts(config, *family.experts, result)))
+    return failure();
   return result;
 }
 
@@ -217,7 +252,43 @@ private:
                          "b s k g d, k g d e -> b s e"),
                  output);
     h = norm(x, stored(family.mlpNorm, layer));
+    if (config.sparse[layer])
+      return experts(x, h, layer);
     return residual(x, mlp(h, layer), stored(family.down, layer));
+  }
+
+  /// x plus what the chosen experts make of h [b, s, e].
+  Value experts(Value x, Value h, int64_t layer) {
+    const auto &experts = config.experts;
+    const ExpertNames &names = *family.experts;
+    std::string router = stored(names.router, layer);
+    Value logits = project(h, router, {config.hidden}, {experts.count}, false,
+                           "b s e, e x -> b s x");
+    Value scores, choices;
+    {
+      GraphBuilder::Scope scope(g, router);
+      Type f32 = g.raw().getF32Type();
+      std::tie(scores, choices) =
+          g.topK(g.softmax(g.convert(logits, f32)), experts.chosen);
+      if (experts.normalized)
+        scores = g.normalized(scores);
+      scores = g.convert(scores, g.element());
+    }
+    auto weights = [&](StringRef pattern, int64_t in, int64_t out) {
+      return g.stackedWeights(stored(pattern, layer) + ".weight", experts.count,
+                              in, out);
+    };
+    std::string name = stored(names.down, layer);
+    name.resize(name.find(".{}"));
+    Value change;
+    {
+      GraphBuilder::Scope scope(g, name);
+      change = g.experts(h, choices, scores,
+                         weights(names.gate, config.hidden, experts.width),
+                         weights(names.up, config.hidden, experts.width),
+                         weights(names.down, experts.width, config.hidden));
+    }
+    return residual(x, change, name);
   }
 
   Value attention(Value x, int64_t layer) {
@@ -230,6 +301,8 @@ private:
     Value value = project(x, stored(family.value, layer), {config.hidden},
                           {k, d}, bias, "b t e, e k d -> b t k d");
     std::string name = stored(family.attention, layer);
+    query = headNorm(query, family.queryNorm, layer);
+    key = headNorm(key, family.keyNorm, layer);
     GraphBuilder::Scope scope(g, name);
     query = rotated(query);
     key = rotated(key);
@@ -248,6 +321,16 @@ private:
       value = g.slice(allValues, {0, 0, 0, 0}, {batch, length, k, d});
     }
     return g.attention(query, key, value, 1 / std::sqrt(double(d)), visible);
+  }
+
+  /// Each head's query or key normalized, in the families that do so.
+  Value headNorm(Value x, StringRef pattern, int64_t layer) {
+    if (pattern.empty())
+      return x;
+    std::string name = stored(pattern, layer);
+    GraphBuilder::Scope scope(g, name);
+    return g.rmsNorm(x, g.parameter(name + ".weight", {config.headDim}),
+                     config.epsilon);
   }
 
   Value rotated(Value x) {

@@ -22,6 +22,14 @@ struct DecoderConfig {
   /// Keys that each layer sees, itself included; 0: all before it.
   std::vector<int64_t> windows;
   RopeFrequencies rope;
+  /// Of a mixture of experts: how many there are, how many a token chooses,
+  /// their width, whether the scores of the chosen ones sum to 1.
+  struct {
+    int64_t count = 0, chosen = 0, width = 0;
+    bool normalized = false;
+  } experts;
+  /// Whether each layer has experts.
+  std::vector<bool> sparse;
 };
 
 /// Reads and checks it for sequences of up to `context` tokens; emits an error

@@ -66,10 +66,48 @@ static DecoderFamily llamaLike(llvm::StringLiteral modelType,
   };
 }
 
+static DecoderFamily withHeadNorms(DecoderFamily family) {
+  family.queryNorm = "model.layers.{}.self_attn.q_norm";
+  family.keyNorm = "model.layers.{}.self_attn.k_norm";
+  return family;
+}
+
+static DecoderFamily withExperts(DecoderFamily family,
+                                 const ExpertNames &experts) {
+  family.experts = &experts;
+  return family;
+}
+
+static const ExpertNames kMixtralExperts = {
+    "model.layers.{}.block_sparse_moe.gate",
+    "model.layers.{}.block_sparse_moe.experts.{}.w1",
+    "model.layers.{}.block_sparse_moe.experts.{}.w3",
+    "model.layers.{}.block_sparse_moe.experts.{}.w2",
+    "intermediate_size",
+    /*normalized=*/true,
+};
+
+static const ExpertNames kQwen3Experts = {
+    "model.layers.{}.mlp.gate",
+    "model.layers.{}.mlp.experts.{}.gate_proj",
+    "model.layers.{}.mlp.experts.{}.up_proj",
+    "model.layers.{}.mlp.experts.{}.down_proj",
+    "moe_intermediate_size",
+    /*normalized=*/false,
+};
+
 static const DecoderFamily kDecoders[] = {
     llamaLike("llama", Biases::FromConfig, Biases::FromConfig, Windows::None),
     llamaLike("mistral", Biases::None, Biases::None, Windows::All),
+    withExperts(
+        llamaLike("mixtral", Biases::None, Biases::None, Windows::Given),
+        kMixtralExperts),
     llamaLike("qwen2", Biases::QueryKeyValue, Biases::None, Windows::Listed),
+    withHeadNorms(
+        llamaLike("qwen3", Biases::FromConfig, Biases::None, Windows::Listed)),
+    withExperts(withHeadNorms(llamaLike("qwen3_moe", Biases::FromConfig,
+                                        Biases::None, Windows::Used)),
+                kQwen3Experts),
 };
 
 static const Architecture kArchitectures[] = {
@@ -80,7 +118,10 @@ static const Architecture kArchitectures[] = {
      false},
     {"LlamaForCausalLM", "llama", "", Head::CausalLanguageModel, false},
     {"MistralForCausalLM", "mistral", "", Head::CausalLanguageModel, false},
+    {"MixtralForCausalLM", "mixtral", "", Head::CausalLanguageModel, false},
     {"Qwen2ForCausalLM", "qwen2", "", Head::CausalLanguageModel, false},
+    {"Qwen3ForCausalLM", "qwen3", "", Head::CausalLanguageModel, false},
+    {"Qwen3MoeForCausalLM", "qwen3_moe", "", Head::CausalLanguageModel, false},
 };
 
 llvm::ArrayRef<EncoderFamily> tpc::encoderFamilies() { return kEncoders; }

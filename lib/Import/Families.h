@@ -34,6 +34,8 @@ struct EncoderFamily {
 enum class Windows {
   None,
   All,   ///< every layer, unless `sliding_window` is null
+  Given, ///< every layer, if there is a `sliding_window`
+  Used,  ///< every layer, if `use_sliding_window` is set
   Listed ///< if `use_sliding_window` is set: those that `layer_types` lists, or
          ///< the layers from `max_window_layers` on
 };
@@ -43,6 +45,17 @@ enum class Biases {
   None,
   QueryKeyValue, ///< on these, not on the output of attention
   FromConfig     ///< of attention by `attention_bias`, of the MLP by `mlp_bias`
+};
+
+/// Where a mixture of experts stands in a decoder, and under which names. Names
+/// of experts' tensors have a second "{}" for the expert.
+struct ExpertNames {
+  llvm::StringRef router, gate, up, down;
+  /// The key of the configuration that says how wide an expert is.
+  llvm::StringRef width;
+  /// Whether the scores of the chosen ones always sum to 1, or only where
+  /// `norm_topk_prob` says so.
+  bool normalized;
 };
 
 /// Decoders with RMS norms before attention and MLP, rotary positions and a
@@ -55,6 +68,10 @@ struct DecoderFamily {
   llvm::StringRef wordEmbedding, finalNorm, head;
   llvm::StringRef attention, attentionNorm, query, key, value, attentionOutput;
   llvm::StringRef mlpNorm, gate, up, down;
+  /// Norms of each head's query and key before rotation; empty: none.
+  llvm::StringRef queryNorm = {}, keyNorm = {};
+  /// Null: no layer has experts.
+  const ExpertNames *experts = nullptr;
 };
 
 /// What an architecture puts on top of a family's layers.

@@ -99,42 +99,58 @@ bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
   return true;
 }
 
-Value GraphBuilder::declare(StringRef symbol, StringRef stored,
+/// The element type of a stored tensor, where there are weights to ask.
+FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
+  const tpcrt::StoredTensor *found =
+      weights ? weights->find(std::string_view(stored.data(), stored.size()))
+              : nullptr;
+  if (!found)
+    return storedType;
+  switch (found->type.value_or(tpcrt::ElementType::Bool)) {
+  case tpcrt::ElementType::F32:
+    return Type(builder.getF32Type());
+  case tpcrt::ElementType::F64:
+    return Type(builder.getF64Type());
+  case tpcrt::ElementType::BF16:
+    return Type(builder.getBF16Type());
+  case tpcrt::ElementType::F16:
+    return Type(builder.getF16Type());
+  default:
+    return emitError(location)
+           << "tensor \"" << stored << "\": expected floating point, found "
+           << found->dtype;
+  }
+}
+
+Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
                             Shape storedShape, Shape shape,
                             ArrayRef<ViewStepAttr> view) {
   if (declared.insert(symbol).second) {
-    hasFailed |= !checkStored(stored, storedShape);
     Type storedElement = storedType;
-    const tpcrt::StoredTensor *found =
-        weights ? weights->find(std::string_view(stored.data(), stored.size()))
-                : nullptr;
-    if (found && !hasFailed) {
-      switch (found->type.value_or(tpcrt::ElementType::Bool)) {
-      case tpcrt::ElementType::F32:
-        storedElement = builder.getF32Type();
+    for (const std::string &name : stored) {
+      hasFailed |= !checkStored(name, storedShape);
+      if (hasFailed)
         break;
-      case tpcrt::ElementType::F64:
-        storedElement = builder.getF64Type();
+      FailureOr<Type> element = elementOfStored(name);
+      hasFailed |= mlir::failed(element);
+      if (hasFailed)
         break;
-      case tpcrt::ElementType::BF16:
-        storedElement = builder.getBF16Type();
-        break;
-      case tpcrt::ElementType::F16:
-        storedElement = builder.getF16Type();
-        break;
-      default:
+      if (name != stored.front() && *element != storedElement) {
         emitError(location)
-            << "tensor \"" << stored << "\": expected floating point, found "
-            << found->dtype;
+            << "tensor \"" << name << "\": expected " << storedElement
+            << " as in \"" << stored.front() << "\", found " << *element;
         hasFailed = true;
+        break;
       }
+      storedElement = *element;
     }
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(function);
     SmallVector<Attribute> steps(view.begin(), view.end());
+    SmallVector<StringRef> names(stored.begin(), stored.end());
     ParameterOp::create(builder, location, builder.getStringAttr(symbol),
                         TypeAttr::get(tensor(shape, elementType)),
-                        builder.getStrArrayAttr({stored}),
+                        builder.getStrArrayAttr(names),
                         TypeAttr::get(tensor(storedShape, storedElement)),
                         steps.empty() ? ArrayAttr()
                                       : builder.getArrayAttr(steps));
@@ -143,14 +159,14 @@ Value GraphBuilder::declare(StringRef symbol, StringRef stored,
 }
 
 Value GraphBuilder::parameter(StringRef stored, Shape shape) {
-  return declare(stored, stored, shape, shape, {});
+  return declare(stored, stored.str(), shape, shape, {});
 }
 
 Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
   SmallVector<int64_t> storedShape(shape), zeros(shape.size(), 0);
   storedShape[0] = rows;
   return declare(
-      stored, stored, storedShape, shape,
+      stored, stored.str(), storedShape, shape,
       {ViewStepAttr::get(builder.getContext(), ViewKind::Slice, zeros, shape)});
 }
 
@@ -164,7 +180,21 @@ Value GraphBuilder::weight(StringRef stored, Shape in, Shape out) {
       ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {})};
   if (shape.size() != 2)
     view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, shape, {}));
-  return declare(stored, stored, {rows, columns}, shape, view);
+  return declare(stored, stored.str(), {rows, columns}, shape, view);
+}
+
+Value GraphBuilder::stackedWeights(StringRef stored, int64_t count, int64_t in,
+                                   int64_t out) {
+  auto [before, after] = stored.split("{}");
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < count; ++i)
+    names.push_back(before.str() + std::to_string(i) + after.str());
+  MLIRContext *context = builder.getContext();
+  // "experts.{}.up.weight" are together "experts.up.weight".
+  return declare(before.str() + after.drop_front().str(), names, {out, in},
+                 {count, in, out},
+                 {ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {}),
+                  ViewStepAttr::get(context, ViewKind::Stack, {0}, {})});
 }
 
 Value GraphBuilder::vector(StringRef stored, Shape shape) {
@@ -172,8 +202,8 @@ Value GraphBuilder::vector(StringRef stored, Shape shape) {
   if (shape.size() != 1)
     view.push_back(
         ViewStepAttr::get(builder.getContext(), ViewKind::Reshape, shape, {}));
-  return declare(stored, stored, {ShapedType::getNumElements(shape)}, shape,
-                 view);
+  return declare(stored, stored.str(), {ShapedType::getNumElements(shape)},
+                 shape, view);
 }
 
 Value GraphBuilder::state(StringRef name, Shape shape) {
@@ -210,6 +240,34 @@ Value GraphBuilder::gelu(Value x, GeluForm form) {
 Value GraphBuilder::relu(Value x) {
   return MaxOp::create(builder, loc(), x.getType(), x,
                        constant(0, shapeOf(x), elementOf(x)));
+}
+
+Value GraphBuilder::softmax(Value x) {
+  return SoftmaxOp::create(builder, loc(), x.getType(), x);
+}
+
+std::pair<Value, Value> GraphBuilder::topK(Value x, int64_t count) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  shape.back() = count;
+  auto op = TopKOp::create(builder, loc(), tensor(shape, elementOf(x)),
+                           tensor(shape, builder.getI64Type()), x);
+  return {op.getValues(), op.getPositions()};
+}
+
+Value GraphBuilder::normalized(Value x) {
+  Shape shape = shapeOf(x);
+  int64_t last = shape.size() - 1;
+  Value sum = broadcast(reduceSum(x, last), shape,
+                        llvm::to_vector(llvm::seq<int64_t>(0, last)));
+  return DivOp::create(builder, loc(), x.getType(), x, sum);
+}
+
+Value GraphBuilder::experts(Value x, Value choices, Value scores, Value gate,
+                            Value up, Value down) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  shape.back() = shapeOf(down).back();
+  return ExpertsOp::create(builder, loc(), tensor(shape, elementOf(x)), x,
+                           choices, scores, gate, up, down);
 }
 
 Value GraphBuilder::silu(Value x) {

@@ -71,6 +71,10 @@ public:
   /// A stored [out, in] matrix as [in..., out...]: in and out may be several
   /// dimensions (heads), whose products are the stored sizes.
   mlir::Value weight(llvm::StringRef stored, Shape in, Shape out);
+  /// Stored [out, in] matrices one after the other, [count, in, out]. `stored`
+  /// has a "{}" for their number.
+  mlir::Value stackedWeights(llvm::StringRef stored, int64_t count, int64_t in,
+                             int64_t out);
   /// A stored vector as several dimensions.
   mlir::Value vector(llvm::StringRef stored, Shape shape);
 
@@ -87,6 +91,13 @@ public:
   mlir::Value gelu(mlir::Value x, GeluForm form);
   mlir::Value relu(mlir::Value x);
   mlir::Value silu(mlir::Value x);
+  mlir::Value softmax(mlir::Value x);
+  /// The `count` largest values along the last dimension, and where they stand.
+  std::pair<mlir::Value, mlir::Value> topK(mlir::Value x, int64_t count);
+  /// x divided by its sums over the last dimension.
+  mlir::Value normalized(mlir::Value x);
+  mlir::Value experts(mlir::Value x, mlir::Value choices, mlir::Value scores,
+                      mlir::Value gate, mlir::Value up, mlir::Value down);
   mlir::Value rmsNorm(mlir::Value x, mlir::Value weight, double epsilon);
   mlir::Value rope(RopeForm form, mlir::Value x, mlir::Value positions,
                    mlir::Value frequencies, double scale);
@@ -131,10 +142,11 @@ public:
 
 private:
   mlir::Location loc();
-  mlir::Value declare(llvm::StringRef symbol, llvm::StringRef stored,
-                      Shape storedShape, Shape shape,
-                      llvm::ArrayRef<ViewStepAttr> view);
+  mlir::Value declare(llvm::StringRef symbol,
+                      llvm::ArrayRef<std::string> stored, Shape storedShape,
+                      Shape shape, llvm::ArrayRef<ViewStepAttr> view);
   bool checkStored(llvm::StringRef stored, Shape shape);
+  mlir::FailureOr<mlir::Type> elementOfStored(llvm::StringRef stored);
   mlir::RankedTensorType tensor(Shape shape, mlir::Type element);
   llvm::SmallVector<int64_t> contractedShape(mlir::Value x, mlir::Value y,
                                              llvm::StringRef equation);

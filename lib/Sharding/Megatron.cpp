@@ -5,6 +5,8 @@
 //   table[v, e] by tokens          split v ("vocabulary"), result partial
 //   x [replicated] @ w             split w's output ("column")
 //   a [split where w contracts]    split w's input ("row"), result partial
+//   x through experts              split the experts if that comes out even,
+//                                  else columns and rows inside them; partial
 //   everything else                follows its operands
 //
 // Partial results are reduced before their next use. Axes whose name begins
@@ -53,6 +55,8 @@ class MegatronAssigner : public StrategyChooser {
     double bytes = operandBytes(query, mesh);
     if (isDataAxis(query.axis) || query.use.kind != AxisUse::Split)
       return bytes;
+    if (joinsWeights(query))
+      return bytes + kPreferred * joinRank(query, mesh);
     if (prefersWeightSplit(query, mesh))
       return bytes + kPreferred * (isRow(query) ? 2 : 1);
     // A split that no operand asks for is no better than none.
@@ -72,6 +76,30 @@ class MegatronAssigner : public StrategyChooser {
     return query.ruled.rule.factors[query.use.index].kind ==
                FactorKind::Contracted &&
            followsOperand(query);
+  }
+
+  /// Whether only weights have the factor, several of them, and a split leaves
+  /// partial results: the pair of column and row is inside the operation.
+  static bool joinsWeights(const UseQuery &query) {
+    FactorKind kind = query.ruled.rule.factors[query.use.index].kind;
+    unsigned joined = 0;
+    for (auto [i, parameter] : llvm::enumerate(query.isParameter))
+      if (operandState(query.ruled.rule, query.use, i).kind ==
+          AxisState::Split) {
+        if (!parameter)
+          return false;
+        ++joined;
+      }
+    return joined > 1 &&
+           (kind == FactorKind::Contracted || kind == FactorKind::Indexed);
+  }
+
+  /// Whole experts before parts of them, but not more for some devices.
+  static int joinRank(const UseQuery &query, const Mesh &mesh) {
+    const Factor &factor = query.ruled.rule.factors[query.use.index];
+    if (factor.kind == FactorKind::Contracted)
+      return 2;
+    return factor.size % mesh.size(query.axis) == 0 ? 3 : 1;
   }
 
   /// Whether the use is the vocabulary, column or row split of a weight.

@@ -108,21 +108,20 @@ struct StrategySpace::Classes {
 /// Operations of the matrix products of `op`, inside composites as well.
 static Work wholeWork(Operation *op) {
   Work work;
-  auto add = [&](MatmulOp matmul) {
+  if (auto matmul = dyn_cast<MatmulOp>(op)) {
     auto ruled = RuledOp::of(matmul);
-    double flops = 2;
+    work.flops = 2;
     for (const Factor &factor : ruled.rule.factors)
-      flops *= factor.size;
-    work.flops += flops;
+      work.flops *= factor.size;
     work.type = getElementTypeOrSelf(matmul.getLhs());
-  };
-  if (auto matmul = dyn_cast<MatmulOp>(op))
-    add(matmul);
+  }
   if (auto composite = dyn_cast<DecomposableOpInterface>(op)) {
     Decomposition body(composite);
     for (Operation &inner : body.block())
-      if (auto matmul = dyn_cast<MatmulOp>(inner))
-        add(matmul);
+      if (Work part = wholeWork(&inner); part.type) {
+        work.flops += part.flops;
+        work.type = part.type;
+      }
   }
   return work;
 }
@@ -168,9 +167,21 @@ static double localBytes(Type type, const Sharding &sharding,
   return bytes;
 }
 
+/// How many indices an operation with an indexed operand has on one device.
+static double numIndices(Operation *op, const OpShardings &shardings,
+                         const Mesh &mesh) {
+  auto indices =
+      cast<RankedTensorType>(op->getOperand(kIndexOperand).getType());
+  double count = 1;
+  for (int64_t n :
+       localShape(indices.getShape(), shardings.operands[kIndexOperand], mesh))
+    count *= n;
+  return count;
+}
+
 /// Bytes that the operation reads and writes on one device. Of an operand with
-/// an indexed dimension it reads what is asked for; an operation that replaces
-/// a part of its operand moves that part.
+/// an indexed dimension it reads at most as many slices as there are indices;
+/// an operation that replaces a part of its operand moves that part.
 static double movedBytes(Operation *op, const ShardingRule &rule,
                          const OpShardings &shardings, const Mesh &mesh) {
   double results = 0;
@@ -182,12 +193,15 @@ static double movedBytes(Operation *op, const ShardingRule &rule,
                           mesh);
   double sum = results;
   for (auto [i, type] : llvm::enumerate(op->getOperandTypes())) {
-    double bytes = localBytes(type, shardings.operands[i], mesh);
-    bool indexed = isa<DynamicSliceOp>(op);
-    for (const auto &factors : rule.operands[i])
+    double bytes = localBytes(type, shardings.operands[i], mesh), read = bytes;
+    auto local = localShape(cast<RankedTensorType>(type).getShape(),
+                            shardings.operands[i], mesh);
+    for (auto [factors, size] : llvm::zip_equal(rule.operands[i], local))
       for (unsigned factor : factors)
-        indexed |= rule.factors[factor].kind == FactorKind::Indexed;
-    sum += indexed ? std::min(bytes, results) : bytes;
+        if (rule.factors[factor].kind == FactorKind::Indexed)
+          read = std::min(read, numIndices(op, shardings, mesh) * bytes /
+                                    std::max<int64_t>(size, 1));
+    sum += isa<DynamicSliceOp>(op) ? std::min(bytes, results) : read;
   }
   return sum;
 }

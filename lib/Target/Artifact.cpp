@@ -61,6 +61,7 @@ private:
   template <typename StepT> void addStep(Operation *op, StepT body);
   LogicalResult addStep(plan::KernelOp op);
   LogicalResult addStep(plan::MatmulOp op);
+  LogicalResult addStep(plan::GroupedMatmulOp op);
   LogicalResult addStep(plan::AttentionOp op);
   LogicalResult addStep(plan::CollectiveOp op);
   FailureOr<std::unique_ptr<artifact::PortT>> makePort(Value value,
@@ -273,6 +274,25 @@ LogicalResult ArtifactBuilder::addStep(plan::MatmulOp op) {
   return success();
 }
 
+LogicalResult ArtifactBuilder::addStep(plan::GroupedMatmulOp op) {
+  artifact::GroupedMatmulStepT step;
+  ArrayRef<int64_t> sizes = op.getSizes(), view = op.getView();
+  step.rows = newRef(op.getRows());
+  step.choices = newRef(op.getChoices());
+  step.weights = newRef(op.getWeights(), view[0]);
+  step.result = newRef(op.getResult());
+  step.type = toArtifact(typeOf(op.getResult()).getElementType());
+  step.choice_type = toArtifact(typeOf(op.getChoices()).getElementType());
+  step.n = sizes[0], step.c = sizes[1], step.e = sizes[2];
+  step.d = sizes[3], step.f = sizes[4];
+  step.row_per_choice =
+      typeOf(op.getRows()).getNumElements() != sizes[0] * sizes[3];
+  step.e_stride = view[1], step.d_stride = view[2], step.f_stride = view[3];
+  step.pack = op.getPack();
+  addStep(op, std::move(step));
+  return success();
+}
+
 LogicalResult ArtifactBuilder::addStep(plan::AttentionOp op) {
   artifact::AttentionStepT step;
   // As for matmuls, offsets are part of the addresses.
@@ -425,8 +445,9 @@ LogicalResult ArtifactBuilder::addProgram(plan::ProgramOp op) {
   for (Operation &step : block) {
     LogicalResult added =
         TypeSwitch<Operation *, LogicalResult>(&step)
-            .Case<plan::KernelOp, plan::MatmulOp, plan::AttentionOp,
-                  plan::CollectiveOp>([&](auto op) { return addStep(op); })
+            .Case<plan::KernelOp, plan::MatmulOp, plan::GroupedMatmulOp,
+                  plan::AttentionOp, plan::CollectiveOp>(
+                [&](auto op) { return addStep(op); })
             .Default([](Operation *) { return success(); });
     if (failed(added))
       return failure();

@@ -101,8 +101,8 @@ bool Allocator::isReturned(Value root) {
 
 /// Whether a step computes it, so that its memory is the plan's to choose.
 bool Allocator::isScratch(Value root) {
-  return isa<KernelOp, plan::MatmulOp, plan::AttentionOp, CollectiveOp>(
-      root.getDefiningOp());
+  return isa<KernelOp, plan::MatmulOp, plan::GroupedMatmulOp, plan::AttentionOp,
+             CollectiveOp>(root.getDefiningOp());
 }
 
 /// The value that updates in place made into this one; itself if none did.

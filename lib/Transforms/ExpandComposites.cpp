@@ -7,7 +7,8 @@
 // An operation without a name lends its own to what it becomes, so that traces
 // and errors speak of softmax, not of exp.
 //
-// Attention stays where one step computes it (tpc/Codegen/AttentionLayout.h).
+// What one step computes stays: grouped products, and attention where there is
+// a step for it (tpc/Codegen/AttentionLayout.h).
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,7 +34,7 @@ struct ExpandComposites : tpc::impl::ExpandCompositesBase<ExpandComposites> {
         composites.clear();
         program.walk([&](DecomposableOpInterface op) {
           auto attention = dyn_cast<AttentionOp>(*op);
-          if (!attention || !hasStep(attention))
+          if (!isa<GroupedMatmulOp>(*op) && !(attention && hasStep(attention)))
             composites.push_back(op);
         });
         for (DecomposableOpInterface op : composites) {

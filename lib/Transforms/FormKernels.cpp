@@ -93,6 +93,7 @@ private:
 
   LogicalResult emit(Operation *op);
   LogicalResult emit(MatmulOp op);
+  LogicalResult emit(GroupedMatmulOp op);
   LogicalResult emit(AttentionOp op);
   LogicalResult emitKernel(const Unit &unit);
   LogicalResult emitCollective(Operation *op, plan::CollectiveKind kind,
@@ -199,7 +200,7 @@ FailureOr<plan::KernelFuncOp> KernelTable::get(const KernelBody &body,
 // Units and their order
 //===----------------------------------------------------------------------===//
 
-/// What the step of `op` reads; matmul and attention read through views.
+/// What the step of `op` reads; products and attention read through views.
 ArrayRef<Value> PlanBuilder::operandsOf(Operation *op) {
   auto [entry, isNew] = readValues.try_emplace(op);
   if (!isNew)
@@ -210,6 +211,8 @@ ArrayRef<Value> PlanBuilder::operandsOf(Operation *op) {
     return values;
   }
   llvm::append_range(values, op->getOperands());
+  if (auto grouped = dyn_cast<GroupedMatmulOp>(op))
+    values[2] = throughViews(grouped.getWeights()).base;
   if (auto found = attentions.find(op); found != attentions.end()) {
     const AttentionLayout &layout = found->second;
     values[0] = layout.query.base;
@@ -446,6 +449,26 @@ LogicalResult PlanBuilder::emit(MatmulOp op) {
   return success();
 }
 
+LogicalResult PlanBuilder::emit(GroupedMatmulOp op) {
+  StridedValue weights = throughViews(op.getWeights());
+  Value base = mapping.lookup(weights.base);
+  SmallVector<int64_t> view{weights.offset};
+  llvm::append_range(view, weights.strides);
+  ArrayRef<int64_t> chosen = shapeOf(op.getChoices());
+  int64_t rows = ShapedType::getNumElements(chosen.drop_back());
+  SmallVector<int64_t> sizes{rows, chosen.back()};
+  llvm::append_range(sizes, shapeOf(op.getWeights()));
+  auto step = plan::GroupedMatmulOp::create(
+      builder, op.getLoc(), op.getType(), mapping.lookup(op.getRows()),
+      mapping.lookup(op.getChoices()), base, builder.getDenseI64ArrayAttr(view),
+      builder.getDenseI64ArrayAttr(sizes),
+      base.getDefiningOp<plan::ParameterOp>() ? builder.getUnitAttr()
+                                              : UnitAttr(),
+      plan::PlaceAttr());
+  mapping.map(op.getResult(), step.getResult());
+  return success();
+}
+
 LogicalResult PlanBuilder::emit(AttentionOp op) {
   const AttentionLayout &l = attentions.find(op)->second;
   auto mapped = [&](Value value) { return mapping.lookupOrNull(value); };
@@ -496,7 +519,8 @@ LogicalResult PlanBuilder::emit(Operation *op) {
   using Kind = plan::CollectiveKind;
   Location loc = op->getLoc();
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<MatmulOp, AttentionOp>([&](auto op) { return emit(op); })
+      .Case<MatmulOp, GroupedMatmulOp, AttentionOp>(
+          [&](auto op) { return emit(op); })
       .Case([&](ReadOp op) {
         bool isState = isa_and_nonnull<StateOp>(
             SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr()));

@@ -195,8 +195,9 @@ private:
     for (auto [f, factor] : llvm::enumerate(ruled.rule.factors)) {
       AxisList axes = axesOf(*strategy, f);
       if (factor.kind == FactorKind::Indexed && !axes.empty() &&
-          op->getNumOperands() > 1)
-        operands[1] = shifted(operands[1], factor.size, axes, op->getLoc());
+          op->getNumOperands() > kIndexOperand)
+        operands[kIndexOperand] =
+            shifted(operands[kIndexOperand], factor.size, axes, op->getLoc());
       if (factor.kind == FactorKind::Positioned && !axes.empty()) {
         Value &origin = operands[*factor.origin];
         origin = movedBy(origin, factor.size, axes, op->getLoc());

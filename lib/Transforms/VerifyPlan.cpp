@@ -315,7 +315,8 @@ LogicalResult Replay::run() {
     if (failed(visit(&op)))
       return failure();
     // Nothing writes inputs.
-    if (isa<KernelOp, plan::MatmulOp, plan::AttentionOp, CollectiveOp>(op))
+    if (isa<KernelOp, plan::MatmulOp, plan::GroupedMatmulOp, plan::AttentionOp,
+            CollectiveOp>(op))
       for (Value result : op.getResults())
         for (auto &[range, input] : inputs)
           if (FailureOr<Range> written = rangeOf(result, &op);

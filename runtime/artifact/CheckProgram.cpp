@@ -36,6 +36,7 @@ private:
                           const std::vector<Port> &ports) const;
   Result<void> check(const KernelStep &step) const;
   Result<void> check(const MatmulStep &step) const;
+  Result<void> check(const GroupedMatmulStep &step) const;
   Result<void> check(const AttentionStep &step) const;
   Result<void> check(const CollectiveStep &step) const;
 
@@ -165,6 +166,45 @@ Result<void> ProgramChecker::check(const MatmulStep &step) const {
                 typeName(step.cType));
   if (step.packB && step.b.space != Space::Parameter)
     return fail("b is to be packed, but is not a parameter");
+  return {};
+}
+
+Result<void> ProgramChecker::check(const GroupedMatmulStep &step) const {
+  if (!isElementType(step.type) || !isFloat(step.type))
+    return fail("rows: no grouped matmul on element type {}",
+                isElementType(step.type) ? typeName(step.type) : "unknown");
+  if (step.choiceType != ElementType::I32 &&
+      step.choiceType != ElementType::I64)
+    return fail("choices: expected i32 or i64, found {}",
+                isElementType(step.choiceType) ? typeName(step.choiceType)
+                                               : "unknown");
+  auto [n, c, e, d, f] = std::tuple(step.n, step.c, step.e, step.d, step.f);
+  // First, so that the products below fit.
+  if (!checkedBytes({n, c, d}, 8) || !checkedBytes({n, c, f}, 8) ||
+      !checkedBytes({e, d, f}, 8))
+    return fail("its sizes are too large");
+  auto checkTensor = [&](std::string_view role, const BufferRef &ref,
+                         ElementType type, const std::vector<ViewDim> &dims,
+                         bool written = false) -> Result<void> {
+    TPCRT_TRY(checkRef(role, ref, written, byteSize(type)));
+    if (!viewFits(0, dims, ref.size / byteSize(type)))
+      return fail("{}: its elements leave the buffer of {} bytes", role,
+                  ref.size);
+    if (!written && overlap(ref, step.result))
+      return fail("{} and result overlap", role);
+    return {};
+  };
+  TPCRT_TRY(checkTensor("result", step.result, step.type,
+                        {{n * c, int64_t(f)}, {f, 1}}, /*written=*/true));
+  TPCRT_TRY(checkTensor("rows", step.rows, step.type,
+                        {{step.rowPerChoice ? n * c : n, int64_t(d)}, {d, 1}}));
+  TPCRT_TRY(
+      checkTensor("choices", step.choices, step.choiceType, {{n * c, 1}}));
+  TPCRT_TRY(
+      checkTensor("weights", step.weights, step.type,
+                  {{e, step.eStride}, {d, step.dStride}, {f, step.fStride}}));
+  if (step.pack && step.weights.space != Space::Parameter)
+    return fail("weights are to be packed, but are not a parameter");
   return {};
 }
 

@@ -173,6 +173,27 @@ MatmulStep decode(const fb::MatmulStep *table) {
   return step;
 }
 
+GroupedMatmulStep decode(const fb::GroupedMatmulStep *table) {
+  GroupedMatmulStep step;
+  step.rows = decode(table->rows());
+  step.choices = decode(table->choices());
+  step.weights = decode(table->weights());
+  step.result = decode(table->result());
+  step.type = decode(table->type());
+  step.choiceType = decode(table->choice_type());
+  step.n = table->n();
+  step.c = table->c();
+  step.e = table->e();
+  step.d = table->d();
+  step.f = table->f();
+  step.rowPerChoice = table->row_per_choice();
+  step.eStride = table->e_stride();
+  step.dStride = table->d_stride();
+  step.fStride = table->f_stride();
+  step.pack = table->pack();
+  return step;
+}
+
 template <size_t N>
 Result<void> decodeStrides(std::string_view role,
                            const flatbuffers::Vector<int64_t> *vector,
@@ -260,6 +281,8 @@ Result<Program> decode(const fb::Program *table) {
       step.body = decode(kernel);
     else if (auto *matmul = stepTable->body_as_MatmulStep())
       step.body = decode(matmul);
+    else if (auto *grouped = stepTable->body_as_GroupedMatmulStep())
+      step.body = decode(grouped);
     else if (auto *collective = stepTable->body_as_CollectiveStep())
       step.body = decode(collective);
     else if (auto *attention = stepTable->body_as_AttentionStep()) {

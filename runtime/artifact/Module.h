@@ -98,6 +98,18 @@ struct MatmulStep {
   bool packB = false;
 };
 
+/// Rows [n, d], or [n, c, d] if `rowPerChoice`; choices [n, c]; weights
+/// [e, d, f] with strides in elements; result [n, c, f].
+struct GroupedMatmulStep {
+  BufferRef rows, choices, weights, result;
+  ElementType type = ElementType::F32; // of rows, weights and result
+  ElementType choiceType = ElementType::I64;
+  uint64_t n = 0, c = 0, e = 0, d = 0, f = 0;
+  bool rowPerChoice = false;
+  int64_t eStride = 0, dStride = 0, fStride = 0;
+  bool pack = false;
+};
+
 /// `attention` of docs/reference/tpc.md:
 ///   query [b, s, k, g, d], key [b, t, k, d], value [b, t, k, v],
 ///   result [b, s, k, g, v], bias [b, k, g, s, t], lengths [b], offset [b],
@@ -144,8 +156,8 @@ struct CollectiveStep {
   uint64_t bytes = 0;
 };
 
-using StepBody =
-    std::variant<KernelStep, MatmulStep, AttentionStep, CollectiveStep>;
+using StepBody = std::variant<KernelStep, MatmulStep, GroupedMatmulStep,
+                              AttentionStep, CollectiveStep>;
 
 struct Step {
   StepBody body;

@@ -59,7 +59,8 @@ ProgramInfo describeProgram(const Program &program) {
     info.outputs.push_back(describeTensor(port));
   for (const Step &step : program.steps) {
     info.kernelSteps += std::holds_alternative<KernelStep>(step.body);
-    info.matmulSteps += std::holds_alternative<MatmulStep>(step.body);
+    info.matmulSteps += std::holds_alternative<MatmulStep>(step.body) ||
+                        std::holds_alternative<GroupedMatmulStep>(step.body);
     info.attentionSteps += std::holds_alternative<AttentionStep>(step.body);
     if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
       ++info.collectiveSteps;

@@ -31,7 +31,7 @@ private:
   bool advance(Device &device);
   bool runStep(Device &device, const LoadedStep &step);
   void stepEnded(const Device &device);
-  Result<void> runMatmul(Device &device, const LoadedStep &step);
+  bool succeeded(const Device &device, const Result<void> &result);
   void waitForOthers(uint64_t seen);
 
   Communicator &communicator;
@@ -116,11 +116,11 @@ bool Executor::Worker::runStep(Device &device, const LoadedStep &step) {
       });
     break;
   case LoadedStep::Kind::Matmul:
-    if (auto result = runMatmul(device, step); !result) {
-      communicator.abort(std::move(result.error()));
-      return false;
-    }
-    break;
+    return succeeded(device, device.bound.matmuls[step.first].run(stream));
+  case LoadedStep::Kind::GroupedMatmul:
+    return succeeded(device, program.groupedMatmuls[step.first].run(
+                                 device.bound.groupedMatmuls[step.first],
+                                 device.bound.scratch, team));
   case LoadedStep::Kind::Attention:
     program.attentions[step.first].run(device.bound.attentions[step.first],
                                        device.bound.scratch, team);
@@ -144,15 +144,16 @@ void Executor::Worker::stepEnded(const Device &device) {
   lastStepEnd = now;
 }
 
-Result<void> Executor::Worker::runMatmul(Device &device,
-                                         const LoadedStep &step) {
-  auto result = device.bound.matmuls[step.first].run(stream);
+/// Whether the step that the device is at did; if not, the run ends.
+bool Executor::Worker::succeeded(const Device &device,
+                                 const Result<void> &result) {
   if (result)
-    return result;
+    return true;
   const Step &source = program.program->steps[device.next - 1];
-  return fail("program '{}', step '{}' ({}), device {}: {}",
-              program.program->name, source.name, source.location,
-              device.number, result.error().message);
+  communicator.abort({fmt::format(
+      "program '{}', step '{}' ({}), device {}: {}", program.program->name,
+      source.name, source.location, device.number, result.error().message)});
+  return false;
 }
 
 void Executor::Worker::waitForOthers(uint64_t seen) {

@@ -43,6 +43,16 @@ struct StepPlanner {
     return result;
   }
 
+  Result<LoadedStep> plan(const GroupedMatmulStep &matmul) {
+    LoadedStep result;
+    result.kind = LoadedStep::Kind::GroupedMatmul;
+    result.first = loaded.groupedMatmuls.size();
+    TPCRT_ASSIGN(GroupedMatmul planned,
+                 GroupedMatmul::create(matmul, threads, matmuls));
+    loaded.groupedMatmuls.push_back(std::move(planned));
+    return result;
+  }
+
   Result<LoadedStep> plan(const AttentionStep &attention) {
     LoadedStep result;
     result.kind = LoadedStep::Kind::Attention;
@@ -81,13 +91,25 @@ struct StepBinder {
       device.pointers.push_back(resolve(ref));
   }
 
+  /// The packed copy, or where the weights lie.
+  void *weights(int packedIndex, const BufferRef &ref) {
+    return packedIndex >= 0 ? memory.packed[packedIndex].data() : resolve(ref);
+  }
+
   void operator()(const MatmulStep &step) {
     const Matmul &matmul = loaded.matmuls[device.matmuls.size()];
-    void *b = matmul.packedIndex() >= 0
-                  ? memory.packed[matmul.packedIndex()].data()
-                  : resolve(step.b);
+    void *b = weights(matmul.packedIndex(), step.b);
     device.matmuls.emplace_back(matmul, context, resolve(step.a), b,
                                 resolve(step.c), memory.scratch.data());
+  }
+
+  void operator()(const GroupedMatmulStep &step) {
+    const GroupedMatmul &matmul =
+        loaded.groupedMatmuls[device.groupedMatmuls.size()];
+    device.groupedMatmuls.push_back(
+        {static_cast<std::byte *>(resolve(step.rows)), resolve(step.choices),
+         static_cast<std::byte *>(weights(matmul.packedIndex(), step.weights)),
+         static_cast<std::byte *>(resolve(step.result))});
   }
 
   void operator()(const AttentionStep &step) {
@@ -156,6 +178,8 @@ uint64_t LoadedProgram::scratchBytes() const {
   uint64_t bytes = 0;
   for (const Matmul &matmul : matmuls)
     bytes = std::max(bytes, matmul.scratchBytes());
+  for (const GroupedMatmul &matmul : groupedMatmuls)
+    bytes = std::max(bytes, matmul.scratchBytes());
   for (const Attention &attention : attentions)
     bytes = std::max(bytes, attention.scratchBytes());
   return bytes;
@@ -167,7 +191,7 @@ void LoadedProgram::markUnpackedParameters(
     if (ref.space == Space::Parameter)
       parameters[ref.index] = true;
   };
-  size_t matmul = 0;
+  size_t matmul = 0, groupedMatmul = 0;
   for (const Step &step : program->steps)
     if (auto *kernel = std::get_if<KernelStep>(&step.body)) {
       for (const BufferRef &ref : kernel->buffers)
@@ -176,6 +200,11 @@ void LoadedProgram::markUnpackedParameters(
       mark(product->a);
       if (matmuls[matmul++].packedIndex() < 0)
         mark(product->b);
+    } else if (auto *grouped = std::get_if<GroupedMatmulStep>(&step.body)) {
+      mark(grouped->rows);
+      mark(grouped->choices);
+      if (groupedMatmuls[groupedMatmul++].packedIndex() < 0)
+        mark(grouped->weights);
     } else if (auto *attention = std::get_if<AttentionStep>(&step.body)) {
       for (const BufferRef &ref :
            {attention->query, attention->key, attention->value})
@@ -204,6 +233,12 @@ LoadedProgram::describeStep(size_t index) const {
     return {"matmul",
             fmt::format("{}x {}x{}x{} {}", batch, matmul.m, matmul.n, matmul.k,
                         matmuls[step.first].implementation())};
+  }
+  case LoadedStep::Kind::GroupedMatmul: {
+    const auto &g = std::get<GroupedMatmulStep>(source.body);
+    return {"grouped_matmul",
+            fmt::format("{}x{} of {} {}x{} {}", g.n, g.c, g.e, g.d, g.f,
+                        groupedMatmuls[step.first].implementation())};
   }
   case LoadedStep::Kind::Attention: {
     const auto &a = std::get<AttentionStep>(source.body);

@@ -6,6 +6,7 @@
 #include "comm/Communicator.h"
 #include "device/cpu/Attention.h"
 #include "device/cpu/DeviceMemory.h"
+#include "device/cpu/GroupedMatmul.h"
 #include "device/cpu/KernelLibrary.h"
 #include "device/cpu/Matmul.h"
 #include "executor/Transfer.h"
@@ -16,10 +17,16 @@ namespace tpcrt {
 
 /// A step as the executor sees it, the same for all devices.
 struct LoadedStep {
-  enum class Kind : uint8_t { Kernel, Matmul, Attention, Collective };
+  enum class Kind : uint8_t {
+    Kernel,
+    Matmul,
+    GroupedMatmul,
+    Attention,
+    Collective
+  };
   Kind kind = Kind::Kernel;
   /// Kernel, Collective: first of its addresses in DeviceProgram::pointers.
-  /// Matmul, Attention: its number in DeviceProgram::matmuls or attentions.
+  /// Others: its number among those of its kind in DeviceProgram.
   uint32_t first = 0;
   uint32_t collective = 0; // the communicator's number
   KernelFunction function = nullptr;
@@ -31,6 +38,7 @@ struct LoadedStep {
 struct DeviceProgram {
   std::vector<void *> pointers;
   std::vector<DeviceMatmul> matmuls;
+  std::vector<GroupedMatmul::Operands> groupedMatmuls;
   std::vector<Attention::Operands> attentions;
   std::byte *scratch = nullptr; // for one step at a time
   std::vector<BlockTransfer> inputs, outputs;
@@ -40,6 +48,7 @@ struct LoadedProgram {
   const Program *program = nullptr;
   std::vector<LoadedStep> steps;
   std::deque<Matmul> matmuls; // in the order of the steps
+  std::vector<GroupedMatmul> groupedMatmuls;
   std::vector<Attention> attentions;
   std::vector<DeviceProgram> devices;
   /// Per step what it took on device 0 in `runs` runs, if it is measured.

@@ -46,7 +46,7 @@ DeviceStatistics tpcrt::deviceNeed(const Module &module,
       need.weightBytes =
           sum(need.weightBytes, module.parameters[i].blockBytes());
   for (const PackedWeights &packed : matmuls.packed)
-    need.packedBytes = sum(need.packedBytes, packed.desc.get_size());
+    need.packedBytes = sum(need.packedBytes, packed.bytes());
   for (const State &state : module.states)
     need.stateBytes = sum(need.stateBytes, state.blockBytes());
   for (const LoadedProgram &program : programs) {

@@ -12,9 +12,11 @@ import re
 import numpy as np
 import pytest
 
-from tools import ROOT, read_safetensors, run_model, tool
+from tools import (ROOT, read_safetensors, run_model, tool,
+                   write_safetensors)
 
-KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"]
+KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM",
+         "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]
 MESHES = ["tp=1", "tp=2", "tp=3", "tp=4", "tp=8", "dp=2,tp=2"]
 FULL = ["--entry", "prefill", "--logits", "all"]
 
@@ -166,11 +168,20 @@ def test_large_configurations_compile_without_weights(name, tmp_path):
     assert report["seconds"]["import"] < 0.5
 
 
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2,
+           "moe_intermediate_size": 12}
+
+
 @pytest.mark.parametrize("architecture, changes, expected", [
     ("MistralForCausalLM", {"sliding_window": 7}, [7, 7]),
     ("MistralForCausalLM", {"sliding_window": None}, [0, 0]),
     ("MistralForCausalLM", {}, [4096, 4096]),
     ("LlamaForCausalLM", {"sliding_window": 7}, [0, 0]),
+    ("MixtralForCausalLM", {"sliding_window": 7, **EXPERTS}, [7, 7]),
+    ("MixtralForCausalLM", EXPERTS, [0, 0]),
+    ("Qwen3MoeForCausalLM", {"sliding_window": 7, **EXPERTS}, [0, 0]),
+    ("Qwen3MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                             "max_window_layers": 1, **EXPERTS}, [7, 7]),
     ("Qwen2ForCausalLM", {"sliding_window": 7}, [0, 0]),
     ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                           "max_window_layers": 1}, [0, 7]),
@@ -185,6 +196,28 @@ def test_windows_of_layers(architecture, changes, expected, tmp_path):
     found = [int((re.search(r"window (\d+)", line) or [0, 0])[1])
              for line in text.splitlines() if "tpc.attention" in line]
     assert found == expected
+
+
+@pytest.mark.parametrize("changes, sparse, normalized", [
+    ({}, [0, 1], False),
+    ({"norm_topk_prob": True}, [0, 1], True),
+    ({"mlp_only_layers": [0]}, [1], False),
+    ({"decoder_sparse_step": 2}, [1], False),
+    ({"decoder_sparse_step": 3}, [], False),
+])
+def test_layers_with_experts(changes, sparse, normalized, tmp_path):
+    model = config_with(tmp_path, architectures=["Qwen3MoeForCausalLM"],
+                        **EXPERTS, **changes)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole",
+                "--dry-run").stdout
+    for layer in range(2):
+        prefix = f"model.layers.{layer}.mlp"
+        assert (f'@{prefix}.experts.gate_proj.weight : tensor<4x' in text) == (
+            layer in sparse)
+        assert (f"@{prefix}.gate_proj.weight :" in text) == (
+            layer not in sparse)
+    assert text.count("tpc.experts") == len(sparse)
+    assert text.count("tpc.div") == len(sparse) * normalized
 
 
 def config_with(tmp_path, **changes):
@@ -278,6 +311,11 @@ BAD = {
     "layer types": ({"architectures": ["Qwen2ForCausalLM"],
                      "sliding_window": 3, "use_sliding_window": True,
                      "layer_types": ["full_attention"]}, [], "layer_types"),
+    "experts per token": ({"architectures": ["MixtralForCausalLM"], **EXPERTS,
+                           "num_experts_per_tok": 5}, [],
+                          "at most num_experts 4, found 5"),
+    "no experts": ({"architectures": ["MixtralForCausalLM"]}, [],
+                   "num_experts"),
     "longrope": ({"rope_parameters": {**LONGROPE, "short_factor": [1.0]}},
                  ["--length", "8"], "expected 6 factors, found 1"),
     "context": ({}, ["--length", "16", "--context", "8"], "--context"),
@@ -299,6 +337,36 @@ def test_bad_models_and_options_are_explained(case, tmp_path):
                   *options, check=False)
     assert result.returncode == 1
     assert expected in result.stderr
+
+
+def test_experts_are_checked_one_by_one(tmp_path):
+    """One of the tensors that are stacked is missing, or has another shape."""
+    hidden, width, expert = 64, 12, "model.layers.0.mlp.experts"
+    model = config_with(tmp_path, architectures=["Qwen3MoeForCausalLM"],
+                        hidden_size=hidden, **EXPERTS)
+    text = tool("tpc-run", model, "--emit", "whole", "--dry-run").stdout
+    tensors = {}
+    for names, shape in re.findall(
+            r'tpc.parameter @\S+ : tensor<\S+> from (.*) : tensor<([\dx]+)xf32>', text):
+        for name in re.findall('"([^"]+)"', names):
+            tensors[name] = np.zeros([int(n) for n in shape.split("x")],
+                                     np.float32)
+    assert tensors[f"{expert}.2.up_proj.weight"].shape == (width, hidden)
+    weights = tmp_path / "model.safetensors"
+
+    def error_with(change):
+        changed = dict(tensors)
+        change(changed)
+        write_safetensors(weights, changed)
+        result = tool("tpc-run", model, "--dry-run", check=False)
+        return result.stderr if result.returncode else ""
+    name = f"{expert}.2.up_proj.weight"
+    assert error_with(lambda t: None) == ""
+    assert f'no tensor "{name}"' in error_with(lambda t: t.pop(name))
+    assert "expected shape [12, 64], found [64, 12]" in error_with(
+        lambda t: t.update({name: t[name].T.copy()}))
+    assert f'"{name}": expected \'f32\' as in' in error_with(
+        lambda t: t.update({name: t[name].astype(np.float64)}))
 
 
 def test_generation_wants_a_decoder(tmp_path):

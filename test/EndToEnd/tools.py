@@ -52,8 +52,8 @@ def read_safetensors(path):
 
 
 def write_safetensors(path, arrays):
-    """A safetensors file of f32, i64 and u8 arrays."""
-    types = {"float32": "F32", "int64": "I64", "uint8": "U8"}
+    """A safetensors file of f32, f64, i64 and u8 arrays."""
+    types = {"float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
     header, offset = {}, 0
     for name, array in arrays.items():
         header[name] = {"dtype": types[str(array.dtype)],

@@ -276,3 +276,34 @@ def test_infinite_values_behind_the_mask_do_not_matter():
     expected = run_attention(query, key, value, 1.0, lengths=lengths)
     key[:, 3:] = 1e30
     check(run_attention(query, key, value, 1.0, lengths=lengths), expected)
+
+
+# Experts ---------------------------------------------------------------------
+
+def chosen_rows(rows, choices, weights):
+    """[n, d] or [n, c, d] through the matrices [e, d, f] that they choose."""
+    result = np.zeros((*choices.shape, weights.shape[2]), np.float32)
+    for index in np.ndindex(*choices.shape):
+        if 0 <= choices[index] < len(weights):
+            row = rows[index if rows.ndim > choices.ndim else index[:-1]]
+            result[index] = row @ weights[choices[index]]
+    return result
+
+
+@pytest.mark.parametrize("row_per_choice", [False, True])
+def test_grouped_matmul(row_per_choice):
+    choices = np.array([[[0, 3], [2, 2]], [[-1, 1], [4, 0]], [[1, 2], [3, 0]]])
+    rows = floats(3, 2, 2, 5) if row_per_choice else floats(3, 2, 5)
+    weights = floats(4, 5, 6)
+    found = apply("grouped_matmul %0, %1, %2", [rows, choices, weights], "tensor<3x2x2x6xf32>")
+    check(found, chosen_rows(rows, choices, weights), 1e-5)
+
+
+def test_experts():
+    x, scores = floats(4, 5), floats(4, 2)
+    choices = np.array([[0, 2], [1, 1], [5, 2], [-7, 0]])
+    gate, up, down = floats(3, 5, 6), floats(3, 5, 6), floats(3, 6, 7)
+    g, u = chosen_rows(x, choices, gate), chosen_rows(x, choices, up)
+    each = chosen_rows(g / (1 + np.exp(-g)) * u, choices, down)
+    found = apply("experts %0, %1, %2, %3, %4, %5", [x, choices, scores, gate, up, down], "tensor<4x7xf32>")
+    check(found, np.einsum("nc,nch->nh", scores, each), 1e-5)

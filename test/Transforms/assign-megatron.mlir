@@ -4,6 +4,8 @@
 // RUN: tpc-opt %t/attention.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/attention.mlir
 // RUN: tpc-opt %t/vocabulary.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/vocabulary.mlir
 // RUN: tpc-opt %t/data.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/data.mlir
+// RUN: tpc-opt %t/experts.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/experts.mlir
+// RUN: tpc-opt %t/experts-inside.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/experts-inside.mlir
 
 // The bias of the row-parallel layer is kept on one device and reduced with it.
 //--- mlp.mlir
@@ -111,4 +113,49 @@ func.func @main(%x: tensor<6x8xf32>) -> tensor<6x8xf32> {
   // CHECK-NEXT: tpc.reshard {{.*}} -> tensor<6x8xf32, #tpc.sharding<@mesh, [{"dp"}, {}]>>
   // CHECK-NEXT: return
   return %y : tensor<6x8xf32>
+}
+
+// Experts that come out even are split as a whole: the sum over the scores is
+// before the reduction.
+//--- experts.mlir
+tpc.mesh @mesh <"tp" = 4>
+// CHECK-DAG: tpc.parameter @gate : tensor<8x16x20xf32, #tpc.sharding<@mesh, [{"tp"}, {}, {}]>>
+// CHECK-DAG: tpc.parameter @up : tensor<8x16x20xf32, #tpc.sharding<@mesh, [{"tp"}, {}, {}]>>
+// CHECK-DAG: tpc.parameter @down : tensor<8x20x16xf32, #tpc.sharding<@mesh, [{"tp"}, {}, {}]>>
+tpc.parameter @gate : tensor<8x16x20xf32>
+tpc.parameter @up : tensor<8x16x20xf32>
+tpc.parameter @down : tensor<8x20x16xf32>
+// CHECK-LABEL: func.func @main
+func.func @main(%x: tensor<5x16xf32>, %i: tensor<5x2xi64>, %s: tensor<5x2xf32>) -> tensor<5x16xf32> {
+  %g = tpc.read @gate : tensor<8x16x20xf32>
+  %u = tpc.read @up : tensor<8x16x20xf32>
+  %d = tpc.read @down : tensor<8x20x16xf32>
+  // CHECK-NOT: tpc.reshard
+  // CHECK: %[[Y:.*]] = tpc.experts {{.*}} -> tensor<5x16xf32, #tpc.sharding<@mesh, [{}, {}], sum {"tp"}>>
+  %y = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<5x16xf32>, tensor<5x2xi64>, tensor<5x2xf32>, tensor<8x16x20xf32>, tensor<8x16x20xf32>, tensor<8x20x16xf32>) -> tensor<5x16xf32>
+  // CHECK: %[[R:.*]] = tpc.reshard %[[Y]]
+  // CHECK-NEXT: return %[[R]]
+  return %y : tensor<5x16xf32>
+}
+
+// Others are split inside, gate and up by columns, down by rows.
+//--- experts-inside.mlir
+tpc.mesh @mesh <"tp" = 4>
+// CHECK-DAG: tpc.parameter @gate : tensor<6x16x20xf32, #tpc.sharding<@mesh, [{}, {}, {"tp"}]>>
+// CHECK-DAG: tpc.parameter @up : tensor<6x16x20xf32, #tpc.sharding<@mesh, [{}, {}, {"tp"}]>>
+// CHECK-DAG: tpc.parameter @down : tensor<6x20x16xf32, #tpc.sharding<@mesh, [{}, {"tp"}, {}]>>
+tpc.parameter @gate : tensor<6x16x20xf32>
+tpc.parameter @up : tensor<6x16x20xf32>
+tpc.parameter @down : tensor<6x20x16xf32>
+// CHECK-LABEL: func.func @main
+func.func @main(%x: tensor<5x16xf32>, %i: tensor<5x2xi64>, %s: tensor<5x2xf32>) -> tensor<5x16xf32> {
+  %g = tpc.read @gate : tensor<6x16x20xf32>
+  %u = tpc.read @up : tensor<6x16x20xf32>
+  %d = tpc.read @down : tensor<6x20x16xf32>
+  // CHECK-NOT: tpc.reshard
+  // CHECK: %[[Y:.*]] = tpc.experts {{.*}} -> tensor<5x16xf32, #tpc.sharding<@mesh, [{}, {}], sum {"tp"}>>
+  %y = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<5x16xf32>, tensor<5x2xi64>, tensor<5x2xf32>, tensor<6x16x20xf32>, tensor<6x16x20xf32>, tensor<6x20x16xf32>) -> tensor<5x16xf32>
+  // CHECK: %[[R:.*]] = tpc.reshard %[[Y]]
+  // CHECK-NEXT: return %[[R]]
+  return %y : tensor<5x16xf32>
 }

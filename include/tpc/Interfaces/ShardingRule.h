@@ -37,6 +37,9 @@ enum class FactorKind {
 };
 llvm::StringRef stringify(FactorKind kind);
 
+/// The indices of every operation with operands that has an indexed factor.
+constexpr unsigned kIndexOperand = 1;
+
 struct Factor {
   std::string name;
   int64_t size = 0;

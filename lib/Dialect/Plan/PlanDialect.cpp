@@ -89,7 +89,7 @@ PlaceAttr plan::placeOf(Value value) {
     return PlaceAttr::get(op->getContext(), space, symbol, 0);
   };
   return TypeSwitch<Operation *, PlaceAttr>(op)
-      .Case<InputOp, MatmulOp, AttentionOp, CollectiveOp>(
+      .Case<InputOp, MatmulOp, GroupedMatmulOp, AttentionOp, CollectiveOp>(
           [](auto op) { return op.getAtAttr(); })
       .Case([&](KernelOp kernel) {
         ArrayAttr all = kernel.getAtAttr();
@@ -117,7 +117,7 @@ PlaceAttr plan::placeOf(Value value) {
 
 void plan::setPlace(OpResult result, PlaceAttr location) {
   TypeSwitch<Operation *>(result.getOwner())
-      .Case<InputOp, MatmulOp, AttentionOp, CollectiveOp>(
+      .Case<InputOp, MatmulOp, GroupedMatmulOp, AttentionOp, CollectiveOp>(
           [&](auto op) { op.setAtAttr(location); })
       .Case([&](KernelOp kernel) {
         SmallVector<Attribute> all(kernel.getNumResults(), location);

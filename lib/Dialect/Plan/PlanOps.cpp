@@ -363,6 +363,41 @@ LogicalResult plan::MatmulOp::verify() {
   return success();
 }
 
+LogicalResult plan::GroupedMatmulOp::verify() {
+  if (getSizes().size() != 5 || getView().size() != 4 ||
+      llvm::any_of(getSizes(), [](int64_t size) { return size < 0; }))
+    return emitOpError("C1: wrong number of sizes or strides, or a negative "
+                       "size");
+  int64_t n = getSizes()[0], c = getSizes()[1], e = getSizes()[2],
+          d = getSizes()[3], f = getSizes()[4];
+  auto elements = [](Value value) {
+    return cast<RankedTensorType>(value.getType()).getNumElements();
+  };
+  auto product = [](uint64_t a, uint64_t b) {
+    return static_cast<int64_t>(
+        std::min<uint64_t>(llvm::SaturatingMultiply(a, b), INT64_MAX));
+  };
+  int64_t rows = elements(getRows()), all = product(n, c);
+  if ((rows != product(n, d) && rows != product(all, d)) ||
+      elements(getChoices()) != all || elements(getResult()) != product(all, f))
+    return emitOpError("C2: expected ")
+           << product(n, d) << " or " << product(all, d)
+           << " elements of rows, " << all << " choices and " << product(all, f)
+           << " results, found " << rows << ", " << elements(getChoices())
+           << " and " << elements(getResult());
+  if (failed(checkAccess(*this, "C3", getWeights(), "weights", getView()[0],
+                         {e, d, f}, getView().drop_front())))
+    return failure();
+  Type type = elementOf(getResult());
+  if (elementOf(getRows()) != type || elementOf(getWeights()) != type)
+    return emitOpError("C4: no product of ")
+           << elementOf(getRows()) << " and " << elementOf(getWeights())
+           << " as " << type;
+  if (getPack() && !rootOf(getWeights()).getDefiningOp<plan::ParameterOp>())
+    return emitOpError("C5: weights are not a parameter");
+  return success();
+}
+
 LogicalResult plan::AttentionOp::verify() {
   bool hasBias = getBias() != nullptr;
   if (getSizes().size() != 7 || getQueryView().size() != 5 ||

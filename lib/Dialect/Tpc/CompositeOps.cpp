@@ -110,6 +110,55 @@ LogicalResult EmbeddingOp::verify() {
   return requireElement(*this, "C3", getTable(), getResult());
 }
 
+LogicalResult GroupedMatmulOp::verify() {
+  Shape rows = shape(getRows()), choices = shape(getChoices());
+  Shape weights = shape(getWeights());
+  if (failed(require(*this, !choices.empty() && weights.size() == 3, "C1",
+                     "expected choices of rank at least 1 and weights of rank "
+                     "3, found " +
+                         text(choices) + " and " + text(weights))))
+    return failure();
+  SmallVector<int64_t> alone(choices.drop_back()), each(choices), to(choices);
+  alone.push_back(weights[1]);
+  each.push_back(weights[1]);
+  to.push_back(weights[2]);
+  if (failed(require(*this, rows == Shape(alone) || rows == Shape(each), "C2",
+                     "expected rows of shape " + text(alone) + " or " +
+                         text(each) + ", found " + text(rows))) ||
+      failed(requireShape(*this, "C3", "result", shape(getResult()), to)) ||
+      failed(requireElement(*this, "C4", getRows(), getWeights())))
+    return failure();
+  return requireElement(*this, "C4", getRows(), getResult());
+}
+
+LogicalResult ExpertsOp::verify() {
+  Shape from = shape(getOperand()), choices = shape(getChoices());
+  Shape down = shape(getDown());
+  if (failed(require(*this, !choices.empty(), "C1",
+                     "expected choices of rank at least 1")) ||
+      failed(requireShape(*this, "C1", "scores", shape(getScores()), choices)))
+    return failure();
+  if (failed(require(*this, down.size() == 3 && from.size() == choices.size(),
+                     "C2",
+                     "expected operand with the rank of choices and down of "
+                     "rank 3, found " +
+                         text(from) + " and " + text(down))))
+    return failure();
+  SmallVector<int64_t> rows(choices.drop_back()), to(rows);
+  rows.push_back(from.back());
+  to.push_back(down[2]);
+  int64_t in[] = {down[0], from.back(), down[1]};
+  if (failed(requireShape(*this, "C2", "operand", from, rows)) ||
+      failed(requireShape(*this, "C2", "gate", shape(getGate()), in)) ||
+      failed(requireShape(*this, "C2", "up", shape(getUp()), in)) ||
+      failed(requireShape(*this, "C3", "result", shape(getResult()), to)))
+    return failure();
+  for (Value other : {getScores(), getGate(), getUp(), getDown(), getResult()})
+    if (failed(requireElement(*this, "C4", getOperand(), other)))
+      return failure();
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   Shape q = shape(getQuery()), k = shape(getKey()), v = shape(getValue());
   if (failed(require(*this, q.size() == 5 && k.size() == 4 && v.size() == 4,

@@ -477,6 +477,50 @@ SmallVector<Value> EmbeddingOp::decompose(OpBuilder &builder,
       operands[0], operands[1], builder.getI64IntegerAttr(0))};
 }
 
+SmallVector<Value> GroupedMatmulOp::decompose(OpBuilder &builder,
+                                              ValueRange operands) {
+  Core core(builder, getLoc());
+  Type element = Core::type(operands[0]).getElementType();
+  ArrayRef<int64_t> weights = Core::shape(operands[2]);
+  SmallVector<int64_t> chosen(Core::shape(operands[1])), shape(chosen);
+  chosen.append({weights[1], weights[2]});
+  shape.push_back(weights[2]);
+  Value matrices =
+      core.make<GatherOp>(RankedTensorType::get(chosen, element), operands[2],
+                          operands[1], builder.getI64IntegerAttr(0));
+  // "n0 d, n0 c d f -> n0 c f" for one dimension of rows.
+  std::string n;
+  for (size_t i = 0; i + 2 < shape.size(); ++i)
+    n += "n" + std::to_string(i) + " ";
+  std::string rows = n + (hasRowPerChoice() ? "c d" : "d");
+  return {core.matmul(operands[0], matrices,
+                      rows + ", " + n + "c d f -> " + n + "c f", shape,
+                      element)};
+}
+
+SmallVector<Value> ExpertsOp::decompose(OpBuilder &builder,
+                                        ValueRange operands) {
+  Core core(builder, getLoc());
+  Value x = operands[0], choices = operands[1], scores = operands[2];
+  Type element = Core::type(x).getElementType();
+  auto multiply = [&](Value rows, Value weights) {
+    SmallVector<int64_t> shape(Core::shape(choices));
+    shape.push_back(Core::shape(weights)[2]);
+    return core.make<GroupedMatmulOp>(RankedTensorType::get(shape, element),
+                                      rows, choices, weights);
+  };
+  Value gate = core.unary<SiluOp>(multiply(x, operands[3]));
+  Value hidden = core.binary<MulOp>(gate, multiply(x, operands[4]));
+  Value each = multiply(hidden, operands[5]);
+  std::string n;
+  for (size_t i = 0; i + 1 < Core::shape(scores).size(); ++i)
+    n += "n" + std::to_string(i) + " ";
+  SmallVector<int64_t> shape(Core::shape(scores).drop_back());
+  shape.push_back(Core::shape(each).back());
+  return {core.matmul(scores, each, n + "c, " + n + "c h -> " + n + "h", shape,
+                      element)};
+}
+
 SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
                                           ValueRange operands) {
   Core core(builder, getLoc());

@@ -389,12 +389,35 @@ TPC_DERIVED(RopeOp)
 TPC_DERIVED(LinearOp)
 #undef TPC_DERIVED
 
+/// The derived rule of a composite to which an index outside of dimension 0 of
+/// operand `table` counts as zeros: split along it, it stays one and leaves
+/// partial sums, as a gather does.
+static ShardingRule derivedWithTable(DecomposableOpInterface op,
+                                     unsigned table) {
+  ShardingRule rule = deriveShardingRule(op);
+  rule.factors[rule.operands[table][0][0]].kind = FactorKind::Indexed;
+  return rule;
+}
+
 ShardingRule EmbeddingOp::getShardingRule() {
-  // A gather of rows stays one when the vocabulary is split: the rule of its
-  // decomposition, of which it is the only operation.
-  ShardingRule rule = deriveShardingRule(*this);
-  Factor &vocabulary = rule.factors[rule.operands[0][0][0]];
-  vocabulary.kind = FactorKind::Indexed;
+  return derivedWithTable(*this, 0);
+}
+ShardingRule GroupedMatmulOp::getShardingRule() {
+  return derivedWithTable(*this, 2);
+}
+
+ShardingRule ExpertsOp::getShardingRule() {
+  // What is derived does not see that the three weights are split together:
+  // then a row is computed where its expert is, and silu(0) * 0 elsewhere.
+  std::string n = names("n", shape(getChoices()).size() - 1);
+  ShardingRule rule = ShardingRule::parse(
+      n + " d, " + n + " c, " + n + " c, e d f, e d f, e f h -> " + n + " h",
+      {shape(getOperand()), shape(getChoices()), shape(getScores()),
+       shape(getGate()), shape(getUp()), shape(getDown())},
+      {shape(getResult())});
+  rule.find("d")->kind = FactorKind::Synchronized;
+  rule.find("e")->kind = FactorKind::Indexed;
+  rule.linear = {sums({2}), sums({4}), sums({5})};
   return rule;
 }
 

@@ -175,10 +175,7 @@ private:
     return true;
   }
 
-  /// The indices of every indexing operation with operands; iota, which has
-  /// none, is dealt with by the caller.
-  static constexpr unsigned kIndexOperand = 1;
-
+  /// iota, which has no indices, is dealt with by the caller.
   bool isRelative(int64_t size, ArrayRef<AxisRef> cut) const {
     if (op.operands.size() <= kIndexOperand)
       return false;

@@ -4,6 +4,8 @@
 #include "support/Fail.h"
 #include "support/StridedCopy.h"
 
+#include <cstring>
+
 using namespace tpcrt;
 
 namespace {
@@ -110,46 +112,79 @@ void DeviceMatmul::runOnce(Pointers at, const dnnl::stream &stream) {
                 reversed(stagingDims(form.c, batch.size, batch.cStride)));
 }
 
-namespace {
-
-/// Rows and columns as the library sees a view of a parameter: [batch, rows,
-/// cols], or without batch.
-dnnl::memory::desc plainDesc(const PackedWeights &weights,
-                             dnnl::memory::dims strides) {
-  dnnl::memory::dims dims = weights.desc.dims();
-  if (dims.size() < strides.size())
-    strides.erase(strides.begin());
-  return {dims, weights.desc.data_type(), strides};
+/// From a plain tensor with these strides; what it has more dimensions than
+/// `desc` comes first and is of size 1.
+static void reorder(const dnnl::engine &engine, const dnnl::memory::desc &desc,
+                    dnnl::memory::dims strides, const std::byte *plain,
+                    std::byte *packed) {
+  dnnl::memory::dims dims = desc.dims();
+  strides.erase(strides.begin(), strides.end() - dims.size());
+  dnnl::stream stream(engine);
+  dnnl::memory from({dims, desc.data_type(), strides}, engine,
+                    const_cast<std::byte *>(plain));
+  dnnl::memory to(desc, engine, packed);
+  dnnl::reorder(from, to).execute(stream, from, to);
 }
 
-/// Reordered into the library's format from where it lies; where its type is
-/// another, from a dense copy in the library's.
-Result<Buffer> packOne(const MatmulContext &context,
-                       const PackedWeights &weights, const Buffer &parameter) {
+void tpcrt::packPanel(const dnnl::engine &engine, const PackedWeights &weights,
+                      const std::byte *matrix, uint64_t panel, std::byte *dense,
+                      std::byte *packed) {
   const MatrixView &view = weights.view;
-  std::byte *lies = parameter.data() + weights.ref.offset;
-  dnnl::memory::dims strides{weights.batchStride, view.rowStride,
-                             view.colStride};
-  Buffer dense;
-  if (view.type != weights.type) {
-    uint64_t elements = weights.batch * view.rows * view.cols;
-    TPCRT_ASSIGN(dense, Buffer::allocate(elements * byteSize(weights.type),
-                                         "a weight to pack"));
-    copyStrided(dense.data(), weights.type, lies, view.type,
-                stagingDims(view, weights.batch, weights.batchStride));
-    lies = dense.data();
-    strides = {int64_t(view.rows * view.cols), int64_t(view.cols), 1};
-  }
+  uint64_t begin = panel * weights.panelColumns;
+  uint64_t columns = std::min(weights.panelColumns, view.cols - begin);
+  if (columns < weights.panelColumns)
+    std::memset(dense, 0,
+                view.rows * weights.panelColumns * byteSize(weights.type));
+  copyStrided(dense, weights.type,
+              matrix + int64_t(begin) * view.colStride *
+                           int64_t(byteSize(view.type)),
+              view.type,
+              {{view.rows, int64_t(weights.panelColumns), view.rowStride},
+               {columns, 1, view.colStride}});
+  int64_t width = weights.panelColumns;
+  reorder(engine, weights.desc, {int64_t(view.rows) * width, width, 1}, dense,
+          packed);
+}
+
+/// A whole matrix is reordered from where it lies. Where the library computes
+/// in another type, and in panels, a dense copy comes between.
+static Result<Buffer> packOne(const MatmulContext &context,
+                              const PackedWeights &weights,
+                              const Buffer &parameter) {
+  const MatrixView &view = weights.view;
+  const std::byte *source = parameter.data() + weights.ref.offset;
   TPCRT_ASSIGN(Buffer packed,
-               Buffer::allocate(weights.desc.get_size(), "a packed weight"));
-  dnnl::stream stream(context.engine);
-  dnnl::memory from(plainDesc(weights, strides), context.engine, lies);
-  dnnl::memory to(weights.desc, context.engine, packed.data());
-  dnnl::reorder(from, to).execute(stream, from, to);
+               Buffer::allocate(weights.bytes(), "a packed weight"));
+  if (!weights.panelColumns && view.type == weights.type) {
+    reorder(context.engine, weights.desc,
+            {weights.batchStride, view.rowStride, view.colStride}, source,
+            packed.data());
+    return packed;
+  }
+  uint64_t elements =
+      view.rows *
+      (weights.panelColumns ? weights.panelColumns : weights.batch * view.cols);
+  TPCRT_ASSIGN(Buffer dense, Buffer::allocate(elements * byteSize(weights.type),
+                                              "a weight to pack"));
+  if (!weights.panelColumns) {
+    copyStrided(dense.data(), weights.type, source, view.type,
+                stagingDims(view, weights.batch, weights.batchStride));
+    reorder(context.engine, weights.desc,
+            {int64_t(view.rows * view.cols), int64_t(view.cols), 1},
+            dense.data(), packed.data());
+    return packed;
+  }
+  std::byte *to = packed.data();
+  for (uint64_t i = 0; i < weights.batch; ++i)
+    for (uint64_t panel = 0; panel < weights.panels(); ++panel) {
+      packPanel(context.engine, weights,
+                source + int64_t(i) * weights.batchStride *
+                             int64_t(byteSize(view.type)),
+                panel, dense.data(), to);
+      to += weights.desc.get_size();
+    }
   return packed;
 }
-
-} // namespace
 
 Result<void> tpcrt::packParameter(const MatmulContext &context,
                                   uint32_t parameter, DeviceMemory &memory) {

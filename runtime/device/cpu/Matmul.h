@@ -38,7 +38,16 @@ struct PackedWeights {
   uint64_t batch = 1;
   int64_t batchStride = 0;
   ElementType type = ElementType::F32; // in desc
+  /// 0: `desc` is of the whole batch. Else every matrix is cut into panels of
+  /// so many columns, the last filled up with zeros; panels follow each other
+  /// and `desc` is of one.
+  uint64_t panelColumns = 0;
   dnnl::memory::desc desc;
+
+  /// The same weights in the same pieces, whatever the format.
+  bool holdsSame(const PackedWeights &other) const;
+  uint64_t panels() const { return (view.cols - 1) / panelColumns + 1; }
+  uint64_t bytes() const;
 };
 
 /// What the matmul steps of a module share.
@@ -98,6 +107,20 @@ private:
   dnnl::memory a, b, c, scratchpad;
   std::vector<dnnl_exec_arg_t> arguments;
 };
+
+/// A product of these operands, if oneDNN has an optimized kernel for it.
+std::optional<dnnl::matmul::primitive_desc>
+findProduct(const dnnl::engine &engine, const dnnl::memory::desc &a,
+            const dnnl::memory::desc &b, const dnnl::memory::desc &c);
+
+/// bf16 or f32.
+dnnl::memory::data_type libraryType(ElementType type);
+
+/// Packs panel `panel` of a matrix that lies at `matrix` to `packed`; `dense`
+/// is memory for one panel, row by row.
+void packPanel(const dnnl::engine &engine, const PackedWeights &weights,
+               const std::byte *matrix, uint64_t panel, std::byte *dense,
+               std::byte *packed);
 
 /// Fills those of memory.packed (one buffer per entry of context.packed) that
 /// are views of `parameter`.

@@ -42,11 +42,6 @@ namespace {
 
 using Desc = dnnl::memory::desc;
 
-dnnl::memory::data_type libraryType(ElementType type) {
-  return type == ElementType::BF16 ? dnnl::memory::data_type::bf16
-                                   : dnnl::memory::data_type::f32;
-}
-
 bool runsInLibrary(ElementType type) {
   return type == ElementType::F32 || type == ElementType::BF16 ||
          type == ElementType::F16;
@@ -85,12 +80,36 @@ MatrixView denseView(const MatrixView &view) {
   return {view.type, view.rows, view.cols, int64_t(view.cols), 1};
 }
 
-bool sameWeights(const PackedWeights &x, const PackedWeights &y) {
-  return x.ref == y.ref && x.view == y.view && x.batch == y.batch &&
-         x.batchStride == y.batchStride && x.type == y.type;
+} // namespace
+
+dnnl::memory::data_type tpcrt::libraryType(ElementType type) {
+  return type == ElementType::BF16 ? dnnl::memory::data_type::bf16
+                                   : dnnl::memory::data_type::f32;
 }
 
-} // namespace
+bool PackedWeights::holdsSame(const PackedWeights &other) const {
+  return ref == other.ref && view == other.view && batch == other.batch &&
+         batchStride == other.batchStride && type == other.type &&
+         panelColumns == other.panelColumns;
+}
+
+uint64_t PackedWeights::bytes() const {
+  return desc.get_size() * (panelColumns ? batch * panels() : 1);
+}
+
+std::optional<dnnl::matmul::primitive_desc>
+tpcrt::findProduct(const dnnl::engine &engine, const Desc &a, const Desc &b,
+                   const Desc &c) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(a, b, c),
+                                          attributes, engine,
+                                          /*allow_empty=*/true);
+  if (!descriptor.get(true) ||
+      std::string_view(descriptor.impl_info_str()).starts_with("ref"))
+    return std::nullopt;
+  return descriptor;
+}
 
 Result<Matmul> Matmul::create(const MatmulStep &step, MatmulContext &context) {
   try {
@@ -192,7 +211,7 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
   PackedWeights key = weightsKey();
   key.type = types.b;
   for (size_t i = 0; i < context.packed.size(); ++i)
-    if (sameWeights(context.packed[i], key) &&
+    if (context.packed[i].holdsSame(key) &&
         context.packed[i].desc.data.ndims == matmul.b.desc.data.ndims &&
         tryPrimitive(context.packed[i].desc)) {
       matmul.packed = i;
@@ -216,16 +235,11 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
 
 /// True if oneDNN has an optimized kernel for the operands' descriptors.
 bool MatmulPlanner::tryPrimitive(const Desc &weights) {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::matmul::desc desc(matmul.a.desc, weights, matmul.c.desc);
-  dnnl::matmul::primitive_desc descriptor(desc, attributes, context.engine,
-                                          /*allow_empty=*/true);
-  if (!descriptor.get(true) ||
-      std::string_view(descriptor.impl_info_str()).starts_with("ref"))
-    return false;
-  matmul.descriptor = descriptor;
-  return true;
+  auto found =
+      findProduct(context.engine, matmul.a.desc, weights, matmul.c.desc);
+  if (found)
+    matmul.descriptor = *found;
+  return found.has_value();
 }
 
 void MatmulPlanner::placeScratch() {

@@ -34,7 +34,8 @@ struct LoadOptions {
 /// Where device 0 spent the runs of a program so far.
 struct StepTime {
   std::string program;
-  std::string kind; // "kernel", "matmul", "attention", "collective"
+  // "kernel", "matmul", "grouped_matmul", "attention", "collective"
+  std::string kind;
   std::string name; // of the operations that it computes
   std::string implementation;
   uint64_t runs = 0;
@@ -56,7 +57,7 @@ struct ProgramInfo {
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
   uint64_t kernelSteps = 0;
-  uint64_t matmulSteps = 0;
+  uint64_t matmulSteps = 0; // grouped ones included
   uint64_t attentionSteps = 0;
   uint64_t collectiveSteps = 0;
   uint64_t collectiveBytes = 0; // sent by one device in one run

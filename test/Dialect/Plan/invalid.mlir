@@ -670,3 +670,131 @@ plan.program @p of @main.spmd {
   %y = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 softcap -1.0 : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<1x4x1x1x4xf32>
   plan.return %x : tensor<4x4xf32>
 }
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C1: wrong number of sizes or strides, or a negative size}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [4, 2, 2, 4] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C1: wrong number of sizes or strides, or a negative size}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2] sizes [4, 2, 2, 4, 2] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C1: wrong number of sizes or strides, or a negative size}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [4, 2, -2, 4, 2] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C2: expected 16 or 32 elements of rows, 8 choices and 16 results, found 16, 8 and 8}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [4, 2, 2, 4, 2] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C2: expected 9223372036854775807 or 9223372036854775807 elements}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [9223372036854775807, 2, 2, 4, 2] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C3: elements [0, 16] of weights, which has 16}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 2] sizes [4, 2, 2, 4, 2] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C4: no product of 'f32' and 'f32' as 'bf16'}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [4, 2, 2, 4, 2] : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xbf16>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+func.func private @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>, %i: tensor<4x2xi64>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>, #tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %i = plan.input 1 : tensor<4x2xi64>
+  // expected-error@+1 {{C5: weights are not a parameter}}
+  %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [4, 2, 2, 4, 2] pack : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xf32>
+  plan.return %x : tensor<4x4xf32>
+}

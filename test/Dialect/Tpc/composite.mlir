@@ -48,3 +48,15 @@ func.func @attention(%q: tensor<2x3x2x4x8xf32>, %k: tensor<2x5x2x8xf32>,
   %4 = tpc.attention %q, %k, %v offset %offsets scale 0.125 window 4 : (tensor<2x3x2x4x8xf32>, tensor<2x5x2x8xf32>, tensor<2x5x2x6xf32>, tensor<2xi64>) -> tensor<2x3x2x4x6xf32>
   return
 }
+
+// CHECK-LABEL: func.func @experts
+func.func @experts(%x: tensor<2x3x8xf32>, %i: tensor<2x3x2xi64>, %s: tensor<2x3x2xf32>,
+                   %up: tensor<4x8x6xf32>, %down: tensor<4x6x8xf32>) {
+  // CHECK: tpc.grouped_matmul %{{.*}}, %{{.*}}, %{{.*}} : (tensor<2x3x8xf32>, tensor<2x3x2xi64>, tensor<4x8x6xf32>) -> tensor<2x3x2x6xf32>
+  %0 = tpc.grouped_matmul %x, %i, %up : (tensor<2x3x8xf32>, tensor<2x3x2xi64>, tensor<4x8x6xf32>) -> tensor<2x3x2x6xf32>
+  // CHECK: tpc.grouped_matmul %{{.*}}, %{{.*}}, %{{.*}} : (tensor<2x3x2x6xf32>, tensor<2x3x2xi64>, tensor<4x6x8xf32>) -> tensor<2x3x2x8xf32>
+  %1 = tpc.grouped_matmul %0, %i, %down : (tensor<2x3x2x6xf32>, tensor<2x3x2xi64>, tensor<4x6x8xf32>) -> tensor<2x3x2x8xf32>
+  // CHECK: tpc.experts %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : (tensor<2x3x8xf32>, tensor<2x3x2xi64>, tensor<2x3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<2x3x8xf32>
+  %2 = tpc.experts %x, %i, %s, %up, %up, %down : (tensor<2x3x8xf32>, tensor<2x3x2xi64>, tensor<2x3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<2x3x8xf32>
+  return
+}

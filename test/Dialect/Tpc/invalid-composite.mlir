@@ -270,3 +270,115 @@ func.func @f(%x: tensor<2x4xf32>, %l: tensor<2xi64>) {
   %0 = tpc.cross_entropy %x, %l : (tensor<2x4xf32>, tensor<2xi64>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<8xf32>, %i: tensor<i64>, %w: tensor<4x8x6xf32>) {
+  // expected-error @+1 {{C1: expected choices of rank at least 1 and weights of rank 3, found scalar and 4x8x6}}
+  %0 = tpc.grouped_matmul %x, %i, %w : (tensor<8xf32>, tensor<i64>, tensor<4x8x6xf32>) -> tensor<6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %w: tensor<4x8xf32>) {
+  // expected-error @+1 {{C1: expected choices of rank at least 1 and weights of rank 3, found 3x2 and 4x8}}
+  %0 = tpc.grouped_matmul %x, %i, %w : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<4x8xf32>) -> tensor<3x2x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x7xf32>, %i: tensor<3x2xi64>, %w: tensor<4x8x6xf32>) {
+  // expected-error @+1 {{C2: expected rows of shape 3x8 or 3x2x8, found 3x7}}
+  %0 = tpc.grouped_matmul %x, %i, %w : (tensor<3x7xf32>, tensor<3x2xi64>, tensor<4x8x6xf32>) -> tensor<3x2x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %w: tensor<4x8x6xf32>) {
+  // expected-error @+1 {{C3: expected result of shape 3x2x6, found 3x6}}
+  %0 = tpc.grouped_matmul %x, %i, %w : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<4x8x6xf32>) -> tensor<3x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %w: tensor<4x8x6xbf16>) {
+  // expected-error @+1 {{C4: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.grouped_matmul %x, %i, %w : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<4x8x6xbf16>) -> tensor<3x2x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xbf16>, %i: tensor<3x2xi64>, %w: tensor<4x8x6xbf16>) {
+  // expected-error @+1 {{C4: expected equal element types, found 'bf16' and 'f32'}}
+  %0 = tpc.grouped_matmul %x, %i, %w : (tensor<3x8xbf16>, tensor<3x2xi64>, tensor<4x8x6xbf16>) -> tensor<3x2x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<8xf32>, %i: tensor<i64>, %s: tensor<f32>, %g: tensor<4x8x6xf32>, %u: tensor<4x8x6xf32>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C1: expected choices of rank at least 1}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<8xf32>, tensor<i64>, tensor<f32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x1xf32>, %g: tensor<4x8x6xf32>, %u: tensor<4x8x6xf32>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C1: expected scores of shape 3x2, found 3x1}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<3x1xf32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8x1xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: tensor<4x8x6xf32>, %u: tensor<4x8x6xf32>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C2: expected operand with the rank of choices and down of rank 3, found 3x8x1 and 4x6x8}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8x1xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: tensor<4x8x6xf32>, %u: tensor<4x8x6xf32>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C2: expected operand of shape 3x8, found 2x8}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<2x8xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: tensor<4x8x5xf32>, %u: tensor<4x8x6xf32>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C2: expected gate of shape 4x8x6, found 4x8x5}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x5xf32>, tensor<4x8x6xf32>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: tensor<4x8x6xf32>, %u: tensor<3x8x6xf32>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C2: expected up of shape 4x8x6, found 3x8x6}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x6xf32>, tensor<3x8x6xf32>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: tensor<4x8x6xf32>, %u: tensor<4x8x6xf32>, %d: tensor<4x6x7xf32>) {
+  // expected-error @+1 {{C3: expected result of shape 3x7, found 3x8}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xf32>, tensor<4x6x7xf32>) -> tensor<3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: tensor<4x8x6xf32>, %u: tensor<4x8x6xbf16>, %d: tensor<4x6x8xf32>) {
+  // expected-error @+1 {{C4: expected equal element types, found 'f32' and 'bf16'}}
+  %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xbf16>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
+  return
+}

@@ -347,6 +347,29 @@ static void addComposites(std::vector<OpCase> &cases) {
                    {"7x4xf32", "2x3xi32"},
                    {"2x3x4xf32"},
                    {{}, {-1, 7}}});
+  cases.push_back({"grouped_matmul",
+                   "tpc.grouped_matmul %0, %1, %2",
+                   {"4x6xf32", "4x2xi32", "5x6x3xf32"},
+                   {"4x2x3xf32"},
+                   {{}, {-1, 5}}});
+  cases.push_back({"grouped_matmul_of_rows_per_choice",
+                   "tpc.grouped_matmul %0, %1, %2",
+                   {"2x3x2x6xf32", "2x3x2xi64", "5x6x3xf32"},
+                   {"2x3x2x3xf32"},
+                   {{}, {-1, 5}}});
+  cases.push_back({"grouped_matmul_of_one_row",
+                   "tpc.grouped_matmul %0, %1, %2",
+                   {"6xbf16", "2xi64", "5x6x3xbf16"},
+                   {"2x3xbf16"},
+                   {{}, {-1, 5}},
+                   2e-2});
+  cases.push_back(
+      {"experts",
+       "tpc.experts %0, %1, %2, %3, %4, %5",
+       {"4x6xf32", "4x2xi64", "4x2xf32", "5x6x3xf32", "5x6x3xf32", "5x3x7xf32"},
+       {"4x7xf32"},
+       {{}, {-1, 5}},
+       1e-3});
 }
 
 static void addAttention(std::vector<OpCase> &cases) {

@@ -197,22 +197,49 @@ TEST(WrongRule, LinearInOneFactorOnlyOneAtATime) {
 
 /// What a composite says of itself may differ from what its decomposition
 /// implies only where it avoids an expansion.
-TEST(Override, EmbeddingFollowsFromItsDecomposition) {
+TEST(Override, TablesFollowFromTheDecomposition) {
+  const OpCase cases[] = {
+      {"", "tpc.embedding %0, %1", {"7x4xf32", "2x3xi32"}, {"2x3x4xf32"}},
+      {"",
+       "tpc.grouped_matmul %0, %1, %2",
+       {"4x6xf32", "4x2xi32", "5x6x3xf32"},
+       {"4x2x3xf32"}}};
+  for (const OpCase &opCase : cases) {
+    OwningOpRef<ModuleOp> module = moduleOf(opCase, testMesh({{"x", 2}}));
+    Operation *op = operationOf(*module);
+    ShardingRule own = cast<ShardingRuleOpInterface>(op).getShardingRule();
+    ShardingRule derived =
+        deriveShardingRule(cast<DecomposableOpInterface>(op));
+    unsigned overridden = 0;
+    for (Factor &factor : own.factors)
+      if (factor.kind == FactorKind::Indexed) {
+        factor.kind = FactorKind::Synchronized;
+        ++overridden;
+      }
+    EXPECT_EQ(overridden, 1u) << opCase.text;
+    EXPECT_EQ(own.str(), derived.str()) << opCase.text;
+  }
+}
+
+/// The three weights have one dimension of experts, along which they are split
+/// together; but for that the rule is the decomposition's.
+TEST(Override, ExpertsFollowFromTheirDecomposition) {
   OpCase opCase{
-      "", "tpc.embedding %0, %1", {"7x4xf32", "2x3xi32"}, {"2x3x4xf32"}};
+      "",
+      "tpc.experts %0, %1, %2, %3, %4, %5",
+      {"4x6xf32", "4x2xi64", "4x2xf32", "5x6x3xf32", "5x6x3xf32", "5x3x7xf32"},
+      {"4x7xf32"}};
   OwningOpRef<ModuleOp> module = moduleOf(opCase, testMesh({{"x", 2}}));
   Operation *op = operationOf(*module);
-  ShardingRule own = cast<ShardingRuleOpInterface>(op).getShardingRule();
-  ShardingRule derived = deriveShardingRule(cast<DecomposableOpInterface>(op));
-  EXPECT_EQ(own.operands, derived.operands);
-  EXPECT_EQ(own.results, derived.results);
-  ASSERT_EQ(own.factors.size(), derived.factors.size());
-  for (auto [a, b] : llvm::zip_equal(own.factors, derived.factors)) {
-    EXPECT_EQ(a.size, b.size);
-    EXPECT_TRUE(a.kind == b.kind || (a.kind == FactorKind::Indexed &&
-                                     b.kind == FactorKind::Synchronized))
-        << a.name;
-  }
+  EXPECT_EQ(deriveShardingRule(cast<DecomposableOpInterface>(op)).str(),
+            "f0 f1, f0 f2, f0 f2, f3 f1 f4, f5 f1 f4, f6 f4 f7 -> f0 f7; "
+            "synchronized f1; contracted f2 sum; synchronized f3; contracted "
+            "f4 sum; synchronized f5; synchronized f6; linear {2}; linear {4}; "
+            "linear {5}");
+  EXPECT_EQ(cast<ShardingRuleOpInterface>(op).getShardingRule().str(),
+            "n0 d, n0 c, n0 c, e d f, e d f, e f h -> n0 h; synchronized d; "
+            "contracted c sum; indexed e; contracted f sum; linear {2}; linear "
+            "{4}; linear {5}");
 }
 
 /// Queries are synchronized by nothing but their positions, so attention need

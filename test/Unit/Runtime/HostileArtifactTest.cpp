@@ -18,8 +18,8 @@ std::unique_ptr<FbRef> ref(FbSpace space, uint32_t index, uint64_t offset,
   return std::make_unique<FbRef>(space, index, offset, size);
 }
 
-/// The small artifact with a matmul, an attention of every operand, and a
-/// parameter besides.
+/// The small artifact with a matmul, an attention of every operand, a grouped
+/// matmul, and parameters besides.
 TestArtifact richArtifact() {
   TestArtifact artifact = smallArtifact();
   artifact.addParameter("w", FbType::F32, {4, 6}, {-1, 0});
@@ -40,6 +40,10 @@ TestArtifact richArtifact() {
   attention.sinks_type = FbType::F32;
   attention.window = 2;
   attention.softcap = 30;
+  artifact.addParameter("experts", FbType::F32, {4, 3, 5}, {-1, -1, -1});
+  artifact.program().arena_bytes = 1280;
+  artifact.addGroupedMatmul(arena(1024, 24), arena(1056, 32),
+                            {FbSpace::Parameter, 1, 0, 240}, arena(1088, 80));
   return artifact;
 }
 
@@ -70,6 +74,10 @@ fb::MatmulStepT &matmulOf(TestArtifact &a) {
 
 fb::AttentionStepT &attentionOf(TestArtifact &a) {
   return *a.program().steps[5]->body.AsAttentionStep();
+}
+
+fb::GroupedMatmulStepT &groupedOf(TestArtifact &a) {
+  return *a.program().steps[6]->body.AsGroupedMatmulStep();
 }
 
 const uint64_t huge = UINT64_MAX;
@@ -298,6 +306,55 @@ const Hostile hostile[] = {
      [](auto &a) { attentionOf(a).window = huge; }},
     {"AttentionSoftcap", "expected a positive softcap",
      [](auto &a) { attentionOf(a).softcap = std::nan(""); }},
+    {"GroupedType", "no grouped matmul on element type i32",
+     [](auto &a) { groupedOf(a).type = FbType::I32; }},
+    {"GroupedTypeUnknown", "no grouped matmul on element type unknown",
+     [](auto &a) { groupedOf(a).type = FbType(77); }},
+    {"GroupedChoiceType", "choices: expected i32 or i64, found f32",
+     [](auto &a) { groupedOf(a).choice_type = FbType::F32; }},
+    {"GroupedRows", "rows: its elements leave the buffer of 24 bytes",
+     [](auto &a) { groupedOf(a).row_per_choice = true; }},
+    {"GroupedChoices", "choices: its elements",
+     [](auto &a) {
+       groupedOf(a).rows = ref(FbSpace::Arena, 0, 0, 48);
+       groupedOf(a).result = ref(FbSpace::Arena, 0, 1088, 120);
+       groupedOf(a).n = 3;
+     }},
+    {"GroupedMatrices", "weights: its elements",
+     [](auto &a) { groupedOf(a).e = 5; }},
+    {"GroupedStride", "weights: its elements",
+     [](auto &a) { groupedOf(a).e_stride = 16; }},
+    {"GroupedStrideNegative", "weights: its elements",
+     [](auto &a) { groupedOf(a).d_stride = -5; }},
+    {"GroupedStrideHuge", "weights: its elements",
+     [](auto &a) { groupedOf(a).f_stride = INT64_MAX; }},
+    {"GroupedResult", "result: its elements",
+     [](auto &a) { groupedOf(a).result = ref(FbSpace::Arena, 0, 1088, 76); }},
+    {"GroupedTooLarge", "too large",
+     [](auto &a) {
+       groupedOf(a).n = huge / 2;
+       groupedOf(a).c = 3;
+     }},
+    {"GroupedTooLargeButEmpty", "too large",
+     [](auto &a) {
+       groupedOf(a).e = huge;
+       groupedOf(a).d = 0;
+     }},
+    {"GroupedUnaligned", "multiple of 8",
+     [](auto &a) { groupedOf(a).choices = ref(FbSpace::Arena, 0, 1060, 32); }},
+    {"GroupedOverlap", "rows and result overlap",
+     [](auto &a) { groupedOf(a).result = ref(FbSpace::Arena, 0, 1000, 80); }},
+    {"GroupedPack", "packed",
+     [](auto &a) {
+       groupedOf(a).weights = ref(FbSpace::Arena, 0, 0, 240);
+       groupedOf(a).pack = true;
+     }},
+    {"GroupedWritesParameter", "written",
+     [](auto &a) { groupedOf(a).result = ref(FbSpace::Parameter, 1, 0, 80); }},
+    {"GroupedRef", "leave its memory",
+     [](auto &a) {
+       groupedOf(a).weights = ref(FbSpace::Parameter, 1, huge - 3, 240);
+     }},
     {"StepWithoutBody", "well-formed",
      [](auto &a) { a.program().steps[0]->body.Reset(); }},
 };

@@ -179,6 +179,27 @@ fb::MatmulStepT &TestArtifact::addMatmul(FbRef a, FbRef b, FbRef c, uint64_t m,
   return *step.body.AsMatmulStep();
 }
 
+fb::GroupedMatmulStepT &TestArtifact::addGroupedMatmul(FbRef rows,
+                                                       FbRef choices,
+                                                       FbRef weights,
+                                                       FbRef result) {
+  fb::GroupedMatmulStepT matmul;
+  matmul.rows = std::make_unique<FbRef>(rows);
+  matmul.choices = std::make_unique<FbRef>(choices);
+  matmul.weights = std::make_unique<FbRef>(weights);
+  matmul.result = std::make_unique<FbRef>(result);
+  matmul.n = matmul.c = 2;
+  matmul.e = 4;
+  matmul.d = 3;
+  matmul.f = 5;
+  matmul.e_stride = 15;
+  matmul.d_stride = 5;
+  matmul.f_stride = 1;
+  fb::StepT &step = addStep("grouped_matmul");
+  step.body.Set(std::move(matmul));
+  return *step.body.AsGroupedMatmulStep();
+}
+
 fb::AttentionStepT &TestArtifact::addAttention(FbRef query, FbRef key,
                                                FbRef value, FbRef result) {
   fb::AttentionStepT attention;

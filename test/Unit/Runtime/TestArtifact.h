@@ -46,6 +46,10 @@ public:
   /// [m, k] x [k, n], dense.
   fb::MatmulStepT &addMatmul(FbRef a, FbRef b, FbRef c, uint64_t m, uint64_t k,
                              uint64_t n, FbType type = FbType::F32);
+  /// Two rows of three elements with two choices each between four matrices of
+  /// five columns, f32.
+  fb::GroupedMatmulStepT &addGroupedMatmul(FbRef rows, FbRef choices,
+                                           FbRef weights, FbRef result);
   /// Two queries and three keys of four elements, one head, f32, causal.
   fb::AttentionStepT &addAttention(FbRef query, FbRef key, FbRef value,
                                    FbRef result);

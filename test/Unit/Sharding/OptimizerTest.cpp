@@ -397,6 +397,38 @@ TEST(Found, VocabularySplit) {
   EXPECT_EQ(small.stored("table"), "{}{}");
 }
 
+/// Rows that choose 2 of 8 experts.
+std::string experts(int64_t rows, int64_t hidden, int64_t width) {
+  std::string x = tensor({rows, hidden}), choices = tensor({rows, 2}, "i64");
+  std::string scores = tensor({rows, 2}), in = tensor({8, hidden, width});
+  std::string out = tensor({8, width, hidden});
+  std::string pin = " {tpc.sharding = #tpc.sharding<@mesh, [{}, {}]>}";
+  return "tpc.mesh @mesh <\"tp\" = 8>\ntpc.parameter @gate : " + in +
+         "\ntpc.parameter @up : " + in + "\ntpc.parameter @down : " + out +
+         "\nfunc.func @main(%x: " + x + pin + ", %i: " + choices + pin +
+         ", %s: " + scores + pin + ") -> (" + x + pin +
+         ") {\n%g = tpc.read @gate : " + in + "\n%u = tpc.read @up : " + in +
+         "\n%d = tpc.read @down : " + out +
+         "\n%y = tpc.experts %x, %i, %s, %g, %u, %d : (" + x + ", " + choices +
+         ", " + scores + ", " + in + ", " + in + ", " + out + ") -> " + x +
+         "\nreturn %y : " + x + "\n}\n";
+}
+
+/// One token: at worst both of its experts are on one device, so all devices
+/// read a part of each. Many tokens: every expert is read; their width does not
+/// divide, their number does.
+TEST(Found, ExpertsInsideOrWhole) {
+  Plan token = planOf(experts(1, 4096, 14336));
+  EXPECT_OPTIMUM(token, {"all_reduce", 1});
+  EXPECT_EQ(token.stored("gate"), "{}{}{tp}");
+  EXPECT_EQ(token.stored("up"), "{}{}{tp}");
+  EXPECT_EQ(token.stored("down"), "{}{tp}{}");
+  Plan many = planOf(experts(8192, 4096, 14330));
+  EXPECT_EQ(many.gap(), 0);
+  for (const char *name : {"gate", "up", "down"})
+    EXPECT_EQ(many.stored(name), "{tp}{}{}");
+}
+
 //===----------------------------------------------------------------------===//
 // What the certificate says
 //===----------------------------------------------------------------------===//

@@ -197,7 +197,7 @@ private:
 
   void addOperation() {
     Value x = recent();
-    switch (pick(0, 24)) {
+    switch (pick(0, 25)) {
     case 0:
     case 1:
     case 2:
@@ -247,6 +247,8 @@ private:
       return moved(x);
     case 22:
       return residuals(x);
+    case 23:
+      return experts(x);
     default:
       return attention(x);
     }
@@ -479,6 +481,27 @@ private:
           make("rms_norm", {x, parameter(last)}, "epsilon 0.01", x.shape));
     keep(make("layer_norm", {x, parameter(last), parameter(last)},
               "epsilon 0.01", x.shape));
+  }
+
+  /// One product of chosen matrices, or whole experts.
+  void experts(const Value &x) {
+    int64_t e = pick(2, 5), f = size();
+    Shape chosen(x.shape.begin(), x.shape.end() - 1), shape = chosen;
+    chosen.push_back(pick(1, 3));
+    Value choices = indexArgument(chosen);
+    Shape in{e, x.shape.back(), f};
+    if (chance(40)) {
+      shape = chosen;
+      shape.push_back(f);
+      return keep(
+          make("grouped_matmul", {x, choices, parameter(in)}, "", shape));
+    }
+    int64_t h = size();
+    shape.push_back(h);
+    keep(make("experts",
+              {x, choices, like(chosen), parameter(in), parameter(in),
+               parameter({e, f, h})},
+              "", shape));
   }
 
   /// Reads a state before and after it is overwritten by x.

@@ -79,6 +79,34 @@ func.func @main(%tokens: tensor<2x3xi64>, %kinds: tensor<2x3xi64>) -> tensor<2x3
 }
 )"},
     // Two axes: the batch, and a pair behind a norm.
+    {"Experts", "megatron", R"(
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @gate : tensor<4x3x5xf64>
+tpc.parameter @up : tensor<4x3x5xf64>
+tpc.parameter @down : tensor<4x5x3xf64>
+func.func @main(%x: tensor<4x3xf64>, %i: tensor<4x2xi32>, %s: tensor<4x2xf64>) -> tensor<4x3xf64> {
+  %g = tpc.read @gate : tensor<4x3x5xf64>
+  %u = tpc.read @up : tensor<4x3x5xf64>
+  %d = tpc.read @down : tensor<4x5x3xf64>
+  %y = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<4x3xf64>, tensor<4x2xi32>, tensor<4x2xf64>, tensor<4x3x5xf64>, tensor<4x3x5xf64>, tensor<4x5x3xf64>) -> tensor<4x3xf64>
+  %r = tpc.add %y, %x : (tensor<4x3xf64>, tensor<4x3xf64>) -> tensor<4x3xf64>
+  return %r : tensor<4x3xf64>
+}
+)"},
+    {"ExpertsUneven", "propagate", R"(
+tpc.mesh @mesh <"tp" = 3>
+tpc.parameter @gate : tensor<5x3x5xf64> {tpc.sharding = #tpc.sharding<@mesh, [{"tp"}, {}, {}]>}
+tpc.parameter @up : tensor<5x3x5xf64> {tpc.sharding = #tpc.sharding<@mesh, [{"tp"}, {}, {}]>}
+tpc.parameter @down : tensor<5x5x3xf64> {tpc.sharding = #tpc.sharding<@mesh, [{"tp"}, {}, {}]>}
+func.func @main(%x: tensor<4x3xf64>, %i: tensor<4x2xi32>, %s: tensor<4x2xf64>) -> tensor<4x3xf64> {
+  %g = tpc.read @gate : tensor<5x3x5xf64>
+  %u = tpc.read @up : tensor<5x3x5xf64>
+  %d = tpc.read @down : tensor<5x5x3xf64>
+  %y = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<4x3xf64>, tensor<4x2xi32>, tensor<4x2xf64>, tensor<5x3x5xf64>, tensor<5x3x5xf64>, tensor<5x5x3xf64>) -> tensor<4x3xf64>
+  %r = tpc.add %y, %x : (tensor<4x3xf64>, tensor<4x3xf64>) -> tensor<4x3xf64>
+  return %r : tensor<4x3xf64>
+}
+)"},
     {"LayerNormDataAndTensor", "megatron", R"(
 tpc.mesh @mesh <"dp" = 2, "tp" = 2>
 tpc.parameter @gamma : tensor<4xf64>

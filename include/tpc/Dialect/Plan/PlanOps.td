@@ -230,6 +230,39 @@ def Plan_MatmulOp : Plan_Op<"matmul", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Plan_GroupedMatmulOp : Plan_Op<"grouped_matmul", [Pure]> {
+  let summary = "Rows times the matrices that they choose";
+  let description = [{
+    `tpc.grouped_matmul`. `sizes` is [n, c, e, d, f]: n rows with c choices each
+    between e matrices of [d, f]. rows has a row of d elements for each of n, or
+    for each of n and c. `view` says where the matrices lie in weights: [offset,
+    e, d, f], in elements. rows, choices and result lie as they are.
+
+    ```
+    %y = plan.grouped_matmul %x, %i, %w [0, 48, 6, 1] sizes [4, 2, 5, 8, 6]
+        pack : ...
+    ```
+
+    Constraints:
+    - (C1) there are five sizes, none negative, and four numbers in `view`.
+    - (C2) rows has n * d or n * c * d elements, choices n * c, the result
+      n * c * f.
+    - (C3) every element of the matrices is within weights.
+    - (C4) rows, weights and result have the same element type.
+    - (C5) `pack` is given only for a parameter.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$rows, Tpc_IntTensor:$choices,
+                       Tpc_FloatTensor:$weights, DenseI64ArrayAttr:$view,
+                       DenseI64ArrayAttr:$sizes, UnitAttr:$pack,
+                       OptionalAttr<Plan_PlaceAttr>:$at);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $rows `,` $choices `,` $weights $view `sizes` $sizes (`pack` $pack^)?
+    (`at` $at^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Plan_AttentionOp : Plan_Op<"attention", [Pure, AttrSizedOperandSegments]> {
   let summary = "Scaled dot-product attention of strided operands";
   let description = [{

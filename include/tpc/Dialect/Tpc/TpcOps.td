@@ -653,6 +653,66 @@ def Tpc_EmbeddingOp : Tpc_Composite<"embedding"> {
   let hasVerifier = 1;
 }
 
+def Tpc_GroupedMatmulOp : Tpc_Composite<"grouped_matmul"> {
+  let summary = "Rows times the matrices that they choose";
+  let description = [{
+    rows [n..., d] or [n..., c, d], choices [n..., c] and weights [e, d, f] give
+    [n..., c, f]: every row of rows, for each of its c choices, times the matrix
+    of that number.
+
+    ```
+    result[n, c, f] = sum_d rows[n, d] * weights[choices[n, c], d, f]
+    ```
+
+    A choice outside of the e matrices gives zeros. Accumulates in at least f32
+    and rounds once. Constraints:
+    - (C1) choices has rank at least 1, weights has rank 3.
+    - (C2) rows is [n..., d] or [n..., c, d].
+    - (C3) the result is [n..., c, f].
+    - (C4) rows, weights and result have the same element type.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$rows, Tpc_IntTensor:$choices,
+                       Tpc_FloatTensor:$weights);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "$rows `,` $choices `,` $weights attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether every choice has a row of its own: rows is [n..., c, d].
+    bool hasRowPerChoice() {
+      auto rank = [](::mlir::Value value) {
+        return ::llvm::cast<::mlir::RankedTensorType>(value.getType()).getRank();
+      };
+      return rank(getRows()) > rank(getChoices());
+    }
+  }];
+}
+
+def Tpc_ExpertsOp : Tpc_Composite<"experts"> {
+  let summary = "Gated MLPs of which every row chooses some";
+  let description = [{
+    operand [n..., d], choices and scores [n..., c], gate and up [e, d, f], down
+    [e, f, h] give [n..., h]:
+
+    ```
+    result[n] = sum_c scores[n, c] * (silu(x gate[i]) * (x up[i])) down[i]
+        where x = operand[n], i = choices[n, c]
+    ```
+
+    A choice outside of the e experts counts as zeros: when experts are split,
+    every device adds what its own say. Constraints:
+    - (C1) choices has rank at least 1, and scores has its shape.
+    - (C2) operand is [n..., d], gate and up are [e, d, f], down is [e, f, h].
+    - (C3) the result is [n..., h].
+    - (C4) all but choices have the same element type.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$operand, Tpc_IntTensor:$choices,
+                       Tpc_FloatTensor:$scores, Tpc_FloatTensor:$gate,
+                       Tpc_FloatTensor:$up, Tpc_FloatTensor:$down);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = "$operand `,` $choices `,` $scores `,` $gate `,` $up `,` $down attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Tpc_AttentionOp : Tpc_Composite<"attention", [AttrSizedOperandSegments]> {
   let summary = "Scaled dot-product attention with grouped heads";
   let description = [{

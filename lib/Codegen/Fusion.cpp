@@ -9,6 +9,9 @@ using namespace tpc;
 
 /// More buffers would not fit the registers that hold their addresses.
 constexpr size_t kMaxOperands = 24;
+/// Longer kernels save little more memory traffic, and what is asked of a group
+/// whenever it grows would take quadratic time.
+constexpr size_t kMaxOps = 64;
 
 std::optional<int64_t> tpc::contiguousOffset(tpc::SliceOp op) {
   ArrayRef<int64_t> from = shapeOf(op.getOperand()),
@@ -321,7 +324,7 @@ bool Grouping::tryMerge(int producer, int consumer, Value edge) {
   };
   Group merged(groups[producer]);
   llvm::append_range(merged, groups[consumer]);
-  if (llvm::any_of(merged, isSpecial))
+  if (merged.size() > kMaxOps || llvm::any_of(merged, isSpecial))
     return false;
   llvm::sort(merged, [&](Operation *a, Operation *b) {
     return position[a] < position[b];

@@ -252,14 +252,17 @@ void KernelEmitter::finishReductions(unsigned pass, Accumulators &sums) {
   }
 }
 
+namespace {
+struct Store {
+  Value value, pointer, index;
+  Type element;
+};
+} // namespace
+
 /// Computes all outputs at a point before it stores the first: an output may
 /// lie in an operand's memory.
 LogicalResult KernelEmitter::storeFull(const PointIndices &indices,
                                        Value mask) {
-  struct Store {
-    Value value, pointer, index;
-    Type element;
-  };
   SmallVector<Store> stores;
   for (auto [i, output] : llvm::enumerate(body.outputs)) {
     if (!isFull(output))
@@ -290,7 +293,9 @@ LogicalResult KernelEmitter::storeFull(const PointIndices &indices,
   return success();
 }
 
+/// Likewise for the outputs with one element per row.
 LogicalResult KernelEmitter::storeRows() {
+  SmallVector<Store> stores;
   for (auto [i, output] : llvm::enumerate(body.outputs)) {
     if (isFull(output))
       continue;
@@ -300,7 +305,9 @@ LogicalResult KernelEmitter::storeRows() {
       return failure();
     Value offset =
         evaluator.offsetOf(indices, rowMajorStrides(shapeOf(output)));
-    ops.store(*value, outputs[i], offset, elementOf(output), {});
+    stores.push_back({*value, outputs[i], offset, elementOf(output)});
   }
+  for (const Store &store : stores)
+    ops.store(store.value, store.pointer, store.index, store.element, {});
   return success();
 }

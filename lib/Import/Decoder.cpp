@@ -111,8 +111,10 @@ FailureOr<DecoderConfig> tpc::readDecoderConfig(const ModelConfig &config,
     return config.error() << "key \"num_attention_heads\": " << *heads
                           << " does not divide hidden_size " << *hidden
                           << ", and there is no head_dim";
+  // Rotary positions have a frequency for every two elements.
+  int64_t largest = 1 << 16;
   auto headDim =
-      config.size("head_dim", std::max<int64_t>(*hidden / *heads, 1));
+      config.size("head_dim", std::max<int64_t>(*hidden / *heads, 1), largest);
   if (failed(headDim))
     return failure();
   if (*activation != "silu")

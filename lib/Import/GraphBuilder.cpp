@@ -3,6 +3,7 @@
 #include "GraphBuilder.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
 #include "tpcrt/Safetensors.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace tpc;

@@ -2,6 +2,7 @@
 
 #include "ModelConfig.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/Support/Path.h"
 #include <simdjson.h>
 

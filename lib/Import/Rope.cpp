@@ -177,8 +177,12 @@ FailureOr<RopeFrequencies> tpc::readRope(const ModelConfig &config,
     return config.error() << "key \"rope_theta\": expected a number above 1, "
                              "found "
                           << *theta;
+  if (!(*partial > 0 && *partial <= 1))
+    return config.error() << "key \"partial_rotary_factor\": expected a number "
+                             "above 0, at most 1, found "
+                          << *partial;
   int64_t turned = static_cast<int64_t>(headDim * *partial);
-  if (turned < 2 || turned > headDim || turned % 2 != 0)
+  if (turned < 2 || turned % 2 != 0)
     return config.error() << "key \"partial_rotary_factor\": expected an even "
                              "number of the "
                           << headDim << " elements of a head, found " << turned;
@@ -202,5 +206,12 @@ FailureOr<RopeFrequencies> tpc::readRope(const ModelConfig &config,
            << *kind << "\"";
   if (failed(scaled))
     return failure();
+  auto isPositive = [](double value) {
+    return std::isfinite(value) && value > 0;
+  };
+  if (!isPositive(rope.scale) || !llvm::all_of(rope.values, isPositive))
+    return config.error() << "rotary positions \"" << *kind
+                          << "\": expected values that give finite frequencies "
+                             "above 0";
   return RopeFrequencies{{rope.values.begin(), rope.values.end()}, rope.scale};
 }

@@ -106,33 +106,37 @@ bool tpc::splits(const ShardingRule &rule, const Strategy &strategy,
   });
 }
 
-/// The axes that cut a dimension made of `factors`, or nothing where the cut
+/// The axes that cut a dimension made of `factors`, or nothing where a cut
 /// would not fall on a boundary of the factors: every factor before the last
-/// one that is cut must be cut down to single elements, and the block of the
-/// dimension must be the block of that factor times all minor factors.
+/// one that is cut must be cut down to single elements, and after each axis the
+/// block of the dimension must be the block of the factor times all minor
+/// factors. So 7 over dp=2, x=2 (blocks of 4, then 2) is no cut of 14 (blocks
+/// of 7, then 4).
 static std::optional<AxisList> dimAxes(ArrayRef<unsigned> factors, int64_t size,
                                        const RuledOp &op,
                                        const Strategy &strategy,
                                        const Mesh &mesh) {
+  if (factors.size() == 1)
+    return axesOf(strategy, factors[0]);
   AxisList axes;
-  int64_t block = 1;
+  int64_t minor = size;
   bool open = false; // a major factor is not cut to single elements
   for (unsigned factor : factors) {
-    AxisList own = axesOf(strategy, factor);
-    if (!own.empty() && open)
-      return std::nullopt;
-    int64_t factorSize = op.rule.factors[factor].size;
-    int64_t factorBlock = blockSize(factorSize, own, mesh);
-    if (factors.size() > 1 && !own.empty() && factorBlock == 1 &&
-        mesh.size(own) != factorSize && factor != factors.back())
+    int64_t factorSize = op.rule.factors[factor].size, factorBlock = factorSize;
+    minor /= std::max<int64_t>(factorSize, 1);
+    AxisList own;
+    for (const AxisRef &axis : axesOf(strategy, factor)) {
+      own.push_back(axis);
+      axes.push_back(axis);
+      factorBlock = blockSize(factorSize, own, mesh);
+      if (open || blockSize(size, axes, mesh) != factorBlock * minor)
+        return std::nullopt;
+    }
+    if (!own.empty() && factorBlock == 1 && mesh.size(own) != factorSize &&
+        factor != factors.back())
       return std::nullopt;
     open |= factorBlock != 1;
-    block *= factorBlock;
-    axes.append(own);
   }
-  if (factors.size() > 1 && !axes.empty() &&
-      blockSize(size, axes, mesh) != block)
-    return std::nullopt;
   return axes;
 }
 

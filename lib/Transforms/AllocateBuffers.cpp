@@ -51,7 +51,7 @@ private:
   int lastUse(Value root);
   bool isScratch(Value root);
   bool isReturned(Value root);
-  bool becomesState(Value value, FlatSymbolRefAttr symbol);
+  void findNewStates();
   Value copy(Value value, Operation *before);
 
   void copyUpdated();
@@ -68,6 +68,8 @@ private:
   Block &block;
   OpBuilder builder;
   DenseMap<Operation *, int> step;
+  using SymbolSet = llvm::SmallSetVector<Attribute, 2>;
+  DenseMap<Value, SymbolSet> newStates;
   DenseMap<StringAttr, Value> inState; // computed in the state's memory
   std::vector<std::unique_ptr<Buffer>> buffers;
   DenseMap<Value, Buffer *> bufferOf; // by root
@@ -103,19 +105,29 @@ bool Allocator::isScratch(Value root) {
              CollectiveOp>(root.getDefiningOp());
 }
 
-/// Whether the value, or what updates in place make of it, is written to the
-/// state.
-bool Allocator::becomesState(Value value, FlatSymbolRefAttr symbol) {
-  for (OpOperand &use : value.getUses()) {
-    if (auto write = dyn_cast<plan::WriteOp>(use.getOwner()))
-      if (write.getSymbolAttr() == symbol)
-        return true;
-    if (auto kernel = dyn_cast<KernelOp>(use.getOwner()))
-      for (auto [i, update] : llvm::enumerate(kernel.getUpdates()))
-        if (update == value && becomesState(kernel.getResult(i), symbol))
-          return true;
+/// The value that updates in place made into this one; itself if none did.
+static Value originOf(Value value) {
+  while (auto kernel = value.getDefiningOp<KernelOp>()) {
+    unsigned index = cast<OpResult>(value).getResultNumber();
+    if (index >= kernel.getUpdates().size())
+      break;
+    value = rootOf(kernel.getUpdates()[index]);
   }
-  return false;
+  return value;
+}
+
+/// Finds the states that values, or what updates in place make of them, are
+/// written to.
+void Allocator::findNewStates() {
+  for (Operation &op : llvm::reverse(block)) {
+    if (auto write = dyn_cast<plan::WriteOp>(op))
+      newStates[write.getValue()].insert(write.getSymbolAttr());
+    if (auto kernel = dyn_cast<KernelOp>(op))
+      for (auto [i, update] : llvm::enumerate(kernel.getUpdates())) {
+        SymbolSet of = newStates.lookup(kernel.getResult(i));
+        newStates[update].insert_range(of);
+      }
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -155,28 +167,31 @@ Value Allocator::copy(Value value, Operation *before) {
 }
 
 void Allocator::copyUpdated() {
+  numberSteps();
+  findNewStates();
   for (auto kernel : llvm::make_early_inc_range(block.getOps<KernelOp>()))
     for (OpOperand &update : kernel.getUpdatesMutable()) {
       Value value = update.get(), root = rootOf(value);
       unsigned index = update.getOperandNumber() - kernel.getInputs().size();
-      numberSteps();
       bool dies = lastUse(root) == step[kernel] &&
                   bytesOf(root) == bytesOf(value) &&
                   llvm::count_if(kernel.getOperands(), [&](Value operand) {
                     return rootOf(operand) == root;
                   }) == 1;
       auto state = root.getDefiningOp<plan::StateOp>();
-      bool mine =
-          state ? becomesState(kernel.getResult(index), state.getSymbolAttr())
-                : isScratch(root);
-      if (!dies || !mine)
+      bool mine = state ? newStates[kernel.getResult(index)].contains(
+                              state.getSymbolAttr())
+                        : isScratch(root);
+      if (!dies || !mine) {
         update.set(copy(value, kernel));
+        step[update.get().getDefiningOp()] = step[kernel];
+      }
     }
 }
 
 void Allocator::copyOutputs() {
   for (OpOperand &output : program.getReturn()->getOpOperands())
-    if (!isScratch(rootOf(output.get())))
+    if (!isScratch(originOf(rootOf(output.get()))))
       output.set(copy(output.get(), program.getReturn()));
 }
 
@@ -228,23 +243,18 @@ void Allocator::settleStates() {
     StringAttr symbol = write.getSymbolAttr().getAttr();
     plan::StateOp state = states.lookup(symbol);
     // Already there by a chain of updates?
-    Value origin = value;
-    while (auto kernel = origin.getDefiningOp<KernelOp>()) {
-      unsigned index = cast<OpResult>(origin).getResultNumber();
-      if (index >= kernel.getUpdates().size())
-        break;
-      origin = rootOf(kernel.getUpdates()[index]);
-    }
+    Value origin = originOf(value);
     bool isThere = state && origin == state.getResult();
     if (!isThere && !(state ? canComputeInState(value, state)
                             : isScratch(value) && !isReturned(value) &&
                                   llvm::range_size(value.getUses()) == 1 &&
                                   !inState.lookup(symbol))) {
-      value = copy(value, program.getReturn());
+      value = origin = copy(value, program.getReturn());
       write.getValueMutable().set(value);
       write->moveBefore(program.getReturn());
     }
-    inState[symbol] = value;
+    // What updates make of it follows.
+    inState[symbol] = isThere ? value : origin;
   }
 }
 

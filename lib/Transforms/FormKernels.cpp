@@ -7,8 +7,10 @@
 //     ...                               %q = plan.matmul %a, %down ...
 //     %y = spmd.all_reduce sum %q       %y = plan.collective all_reduce sum %q
 //
-// Steps come in an order that keeps to the program's where dependences allow,
-// and reads of a state come before its update.
+// Steps come in an order that keeps to the program's where dependences allow.
+// States are read at the start and written at the end: what the program reads
+// in between is the value that it wrote. An update in place comes after the
+// other reads of what it overwrites.
 //
 //===----------------------------------------------------------------------===//
 
@@ -39,10 +41,11 @@ public:
       byText[textOf(function)] = function;
   }
 
-  /// The function that computes `body` from `operands`, the last `updates` of
-  /// them in place.
+  /// The function that computes `body` from `operands`, and in place of
+  /// `updates`.
   FailureOr<plan::KernelFuncOp> get(const KernelBody &body,
-                                    ArrayRef<Value> operands, unsigned updates);
+                                    ArrayRef<Value> operands,
+                                    ArrayRef<Value> updates);
 
 private:
   std::string textOf(plan::KernelFuncOp function) {
@@ -76,10 +79,15 @@ private:
     unsigned waitsFor = 0;
   };
 
+  void forwardWrites();
   LogicalResult collect();
   void makeUnits();
+  void precede(unsigned first, unsigned second) {
+    units[first].consumers.push_back(second);
+    ++units[second].waitsFor;
+  }
   void linkUnits();
-  void orderStateReads();
+  void orderReads();
   bool reaches(unsigned from, unsigned to);
   SmallVector<unsigned> order();
 
@@ -105,11 +113,14 @@ private:
   std::vector<Unit> units;
   DenseMap<Operation *, unsigned> unitOf;
   IRMapping mapping;
-  llvm::MapVector<StringAttr, Value> states; // as written so far
-  DenseMap<StringAttr, Value> parameters;    // read so far
 };
 
 } // namespace
+
+/// Whether the operation changes its first operand in place.
+static bool isUpdate(Operation *op) {
+  return isa<UpdateSliceOp, ScatterAddOp>(op);
+}
 
 //===----------------------------------------------------------------------===//
 // Kernel functions
@@ -126,30 +137,34 @@ static std::string hintOf(const KernelBody &body) {
 
 FailureOr<plan::KernelFuncOp> KernelTable::get(const KernelBody &body,
                                                ArrayRef<Value> operands,
-                                               unsigned updates) {
+                                               ArrayRef<Value> updates) {
   OpBuilder builder(module.getContext());
   builder.setInsertionPointToEnd(module.getBody());
   SmallVector<Type> inputs, results;
-  for (Value operand : operands)
+  for (Value operand : llvm::concat<const Value>(operands, updates))
     inputs.push_back(operand.getType());
   for (Value output : body.outputs)
     results.push_back(output.getType());
   Location loc = body.ops.back()->getLoc();
   auto function = plan::KernelFuncOp::create(
       builder, loc, "kernel", builder.getFunctionType(inputs, results),
-      /*tiles=*/1, updates,
+      /*tiles=*/1, updates.size(),
       /*in_place=*/ArrayRef<int64_t>(), ArrayAttr(), ArrayAttr());
   Block *block = builder.createBlock(&function.getBody(), {}, inputs,
                                      SmallVector<Location>(inputs.size(), loc));
   IRMapping mapping;
-  for (auto [operand, argument] :
-       llvm::zip_equal(operands, block->getArguments()))
-    mapping.map(operand, argument);
+  for (auto [i, operand] : llvm::enumerate(operands))
+    mapping.map(operand, block->getArgument(i));
   for (Operation *op : body.ops)
     builder.clone(*op, mapping);
   SmallVector<Value> yielded;
   for (Value output : body.outputs)
     yielded.push_back(mapping.lookup(output));
+  // What else reads an updated value reads it as it was, from an argument of
+  // its own.
+  for (unsigned i = 0; i < updates.size(); ++i)
+    yielded[i].getDefiningOp()->setOperand(
+        0, block->getArgument(operands.size() + i));
   plan::YieldOp::create(builder, loc, yielded);
 
   std::string why;
@@ -164,7 +179,7 @@ FailureOr<plan::KernelFuncOp> KernelTable::get(const KernelBody &body,
   SmallVector<int64_t> inPlace;
   for (auto [result, value] : shape->inPlace) {
     unsigned argument = cast<BlockArgument>(value).getArgNumber();
-    if (result >= updates && argument < function.getNumInputs())
+    if (result >= updates.size() && argument < function.getNumInputs())
       inPlace.append({result, argument});
   }
   function.setInPlace(inPlace);
@@ -207,6 +222,31 @@ ArrayRef<Value> PlanBuilder::operandsOf(Operation *op) {
       values[3] = layout.bias->base;
   }
   return values;
+}
+
+/// Afterwards every symbol is read at most once, as it is at the start, and
+/// every state is written at most once.
+void PlanBuilder::forwardWrites() {
+  DenseMap<StringAttr, Value> current;
+  DenseMap<StringAttr, WriteOp> lastWrite;
+  for (Operation &op : llvm::make_early_inc_range(program.getBody().front())) {
+    if (auto read = dyn_cast<ReadOp>(op)) {
+      Value &value = current[read.getSymbolAttr().getAttr()];
+      if (value) {
+        read.replaceAllUsesWith(value);
+        read.erase();
+      } else {
+        value = read;
+      }
+    } else if (auto write = dyn_cast<WriteOp>(op)) {
+      StringAttr symbol = write.getSymbolAttr().getAttr();
+      current[symbol] = write.getValue();
+      WriteOp &last = lastWrite[symbol];
+      if (last)
+        last.erase();
+      last = write;
+    }
+  }
 }
 
 /// Operations that outputs and states depend on, in program order.
@@ -265,7 +305,6 @@ void PlanBuilder::makeUnits() {
 }
 
 void PlanBuilder::linkUnits() {
-  Operation *lastAccess = nullptr;
   for (unsigned i = 0; i < units.size(); ++i) {
     llvm::SetVector<unsigned> producers;
     for (Operation *op : units[i].ops)
@@ -274,20 +313,8 @@ void PlanBuilder::linkUnits() {
         if (producer && !units[i].body.inside.contains(producer))
           producers.insert(unitOf.lookup(producer));
       }
-    for (unsigned producer : producers) {
-      units[producer].consumers.push_back(i);
-      ++units[i].waitsFor;
-    }
-  }
-  // Reads and writes of states, and the return, keep their order.
-  for (Operation *op : needed) {
-    if (!isa<ReadOp, WriteOp, spmd::ReturnOp>(op))
-      continue;
-    if (lastAccess) {
-      units[unitOf[lastAccess]].consumers.push_back(unitOf[op]);
-      ++units[unitOf[op]].waitsFor;
-    }
-    lastAccess = op;
+    for (unsigned producer : producers)
+      precede(producer, i);
   }
 }
 
@@ -306,22 +333,25 @@ bool PlanBuilder::reaches(unsigned from, unsigned to) {
 }
 
 /// An update in place comes after the other reads of the same value, if it can.
-void PlanBuilder::orderStateReads() {
+void PlanBuilder::orderReads() {
+  llvm::MapVector<Value, SmallVector<unsigned>> updaters;
   for (unsigned i = 0; i < units.size(); ++i)
-    for (Value output : units[i].body.outputs) {
-      Operation *op = output.getDefiningOp();
-      if (!isa<UpdateSliceOp, ScatterAddOp>(op))
-        continue;
-      Value updated = op->getOperand(0);
-      auto readsIt = [&](Operation *reader) {
-        return llvm::is_contained(operandsOf(reader), updated);
-      };
-      for (unsigned j = 0; j < units.size(); ++j)
-        if (j != i && llvm::any_of(units[j].ops, readsIt) && !reaches(i, j)) {
-          units[j].consumers.push_back(i);
-          ++units[i].waitsFor;
-        }
-    }
+    for (Value output : units[i].body.outputs)
+      if (isUpdate(output.getDefiningOp()))
+        updaters[output.getDefiningOp()->getOperand(0)].push_back(i);
+  if (updaters.empty())
+    return;
+  DenseMap<Value, llvm::SetVector<unsigned>> readers;
+  for (unsigned i = 0; i < units.size(); ++i)
+    for (Operation *op : units[i].ops)
+      for (Value operand : operandsOf(op))
+        if (updaters.contains(operand))
+          readers[operand].insert(i);
+  for (auto &[value, all] : updaters)
+    for (unsigned updater : all)
+      for (unsigned reader : readers[value])
+        if (reader != updater && !reaches(updater, reader))
+          precede(reader, updater);
 }
 
 /// Topological, the earliest in the program first.
@@ -373,16 +403,14 @@ LogicalResult PlanBuilder::emitKernel(const Unit &unit) {
   llvm::SetVector<Value> inputs;
   SmallVector<Value> updates;
   for (Value output : body.outputs)
-    if (isa<UpdateSliceOp, ScatterAddOp>(output.getDefiningOp()))
+    if (isUpdate(output.getDefiningOp()))
       updates.push_back(output.getDefiningOp()->getOperand(0));
   for (Operation *op : body.ops)
-    for (Value operand : op->getOperands())
-      if (!body.contains(operand) && !llvm::is_contained(updates, operand))
+    for (Value operand : op->getOperands().drop_front(isUpdate(op)))
+      if (!body.contains(operand))
         inputs.insert(operand);
-  SmallVector<Value> operands(inputs.begin(), inputs.end());
-  llvm::append_range(operands, updates);
   FailureOr<plan::KernelFuncOp> function =
-      kernels.get(body, operands, updates.size());
+      kernels.get(body, inputs.getArrayRef(), updates);
   if (failed(function))
     return failure();
   auto mapped = [&](ArrayRef<Value> values) {
@@ -494,21 +522,14 @@ LogicalResult PlanBuilder::emit(Operation *op) {
       .Case<MatmulOp, GroupedMatmulOp, AttentionOp>(
           [&](auto op) { return emit(op); })
       .Case([&](ReadOp op) {
-        StringAttr symbol = op.getSymbolAttr().getAttr();
         bool isState = isa_and_nonnull<StateOp>(
             SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr()));
-        Value &value = isState ? states[symbol] : parameters[symbol];
-        if (!value)
-          value = isState
-                      ? Value(plan::StateOp::create(builder, loc, op.getType(),
-                                                    op.getSymbolAttr()))
-                      : Value(plan::ParameterOp::create(
-                            builder, loc, op.getType(), op.getSymbolAttr()));
+        Value value =
+            isState ? Value(plan::StateOp::create(builder, loc, op.getType(),
+                                                  op.getSymbolAttr()))
+                    : Value(plan::ParameterOp::create(
+                          builder, loc, op.getType(), op.getSymbolAttr()));
         mapping.map(op.getResult(), value);
-        return success();
-      })
-      .Case([&](WriteOp op) {
-        states[op.getSymbolAttr().getAttr()] = mapping.lookup(op.getValue());
         return success();
       })
       .Case([&](tpc::ConstantOp op) {
@@ -550,7 +571,7 @@ LogicalResult PlanBuilder::emit(Operation *op) {
                               op.getAxesAttr(), op.getOriginAttr(),
                               op.getSourcesAttr());
       })
-      .Case([&](spmd::ReturnOp op) { return success(); })
+      .Case<WriteOp, spmd::ReturnOp>([](auto) { return success(); })
       .Default([](Operation *op) {
         return op->emitOpError(
             "has no plan; the passes before tpc-form-kernels "
@@ -559,11 +580,12 @@ LogicalResult PlanBuilder::emit(Operation *op) {
 }
 
 LogicalResult PlanBuilder::run() {
+  forwardWrites();
   if (failed(collect()))
     return failure();
   makeUnits();
   linkUnits();
-  orderStateReads();
+  orderReads();
   builder.setInsertionPointToEnd(program->getBlock());
   auto name = builder.getStringAttr(program.getWhole() + ".plan");
   auto result = plan::ProgramOp::create(
@@ -583,12 +605,14 @@ LogicalResult PlanBuilder::run() {
     if (failed(units[i].body.ops.empty() ? emit(units[i].ops.front())
                                          : emitKernel(units[i])))
       return failure();
-  for (auto [symbol, value] : states) {
-    auto unchanged = value.getDefiningOp<plan::StateOp>();
-    if (!unchanged || unchanged.getSymbol() != symbol.getValue())
-      plan::WriteOp::create(builder, value.getLoc(),
-                            FlatSymbolRefAttr::get(symbol), value);
-  }
+  for (Operation *op : needed)
+    if (auto write = dyn_cast<WriteOp>(op)) {
+      Value value = mapping.lookup(write.getValue());
+      auto unchanged = value.getDefiningOp<plan::StateOp>();
+      if (!unchanged || unchanged.getSymbol() != write.getSymbol())
+        plan::WriteOp::create(builder, value.getLoc(), write.getSymbolAttr(),
+                              value);
+    }
   auto last = cast<spmd::ReturnOp>(program.getBody().front().getTerminator());
   SmallVector<Value> outputs;
   for (Value operand : last.getOperands())

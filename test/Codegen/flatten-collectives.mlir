@@ -25,5 +25,10 @@ spmd.program @main.spmd of @main(%x: tensor<8x16xf32>) args [#tpc.sharding<@mesh
   // CHECK: spmd.all_to_all %{{.*}} split 0 concat 1 {{.*}}tensor<4x1x32xf32>) -> tensor<1x4x32xf32>
   // CHECK: tpc.transpose
   %4 = spmd.all_to_all %x split 0 concat 1 over @mesh{"tp"} : (tensor<8x16xf32>) -> tensor<2x64xf32>
+  // Of four blocks of a dimension of size 1 only the first holds anything.
+  // CHECK: spmd.all_to_all %{{.*}} split 0 concat 1 {{.*}}tensor<4x1x5xf32>) -> tensor<1x4x5xf32>
+  // CHECK: tpc.slice {{.*}} -> tensor<1x1x5xf32>
+  %one = tpc.constant dense<1.0> : tensor<4x1x5xf32> : tensor<4x1x5xf32>
+  %5 = spmd.all_to_all %one split 0 concat 1 over @mesh{"tp"} : (tensor<4x1x5xf32>) -> tensor<1x1x5xf32>
   spmd.return
 }

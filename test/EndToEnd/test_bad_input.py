@@ -13,7 +13,7 @@ import struct
 import numpy as np
 import pytest
 
-from tools import BIN, tool, write_safetensors
+from tools import BIN, ROOT, tool, write_safetensors
 
 MLP = """tpc.mesh @mesh <"tp" = 2>
 tpc.parameter @up : tensor<4x8xf32>
@@ -23,6 +23,8 @@ func.func @main(%x: tensor<2x4xf32> {tpc.name = "x"}) -> (tensor<2x8xf32> {tpc.n
   return %y : tensor<2x8xf32>
 }
 """
+
+LLAMA_CONFIG = ROOT / "test/data/hf/llama_rope3/model/config.json"
 
 CONFIG = {"architectures": ["BertModel"], "hidden_size": 8, "vocab_size": 20,
           "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -495,6 +497,31 @@ def test_config(workshop, case):
     (workshop / "bert/config.json").write_text(json.dumps({**CONFIG, **change}))
     refused(workshop, "tpc-run bert --dry-run --length 4", r"config\.json",
             *parts)
+
+
+# Changes to a decoder's, and the message.
+ROPES = {
+    "heads of no size": ({"head_dim": 1 << 30}, "from 1 to 65536"),
+    "more than a head": ({"partial_rotary_factor": 1e300}, "at most 1"),
+    "half a pair": ({"partial_rotary_factor": 0.25}, "even", "found 3"),
+    "lengths below 0": ({"rope_scaling": {
+        "type": "yarn", "factor": 2, "original_max_position_embeddings": -1}},
+                        "finite frequencies"),
+    "factor 0": ({"rope_scaling": {
+        "type": "longrope", "short_factor": [0] * 6, "long_factor": [0] * 6,
+        "original_max_position_embeddings": 64}}, "finite frequencies"),
+}
+
+
+@pytest.mark.parametrize("case", ROPES)
+def test_config_of_rotary_positions(tmp_path, case):
+    change, *parts = ROPES[case]
+    config = json.loads(LLAMA_CONFIG.read_text())
+    del config["rope_parameters"]
+    (tmp_path / "llama").mkdir()
+    (tmp_path / "llama/config.json").write_text(
+        json.dumps({**config, **change}))
+    refused(tmp_path, "tpc-run llama --dry-run", r"config\.json", *parts)
 
 
 @pytest.mark.parametrize("text", [

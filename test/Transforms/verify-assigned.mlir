@@ -77,3 +77,15 @@ func.func @reshape(%x: tensor<6xf32, #split>) -> tensor<3x2xf32, #rows> {
   %0 = tpc.reshape %x : (tensor<6xf32, #split>) -> tensor<3x2xf32, #rows>
   return %0 : tensor<3x2xf32, #rows>
 }
+
+// -----
+
+// 7 over a=2, b=2 has blocks of 4, then 2; 14 has blocks of 7, then 4.
+tpc.mesh @mesh <"a" = 2, "b" = 2>
+#outer = #tpc.sharding<@mesh, [{"a", "b"}, {}]>
+#flat = #tpc.sharding<@mesh, [{"a", "b"}]>
+func.func @reshape(%x: tensor<7x2xf32, #outer>) -> tensor<14xf32, #flat> {
+  // expected-error @below {{is not local under its shardings}}
+  %0 = tpc.reshape %x : (tensor<7x2xf32, #outer>) -> tensor<14xf32, #flat>
+  return %0 : tensor<14xf32, #flat>
+}

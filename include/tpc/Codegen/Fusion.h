@@ -14,7 +14,8 @@
 //      - nothing costly is recomputed per row, and vectors stay vectors;
 //      - an operation that reads elements from elsewhere (slice, gather,
 //        transpose) feeds nothing else, and what it reads is needed only there;
-//      - a buffer that is updated in place is not read otherwise.
+//      - a buffer that is updated in place is not read otherwise;
+//      - there are at most 64 operations and 24 operands and results.
 // 3. scatter_add, sort and top_k stay alone. Matmuls, collectives and views
 //    are no kernels and bound the groups.
 //

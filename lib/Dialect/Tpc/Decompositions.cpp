@@ -543,8 +543,13 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
   int64_t t = Core::shape(key)[1], v = Core::shape(value)[3];
   SmallVector<int64_t> scoreShape{b, k, g, s, t};
 
-  Value scores = core.matmul(query, key, "b s k g d, b t k d -> b k g s t",
-                             scoreShape, core.f32());
+  // Products of bf16 and f16 have results in f32, those of f64 have not.
+  auto factor = [&](Value x) {
+    return element.isF64() ? core.convert(x, core.f32()) : x;
+  };
+  Value scores =
+      core.matmul(factor(query), factor(key), "b s k g d, b t k d -> b k g s t",
+                  scoreShape, core.f32());
   scores = core.binary<MulOp>(scores, getScale().convertToDouble());
   if (getSoftcap()) {
     double cap = getSoftcap()->convertToDouble();

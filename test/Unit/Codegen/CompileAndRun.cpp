@@ -125,6 +125,7 @@ void CompileAndRun::compile(StringRef text, std::string isa,
     ASSERT_TRUE(succeeded(runPhase(
         *planned, [&](OpPassManager &pm) { buildAssignPhase(pm, assign); })));
     ASSERT_TRUE(succeeded(runPhase(*planned, buildPartitionPhase)));
+    ASSERT_TRUE(succeeded(runPhase(*planned, buildVerifyPhase)));
   }
   source = planned->clone();
   ASSERT_TRUE(succeeded(
@@ -159,6 +160,45 @@ CompileAndRun::run(const std::vector<reference::Tensor> &inputs) {
   return result;
 }
 
+/// Relative to the largest magnitude; NaN where NaN is expected.
+static void compare(const reference::Tensor &expected,
+                    const reference::Tensor &found, double tolerance) {
+  ASSERT_EQ(found.data.size(), expected.data.size());
+  double largest = 1e-30;
+  for (double element : expected.data)
+    if (std::isfinite(element))
+      largest = std::max(largest, std::abs(element));
+  for (auto [i, e, f] : llvm::enumerate(expected.data, found.data)) {
+    if (e == f || (std::isnan(e) && std::isnan(f)))
+      continue;
+    ASSERT_LE(std::abs(e - f), tolerance * largest)
+        << "element " << i << ": expected " << e << ", found " << f;
+  }
+}
+
+/// Writes random values into all states.
+void CompileAndRun::fillStates() {
+  for (const tpcrt::TensorInfo &info : executable->states()) {
+    auto state = source->lookupSymbol<tpc::StateOp>(info.name);
+    reference::Tensor value =
+        randomTensor(withSharding(state.getTensorType(), ShardingAttr()));
+    auto written = executable->writeState(info.name, reference::toHost(value));
+    ASSERT_TRUE(written) << written.error().message;
+    symbols.set(info.name, value);
+  }
+}
+
+void CompileAndRun::checkStates(double tolerance) {
+  for (const tpcrt::TensorInfo &info : executable->states()) {
+    SCOPED_TRACE("state " + info.name);
+    auto found = executable->readState(info.name);
+    ASSERT_TRUE(found) << found.error().message;
+    auto expected = symbols.get(source->lookupSymbol(info.name));
+    ASSERT_TRUE(succeeded(expected));
+    compare(**expected, reference::fromHost(*found, &context), tolerance);
+  }
+}
+
 void CompileAndRun::check(double tolerance, Reference against) {
   spmd::ProgramOp program;
   for (auto candidate : source->getOps<spmd::ProgramOp>())
@@ -170,6 +210,7 @@ void CompileAndRun::check(double tolerance, Reference against) {
   for (Type type : whole.getArgumentTypes())
     inputs.push_back(randomTensor(
         withSharding(cast<RankedTensorType>(type), ShardingAttr())));
+  ASSERT_NO_FATAL_FAILURE(fillStates());
   auto expected =
       against == Reference::Whole
           ? reference::evaluate(whole, inputs, symbols)
@@ -178,22 +219,10 @@ void CompileAndRun::check(double tolerance, Reference against) {
   std::vector<reference::Tensor> found = run(inputs);
   ASSERT_EQ(found.size(), expected->size());
   for (size_t i = 0; i < found.size(); ++i) {
-    const reference::Tensor &e = (*expected)[i], &f = found[i];
-    ASSERT_EQ(e.data.size(), f.data.size());
-    double largest = 1e-30;
-    for (double element : e.data)
-      if (std::isfinite(element))
-        largest = std::max(largest, std::abs(element));
-    for (size_t j = 0; j < e.data.size(); ++j) {
-      if (e.data[j] == f.data[j] ||
-          (std::isnan(e.data[j]) && std::isnan(f.data[j])))
-        continue;
-      double difference = std::abs(e.data[j] - f.data[j]);
-      ASSERT_LE(difference, tolerance * largest)
-          << "output " << i << " element " << j << ": expected " << e.data[j]
-          << ", found " << f.data[j];
-    }
+    SCOPED_TRACE("output " + std::to_string(i));
+    ASSERT_NO_FATAL_FAILURE(compare((*expected)[i], found[i], tolerance));
   }
+  checkStates(tolerance);
 }
 
 PlanCounts CompileAndRun::counts() {

@@ -38,8 +38,9 @@ protected:
   /// What to compare with: the simulated per-device program, or the whole
   /// function that it implements.
   enum class Reference { Program, Whole };
-  /// Runs program @main once with random inputs and compares its outputs with
-  /// the reference; relative to the largest magnitude.
+  /// Runs program @main once with random inputs and states and compares its
+  /// outputs, and the states after it, with the reference; relative to the
+  /// largest magnitude.
   void check(double tolerance, Reference against = Reference::Program);
   void compileAndCheck(llvm::StringRef text, double tolerance = 1e-5) {
     compile(text);
@@ -66,6 +67,8 @@ protected:
 
 private:
   static AssignPhaseOptions megatron();
+  void fillStates();
+  void checkStates(double tolerance);
   uint64_t nextRandom();
 
   llvm::StringMap<reference::Tensor> weights;

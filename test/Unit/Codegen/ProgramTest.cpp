@@ -57,6 +57,104 @@ func.func @main(%x: tensor<3x5xf32>) -> tensor<3x5xf32> {
 )");
 }
 
+/// What is added to changes while it is read.
+TEST_F(Programs, ScatterIntoWhatIsAdded) {
+  lowestInteger = 0;
+  highestInteger = 3;
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%x: tensor<4x5xf32>, %at: tensor<4xi64>) -> tensor<4x5xf32> {
+  %e = tpc.exp %x : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  %y = tpc.scatter_add %e, %at, %e dim 0 : (tensor<4x5xf32>, tensor<4xi64>, tensor<4x5xf32>) -> tensor<4x5xf32>
+  return %y : tensor<4x5xf32>
+}
+)");
+}
+
+/// The kernel of %m cannot hold both the state's old value and its new one.
+TEST_F(Programs, StateIsReadAfterItIsWritten) {
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+tpc.state @s : tensor<4x5xf32>
+func.func @main(%x: tensor<4x5xf32>) -> tensor<4x5xf32> {
+  %old = tpc.read @s : tensor<4x5xf32>
+  %e = tpc.exp %x : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  tpc.write @s, %e : tensor<4x5xf32>
+  %new = tpc.read @s : tensor<4x5xf32>
+  %n = tpc.tanh %new : (tensor<4x5xf32>) -> tensor<4x5xf32>
+  tpc.write @s, %n : tensor<4x5xf32>
+  %last = tpc.read @s : tensor<4x5xf32>
+  %m = tpc.max %e, %last : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+  %y = tpc.add %m, %old : (tensor<4x5xf32>, tensor<4x5xf32>) -> tensor<4x5xf32>
+  return %y : tensor<4x5xf32>
+}
+)");
+}
+
+/// An output is not where the state is.
+TEST_F(Programs, UpdatedStateIsReturned) {
+  lowestInteger = 0;
+  highestInteger = 2;
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+tpc.state @s : tensor<4x7xf32>
+func.func @main(%u: tensor<2x3xf32>, %at: tensor<2xi64>) -> tensor<4x7xf32> {
+  %old = tpc.read @s : tensor<4x7xf32>
+  %new = tpc.update_slice %old, %u, %at : (tensor<4x7xf32>, tensor<2x3xf32>, tensor<2xi64>) -> tensor<4x7xf32>
+  tpc.write @s, %new : tensor<4x7xf32>
+  return %new : tensor<4x7xf32>
+}
+)");
+}
+
+/// Both sums are made before the first overwrites the state.
+TEST_F(Programs, RowValuesReplaceAStateThatTheyRead) {
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+tpc.state @s : tensor<4xf32>
+func.func @main(%x: tensor<4x5xf32>) -> tensor<4xf32> {
+  %new = tpc.reduce sum %x dims [1] : (tensor<4x5xf32>) -> tensor<4xf32>
+  %old = tpc.read @s : tensor<4xf32>
+  %y = tpc.add %new, %old : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  tpc.write @s, %new : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+)");
+  EXPECT_EQ(counts().kernels, 1);
+}
+
+/// Where attention is expanded, f32 scores are made of f64 queries.
+TEST_F(Programs, AttentionOfF64SplitAlongTheKeys) {
+  highestInteger = 9;
+  lowestInteger = 0;
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 3>
+func.func @main(%q: tensor<2x3x2x1x4xf64>, %k: tensor<2x7x2x4xf64>, %v: tensor<2x7x2x4xf64>) -> tensor<2x3x2x1x4xf64> {
+  %ks = tpc.shard %k <@mesh, [{}, {"tp"}, {}, {}]> : (tensor<2x7x2x4xf64>) -> tensor<2x7x2x4xf64>
+  %vs = tpc.shard %v <@mesh, [{}, {"tp"}, {}, {}]> : (tensor<2x7x2x4xf64>) -> tensor<2x7x2x4xf64>
+  %y = tpc.attention %q, %ks, %vs scale 0.35 : (tensor<2x3x2x1x4xf64>, tensor<2x7x2x4xf64>, tensor<2x7x2x4xf64>) -> tensor<2x3x2x1x4xf64>
+  return %y : tensor<2x3x2x1x4xf64>
+}
+)");
+}
+
+/// Nothing reads the state: its new value is made there from the start.
+TEST_F(Programs, UpdateBecomesAState) {
+  lowestInteger = 0;
+  highestInteger = 2;
+  compileAndCheck(R"(
+tpc.mesh @mesh <"tp" = 1>
+tpc.state @s : tensor<4x7xf32>
+func.func @main(%x: tensor<4x7xf32>, %u: tensor<2x3xf32>, %at: tensor<2xi64>) -> tensor<4xf32> {
+  %e = tpc.exp %x : (tensor<4x7xf32>) -> tensor<4x7xf32>
+  %n = tpc.update_slice %e, %u, %at : (tensor<4x7xf32>, tensor<2x3xf32>, tensor<2xi64>) -> tensor<4x7xf32>
+  tpc.write @s, %n : tensor<4x7xf32>
+  %y = tpc.reduce max %x dims [1] : (tensor<4x7xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+)");
+}
+
 /// Elements that stand in a row in the update do not in the buffer.
 TEST_F(Programs, UpdateOfAColumn) {
   lowestInteger = 0;

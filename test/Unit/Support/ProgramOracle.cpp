@@ -37,10 +37,19 @@ test::ProgramOracle::ProgramOracle(FunctionOpInterface function, unsigned seed,
     store.set(name, symbols.back().second);
   }
   auto results = evaluate(function, inputs, store);
-  if (failed(results))
+  if (failed(results)) {
     ADD_FAILURE() << "the whole function cannot be evaluated";
-  else
-    expected = std::move(*results);
+    return;
+  }
+  expected = std::move(*results);
+  appendStates(store, expected);
+}
+
+/// The states' contents follow the results.
+void test::ProgramOracle::appendStates(SymbolStore &store,
+                                       SmallVectorImpl<Tensor> &results) const {
+  for (auto state : function->getParentOfType<ModuleOp>().getOps<StateOp>())
+    results.push_back(**store.get(state));
 }
 
 std::optional<std::string>
@@ -55,6 +64,7 @@ test::ProgramOracle::difference(spmd::ProgramOp program) const {
   auto results = simulate(program, inputs, store, options);
   if (failed(results))
     return "the simulation fails: " + diagnostics.text;
+  appendStates(store, *results);
   for (auto [r, found] : llvm::enumerate(*results)) {
     const Tensor &wanted = expected[r];
     for (auto [i, value] : llvm::enumerate(found.data)) {

@@ -1,7 +1,8 @@
 //===- ProgramOracle.h - Does a program compute its function? ---*- C++ -*-===//
 //
-// Random whole inputs with the results of the whole function, against which
-// any number of per-device programs can be simulated.
+// Random whole inputs and states with the results of the whole function and the
+// states after it, against which any number of per-device programs can be
+// simulated.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,11 +32,14 @@ public:
   std::optional<std::string> difference(spmd::ProgramOp program) const;
 
 private:
+  void appendStates(reference::SymbolStore &store,
+                    llvm::SmallVectorImpl<reference::Tensor> &results) const;
+
   mlir::FunctionOpInterface function;
   double tolerance;
   llvm::SmallVector<reference::Tensor> inputs;
   llvm::SmallVector<std::pair<std::string, reference::Tensor>> symbols;
-  llvm::SmallVector<reference::Tensor> expected;
+  llvm::SmallVector<reference::Tensor> expected; // results, then states
 };
 
 } // namespace tpc::test

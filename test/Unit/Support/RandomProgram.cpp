@@ -211,7 +211,9 @@ private:
           make(oneOf({"max", "min", "sub"}), {x, like(x.shape)}, "", x.shape));
     case 6:
       return keep(make(oneOf({"tanh", "gelu erf", "gelu tanh", "silu", "neg",
-                              "abs", "sin", "cos", "erf"}),
+                              "abs", "sin", "cos",
+                              // f64 has no erf of its own
+                              element == "f64" ? "gelu erf" : "erf"}),
                        {x}, "", x.shape));
     case 7:
       return choice(x);
@@ -512,12 +514,37 @@ private:
       body += "  " + old.name + " = tpc.read @" + name + " : " + t + "\n";
       keep(make("add", {x, old}, "", x.shape));
     }
-    body += "  tpc.write @" + name + ", " + x.name + " : " + t + "\n";
+    Value next = chance(30) ? updated(name, x) : x;
+    body += "  tpc.write @" + name + ", " + next.name + " : " + t + "\n";
     if (chance(20))
       body +=
           "  tpc.write @" + name + ", " + like(x.shape).name + " : " + t + "\n";
     body += "  " + now.name + " = tpc.read @" + name + " : " + t + "\n";
     keep(now);
+  }
+
+  /// The state with a part of it overwritten, as a KV cache is, or added to.
+  Value updated(const std::string &name, const Value &x) {
+    Value before{"%" + name + "before", x.shape};
+    body += "  " + before.name + " = tpc.read @" + name + " : " +
+            type(x.shape) + "\n";
+    Shape part = x.shape;
+    Value after;
+    if (chance(30)) {
+      Value rows = indexArgument({size()});
+      part[0] = rows.shape[0];
+      after = make("scatter_add", {before, rows, like(part)}, "dim 0", x.shape);
+    } else {
+      for (int64_t &n : part)
+        n = pick(1, n);
+      Value start = indexArgument({int64_t(x.shape.size())});
+      after = make("update_slice", {before, like(part), start}, "", x.shape);
+    }
+    if (chance(30))
+      keep(before);
+    if (chance(30))
+      keep(after);
+    return after;
   }
 
   /// Projections, attention and output projection of x [b, s, e].

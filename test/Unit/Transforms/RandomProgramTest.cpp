@@ -47,7 +47,7 @@ problemOf(ModuleOp whole, const AssignPhaseOptions &options, unsigned seed) {
 }
 
 TEST(RandomPrograms, AssignedPartitionedProvedSimulated) {
-  unsigned first = 0, count = 1200;
+  unsigned first = 0, count = 2000;
   if (const char *range = std::getenv("TPC_RANDOM_PROGRAMS"))
     std::sscanf(range, "%u,%u", &first, &count);
   std::string eager = test::eagerMachineFile();

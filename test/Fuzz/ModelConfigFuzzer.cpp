@@ -1,0 +1,41 @@
+// No config.json crashes the importer, and a small model that it accepts is a
+// module that verifies. The input is the file.
+#include "Decoder.h"
+#include "Encoder.h"
+#include "TemporaryFolder.h"
+#include "mlir/IR/Verifier.h"
+
+using namespace mlir;
+using namespace tpc;
+
+/// LLVM's libraries are not instrumented: containers and arenas that cross
+/// their boundary look overflown.
+extern "C" const char *__asan_default_options() {
+  return "detect_container_overflow=0:allow_user_poisoning=0:detect_leaks=0";
+}
+
+static bool isSmall(const ModelConfig &config) {
+  auto layers = config.integer("num_hidden_layers");
+  return succeeded(layers) && *layers <= 4;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const TemporaryFolder folder;
+  folder.write("config.json", data, size);
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  ScopedDiagnosticHandler quiet(&context, [](Diagnostic &) {});
+  auto config = ModelConfig::read(&context, folder.path());
+  if (failed(config))
+    return 0;
+  (void)readEncoderConfig(*config);
+  for (const DecoderFamily &family : decoderFamilies())
+    (void)readDecoderConfig(*config, family, /*context=*/64);
+  if (!isSmall(*config))
+    return 0;
+  ImportOptions options;
+  options.length = 8;
+  auto module = importHuggingFace(&context, folder.path(), options);
+  if (module && failed(verify(*module)))
+    std::abort();
+  return 0;
+}

@@ -36,6 +36,7 @@ private:
                           const std::vector<Port> &ports) const;
   Result<void> check(const KernelStep &step) const;
   Result<void> check(const MatmulStep &step) const;
+  Result<void> checkEpilogue(const MatmulStep &step) const;
   Result<void> check(const AttentionStep &step) const;
   Result<void> check(const CollectiveStep &step) const;
 
@@ -167,7 +168,38 @@ Result<void> ProgramChecker::check(const MatmulStep &step) const {
                 typeName(step.cType));
   if (step.packB && step.b.space != Space::Parameter)
     return fail("b is to be packed, but is not a parameter");
-  return {};
+  return step.epilogue.empty() ? Result<void>() : checkEpilogue(step);
+}
+
+/// Of a step whose sizes and c are good.
+Result<void> ProgramChecker::checkEpilogue(const MatmulStep &step) const {
+  const auto &[bias, activation, multiply, add] = step.epilogue;
+  ElementType type = step.cType;
+  if (activation > Activation::Tanh)
+    return fail("unknown activation {}", static_cast<unsigned>(activation));
+  if (!isFloat(type) || type == ElementType::F64)
+    return fail("expected a result of f32, bf16 or f16 to add a bias to, "
+                "activate, multiply or add to; found {}",
+                typeName(type));
+  std::vector<ViewDim> asC{{step.m, step.cMStride}, {step.n, step.cNStride}};
+  for (const MatmulBatchDim &dim : step.batch)
+    asC.push_back({dim.size, dim.cStride});
+  auto checkOperand = [&](std::string_view role,
+                          const std::optional<BufferRef> &ref,
+                          const std::vector<ViewDim> &dims) -> Result<void> {
+    if (!ref)
+      return {};
+    TPCRT_TRY(checkRef(role, *ref, false, byteSize(type)));
+    if (!viewFits(0, dims, ref->size / byteSize(type)))
+      return fail("{}: its strides leave the buffer of {} bytes", role,
+                  ref->size);
+    if (overlap(*ref, step.c))
+      return fail("{} and c overlap", role);
+    return {};
+  };
+  TPCRT_TRY(checkOperand("bias", bias, {{step.n, 1}}));
+  TPCRT_TRY(checkOperand("multiply", multiply, asC));
+  return checkOperand("add", add, asC);
 }
 
 Result<void> ProgramChecker::check(const AttentionStep &step) const {

@@ -83,11 +83,21 @@ struct StepBinder {
 
   void operator()(const MatmulStep &step) {
     const Matmul &matmul = loaded.matmuls[device.matmuls.size()];
-    void *b = matmul.packedIndex() >= 0
-                  ? memory.packed[matmul.packedIndex()].data()
-                  : resolve(step.b);
-    device.matmuls.emplace_back(matmul, context, resolve(step.a), b,
-                                resolve(step.c), memory.scratch.data());
+    auto at = [&](const BufferRef &ref) {
+      return static_cast<std::byte *>(resolve(ref));
+    };
+    auto given = [&](const std::optional<BufferRef> &ref) {
+      return ref ? at(*ref) : nullptr;
+    };
+    std::byte *b = matmul.packedIndex() >= 0
+                       ? memory.packed[matmul.packedIndex()].data()
+                       : at(step.b);
+    const MatmulEpilogue &epilogue = step.epilogue;
+    device.matmuls.emplace_back(
+        matmul, context,
+        MatmulPointers{at(step.a), b, at(step.c), given(epilogue.bias),
+                       given(epilogue.multiply), given(epilogue.add)},
+        memory.scratch.data());
   }
 
   void operator()(const AttentionStep &step) {
@@ -110,6 +120,20 @@ struct StepBinder {
     device.pointers.push_back(resolve(collective.dst));
   }
 };
+
+/// " bias gelu_erf multiply"
+std::string describe(const MatmulEpilogue &epilogue) {
+  std::string text;
+  if (epilogue.bias)
+    text += " bias";
+  if (epilogue.activation != Activation::None)
+    text += fmt::format(" {}", activationName(epilogue.activation));
+  if (epilogue.multiply)
+    text += " multiply";
+  if (epilogue.add)
+    text += " add";
+  return text;
+}
 
 } // namespace
 
@@ -176,6 +200,10 @@ void LoadedProgram::markUnpackedParameters(
       mark(product->a);
       if (matmuls[matmul++].packedIndex() < 0)
         mark(product->b);
+      const MatmulEpilogue &epilogue = product->epilogue;
+      for (const auto &ref : {epilogue.bias, epilogue.multiply, epilogue.add})
+        if (ref)
+          mark(*ref);
     } else if (auto *attention = std::get_if<AttentionStep>(&step.body)) {
       for (const BufferRef &ref :
            {attention->query, attention->key, attention->value})
@@ -201,9 +229,9 @@ LoadedProgram::describeStep(size_t index) const {
     uint64_t batch = 1;
     for (const MatmulBatchDim &dim : matmul.batch)
       batch *= dim.size;
-    return {"matmul",
-            fmt::format("{}x {}x{}x{} {}", batch, matmul.m, matmul.n, matmul.k,
-                        matmuls[step.first].implementation())};
+    return {"matmul", fmt::format("{}x {}x{}x{}{} {}", batch, matmul.m,
+                                  matmul.n, matmul.k, describe(matmul.epilogue),
+                                  matmuls[step.first].implementation())};
   }
   case LoadedStep::Kind::Attention: {
     const auto &a = std::get<AttentionStep>(source.body);

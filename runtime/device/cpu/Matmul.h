@@ -10,6 +10,10 @@
 // loops. In every case sums are accumulated in f32 (or exactly) and rounded
 // once.
 //
+// An epilogue runs inside the primitive where oneDNN takes it, on the f32 sums;
+// else the primitive leaves f32 sums in scratch memory, and plain loops make
+// the result of them.
+//
 // Weights that the step marks are packed at load into the format that the
 // primitive prefers; steps that use the same weights share one copy where the
 // format that the first chose serves the others.
@@ -71,6 +75,9 @@ private:
   dnnl::matmul::primitive_desc descriptor;
   dnnl::matmul primitive;
   MatmulOperand a, b, c;
+  bool fused = true; // the primitive computes the epilogue, if there is one
+  MatmulOperand bias, multiply, add;
+  bool hasBias = false, hasMultiply = false, hasAdd = false;
   int packed = -1;
   uint64_t scratchSize = 0;
   uint64_t scratchpadOffset = 0;
@@ -80,22 +87,20 @@ private:
 class DeviceMatmul {
 public:
   /// `b` is the packed copy if matmul.packedIndex() >= 0.
-  DeviceMatmul(const Matmul &matmul, const MatmulContext &context, void *a,
-               void *b, void *c, std::byte *scratch);
+  DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
+               const MatmulPointers &operands, std::byte *scratch);
 
   Result<void> run(const dnnl::stream &stream);
 
 private:
-  struct Pointers {
-    std::byte *a, *b, *c;
-  };
-  void runOuter(size_t dim, Pointers at, const dnnl::stream &stream);
-  void runOnce(Pointers at, const dnnl::stream &stream);
+  void runOuter(size_t dim, const MatmulPointers &at,
+                const dnnl::stream &stream);
+  void runOnce(const MatmulPointers &at, const dnnl::stream &stream);
 
   const Matmul *matmul;
-  Pointers base;
+  MatmulPointers base;
   std::byte *scratch;
-  dnnl::memory a, b, c, scratchpad;
+  dnnl::memory a, b, c, bias, multiply, add, scratchpad;
   std::vector<dnnl_exec_arg_t> arguments;
 };
 

@@ -24,8 +24,11 @@ private:
 
   void splitBatch();
   bool tryTypes(Types types);
+  bool tryFusedOrNot(Types types);
   bool tryLayouts(Types types, bool dense);
+  void placeEpilogue(Types types);
   bool tryPrimitive(const dnnl::memory::desc &weights);
+  dnnl::post_ops postOps() const;
   void placeScratch();
   PackedWeights weightsKey() const;
   MatmulOperand operand(const MatrixView &view, int64_t batchStride,
@@ -102,7 +105,9 @@ Result<Matmul> Matmul::create(const MatmulStep &step, MatmulContext &context) {
 }
 
 std::string Matmul::implementation() const {
-  return simple ? "loops" : descriptor.impl_info_str();
+  if (simple)
+    return "loops";
+  return std::string(descriptor.impl_info_str()) + (fused ? "" : " + loops");
 }
 
 Result<Matmul> MatmulPlanner::plan() {
@@ -115,7 +120,7 @@ Result<Matmul> MatmulPlanner::plan() {
   };
   Types own{exact(form.a.type), exact(form.b.type), exact(form.c.type)};
   Types wide{ElementType::F32, ElementType::F32, ElementType::F32};
-  if (!(own.a == own.b && tryTypes(own)) && !tryTypes(wide))
+  if (!(own.a == own.b && tryFusedOrNot(own)) && !tryFusedOrNot(wide))
     return fail("oneDNN has no kernel for a matmul of {} x {} x {}", form.m(),
                 form.k(), form.n());
   matmul.primitive = dnnl::matmul(matmul.descriptor);
@@ -156,6 +161,17 @@ MatmulOperand MatmulPlanner::operand(const MatrixView &view,
   return result;
 }
 
+bool MatmulPlanner::tryFusedOrNot(Types types) {
+  matmul.fused = true;
+  if (tryTypes(types))
+    return true;
+  if (step.epilogue.empty())
+    return false;
+  matmul.fused = false;
+  types.c = ElementType::F32;
+  return tryTypes(types);
+}
+
 bool MatmulPlanner::tryTypes(Types types) {
   return tryLayouts(types, false) || tryLayouts(types, true);
 }
@@ -182,6 +198,7 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
   // c is written through strides only where its rows are contiguous.
   if (!matmul.c.staged && withUsualStrides(form.c).colStride != 1)
     matmul.c = operand(form.c, matmul.batch.cStride, types.c, true);
+  placeEpilogue(types);
 
   bool packable = step.packB && !matmul.form.swapped;
   for (const MatmulBatchDim &dim : matmul.outer)
@@ -214,11 +231,69 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
   return true;
 }
 
+/// Multiply and add lie as c does, and go to oneDNN as it does. Without fusion
+/// c is the f32 sums.
+void MatmulPlanner::placeEpilogue(Types types) {
+  const MatmulForm &form = matmul.form;
+  matmul.hasBias = step.epilogue.bias.has_value();
+  matmul.hasMultiply = step.epilogue.multiply.has_value();
+  matmul.hasAdd = step.epilogue.add.has_value();
+  matmul.bias = matmul.multiply = matmul.add = {};
+  if (!matmul.fused) {
+    matmul.c = operand(form.c, matmul.batch.cStride, types.c, true);
+    return;
+  }
+  if (matmul.hasMultiply)
+    matmul.multiply = matmul.c;
+  if (matmul.hasAdd)
+    matmul.add = matmul.c;
+  if (matmul.hasBias)
+    matmul.bias = operand(biasView(form), 0, types.c, false);
+}
+
+dnnl::post_ops MatmulPlanner::postOps() const {
+  using dnnl::algorithm;
+  dnnl::post_ops ops;
+  auto activate = [&](algorithm kind, float alpha = 0) {
+    ops.append_eltwise(1, kind, alpha, 0);
+  };
+  switch (step.epilogue.activation) {
+  case Activation::None:
+    break;
+  case Activation::GeluErf:
+    activate(algorithm::eltwise_gelu_erf);
+    break;
+  case Activation::GeluTanh:
+    activate(algorithm::eltwise_gelu_tanh);
+    break;
+  case Activation::Silu:
+    activate(algorithm::eltwise_swish, 1);
+    break;
+  case Activation::Relu:
+    activate(algorithm::eltwise_relu);
+    break;
+  case Activation::Tanh:
+    activate(algorithm::eltwise_tanh);
+    break;
+  }
+  if (matmul.hasMultiply)
+    ops.append_binary(algorithm::binary_mul, matmul.multiply.desc);
+  if (matmul.hasAdd)
+    ops.append_binary(algorithm::binary_add, matmul.add.desc);
+  return ops;
+}
+
 /// True if oneDNN has an optimized kernel for the operands' descriptors.
 bool MatmulPlanner::tryPrimitive(const Desc &weights) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::matmul::desc desc(matmul.a.desc, weights, matmul.c.desc);
+  if (matmul.fused)
+    attributes.set_post_ops(postOps());
+  bool bias = matmul.fused && matmul.hasBias;
+  dnnl::matmul::desc desc =
+      bias ? dnnl::matmul::desc(matmul.a.desc, weights, matmul.bias.desc,
+                                matmul.c.desc)
+           : dnnl::matmul::desc(matmul.a.desc, weights, matmul.c.desc);
   dnnl::matmul::primitive_desc descriptor(desc, attributes, context.engine,
                                           /*allow_empty=*/true);
   if (!descriptor.get(true) ||
@@ -234,7 +309,8 @@ void MatmulPlanner::placeScratch() {
     matmul.scratchSize += (size + 63) / 64 * 64;
     return offset;
   };
-  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c})
+  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c, &matmul.bias,
+                                 &matmul.multiply, &matmul.add})
     if (operand->staged)
       operand->stageOffset = reserve(operand->desc.get_size());
   matmul.scratchpadOffset =

@@ -403,13 +403,11 @@ void PlanBuilder::emitMatmul(Operation *op) {
   Value lhs = mapping.lookup(l.lhs.base), rhs = mapping.lookup(l.rhs.base);
   // Packing pays when every call uses the same matrix.
   bool pack = rhs.getDefiningOp<plan::ParameterOp>() && l.batch.empty();
-  Value bias, multiply, add;
+  Value bias;
   plan::ActivationAttr activation;
   if (auto contract = dyn_cast<plan::ContractOp>(op)) {
     bias = mapping.lookupOrNull(contract.getBias());
     activation = contract.getActivationAttr();
-    multiply = mapping.lookupOrNull(contract.getMultiply());
-    add = mapping.lookupOrNull(contract.getAdd());
   }
   Value result = op->getResult(0);
   auto step = plan::MatmulOp::create(
@@ -422,8 +420,8 @@ void PlanBuilder::emitMatmul(Operation *op) {
       builder.getDenseI64ArrayAttr(l.batchA),
       builder.getDenseI64ArrayAttr(l.batchB),
       builder.getDenseI64ArrayAttr(l.batchC),
-      pack ? builder.getUnitAttr() : UnitAttr(), bias, activation, multiply,
-      add, plan::PlaceAttr());
+      pack ? builder.getUnitAttr() : UnitAttr(), bias, activation,
+      plan::PlaceAttr());
   mapping.map(result, step.getResult());
 }
 

@@ -182,8 +182,6 @@ MatmulStep decode(const fb::MatmulStep *table) {
   step.packB = table->pack_b();
   step.epilogue.bias = decodeOptional(table->bias());
   step.epilogue.activation = static_cast<Activation>(table->activation());
-  step.epilogue.multiply = decodeOptional(table->multiply());
-  step.epilogue.add = decodeOptional(table->add());
   return step;
 }
 

@@ -88,17 +88,13 @@ struct MatmulBatchDim {
 enum class Activation : uint8_t { None, GeluErf, GeluTanh, Silu, Relu, Tanh };
 
 /// What a matmul makes of its sums before it rounds them, once:
-///   c = activation(sum + bias[n]) * multiply + add
-/// bias is contiguous, multiply and add lie as c does; all have its type, and
-/// none overlaps it.
+///   c = activation(sum + bias[n])
+/// bias is contiguous, has c's type and does not overlap it.
 struct MatmulEpilogue {
   std::optional<BufferRef> bias;
   Activation activation = Activation::None;
-  std::optional<BufferRef> multiply, add;
 
-  bool empty() const {
-    return !bias && activation == Activation::None && !multiply && !add;
-  }
+  bool empty() const { return !bias && activation == Activation::None; }
 };
 
 struct MatmulStep {

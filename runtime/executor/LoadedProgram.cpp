@@ -86,17 +86,13 @@ struct StepBinder {
     auto at = [&](const BufferRef &ref) {
       return static_cast<std::byte *>(resolve(ref));
     };
-    auto given = [&](const std::optional<BufferRef> &ref) {
-      return ref ? at(*ref) : nullptr;
-    };
     std::byte *b = matmul.packedIndex() >= 0
                        ? memory.packed[matmul.packedIndex()].data()
                        : at(step.b);
-    const MatmulEpilogue &epilogue = step.epilogue;
+    const auto &bias = step.epilogue.bias;
     device.matmuls.emplace_back(
         matmul, context,
-        MatmulPointers{at(step.a), b, at(step.c), given(epilogue.bias),
-                       given(epilogue.multiply), given(epilogue.add)},
+        MatmulPointers{at(step.a), b, at(step.c), bias ? at(*bias) : nullptr},
         memory.scratch.data());
   }
 
@@ -121,17 +117,13 @@ struct StepBinder {
   }
 };
 
-/// " bias gelu_erf multiply"
+/// " bias gelu_erf"
 std::string describe(const MatmulEpilogue &epilogue) {
   std::string text;
   if (epilogue.bias)
     text += " bias";
   if (epilogue.activation != Activation::None)
     text += fmt::format(" {}", activationName(epilogue.activation));
-  if (epilogue.multiply)
-    text += " multiply";
-  if (epilogue.add)
-    text += " add";
   return text;
 }
 
@@ -200,10 +192,8 @@ void LoadedProgram::markUnpackedParameters(
       mark(product->a);
       if (matmuls[matmul++].packedIndex() < 0)
         mark(product->b);
-      const MatmulEpilogue &epilogue = product->epilogue;
-      for (const auto &ref : {epilogue.bias, epilogue.multiply, epilogue.add})
-        if (ref)
-          mark(*ref);
+      if (product->epilogue.bias)
+        mark(*product->epilogue.bias);
     } else if (auto *attention = std::get_if<AttentionStep>(&step.body)) {
       for (const BufferRef &ref :
            {attention->query, attention->key, attention->value})

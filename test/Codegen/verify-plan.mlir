@@ -498,9 +498,10 @@ spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
 plan.program @p of @main.spmd arena 192 {
   %x = plan.input 0 at <arena + 0> : tensor<4x4xf32>
   // A matmul does not work in place, whatever dies there.
-  // expected-note@+1 {{the operand is made here}}
   %u = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] at <arena + 64> : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-note@+1 {{the operand is made here}}
+  %b = plan.view %u from 4 : (tensor<4x4xf32>) -> tensor<4xf32>
   // expected-error@+1 {{result 0 overlaps operand 2 and the step may not work in place}}
-  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] multiply %u at <arena + 64> : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] bias %b at <arena + 64> : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4xf32>) -> tensor<4x4xf32>
   plan.return %y : tensor<4x4xf32>
 }

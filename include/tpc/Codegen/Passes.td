@@ -4,11 +4,11 @@
 include "mlir/Pass/PassBase.td"
 
 def FuseEpilogues : Pass<"tpc-fuse-epilogues", "::mlir::ModuleOp"> {
-  let summary = "Makes bias, activation, multiply and add part of their matmul";
+  let summary = "Makes bias and activation part of their matmul";
   let description = [{
-    A product and what follows it element by element become one
+    A product, the bias added to it and the activation of their sum become one
     `plan.contract`, where that saves a pass over a result of at least
-    `minimum-bytes`.
+    `minimum-bytes`; lib/Transforms/FuseEpilogues.cpp has the rule.
   }];
   let options = [Option<"minimumBytes", "minimum-bytes", "int64_t", "65536",
                         "bytes of the result on one device">];

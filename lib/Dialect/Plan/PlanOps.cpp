@@ -363,27 +363,15 @@ LogicalResult plan::MatmulOp::verify() {
            << a << " and " << b << " as " << c;
   if (getPackB() && !rootOf(getRhs()).getDefiningOp<plan::ParameterOp>())
     return emitOpError("C4: b is not a parameter");
-  bool hasEpilogue = getBias() || getActivation() || getMultiply() || getAdd();
-  if (hasEpilogue && !isSmallFloat(c))
-    return emitOpError("C5: expected a result of f32, bf16 or f16 to compute "
-                       "with, found ")
+  if ((getBias() || getActivation()) && !isSmallFloat(c))
+    return emitOpError("C5: expected a result of f32, bf16 or f16 to add a "
+                       "bias to or to activate, found ")
            << c;
-  auto checkPart = [&](Value part, StringRef what,
-                       int64_t elements) -> LogicalResult {
-    if (!part)
-      return success();
-    auto type = cast<RankedTensorType>(part.getType());
-    if (type.getElementType() != c || type.getNumElements() != elements)
-      return emitOpError("C5: expected ")
-             << elements << " elements of " << c << " to " << what << ", found "
-             << type;
-    return success();
-  };
-  int64_t elements = cast<RankedTensorType>(getType()).getNumElements();
-  if (failed(checkPart(getBias(), "add as bias", n)) ||
-      failed(checkPart(getMultiply(), "multiply", elements)))
-    return failure();
-  return checkPart(getAdd(), "add", elements);
+  if (Value bias = getBias();
+      bias && (elementOf(bias) != c || type(bias).getNumElements() != n))
+    return emitOpError("C5: expected a bias of ")
+           << n << " elements of " << c << ", found " << bias.getType();
+  return success();
 }
 
 LogicalResult ContractOp::verify() {
@@ -410,10 +398,6 @@ LogicalResult ContractOp::verify() {
   if (getBias() && type(getBias()).getNumElements() != columns)
     return emitOpError("C4: expected a bias of ")
            << columns << " elements, found " << getBias().getType();
-  for (Value part : {getMultiply(), getAdd()})
-    if (part && part.getType() != getType())
-      return emitOpError("C4: expected to multiply or add ")
-             << getType() << ", found " << part.getType();
   return success();
 }
 

@@ -54,24 +54,10 @@ DeviceMatmul::DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
                {DNNL_ARG_WEIGHTS, this->b.get()},
                {DNNL_ARG_DST, this->c.get()},
                {DNNL_ARG_SCRATCHPAD, scratchpad.get()}};
-  if (!matmul.fused)
-    return;
-  if (matmul.hasBias) {
+  if (matmul.hasBias && matmul.fused) {
     bias = bind(matmul.bias, base.bias);
     arguments.push_back({DNNL_ARG_BIAS, bias.get()});
   }
-  // In the order of Matmul's post-operations.
-  int postOp = matmul.form.activation != Activation::None;
-  auto bindPostOp = [&](const MatmulOperand &operand, const std::byte *lies,
-                        dnnl::memory &to) {
-    to = bind(operand, lies);
-    arguments.push_back(
-        {DNNL_ARG_ATTR_MULTIPLE_POST_OP(postOp++) | DNNL_ARG_SRC_1, to.get()});
-  };
-  if (matmul.hasMultiply)
-    bindPostOp(matmul.multiply, base.multiply, multiply);
-  if (matmul.hasAdd)
-    bindPostOp(matmul.add, base.add, add);
 }
 
 Result<void> DeviceMatmul::run(const dnnl::stream &stream) {
@@ -93,18 +79,13 @@ void DeviceMatmul::runOuter(size_t dim, const MatmulPointers &at,
     return runOnce(at, stream);
   const MatmulBatchDim &outer = matmul->outer[dim];
   const MatmulForm &form = matmul->form;
-  for (int64_t i = 0; i < int64_t(outer.size); ++i) {
-    MatmulPointers inner = at;
-    int64_t asC = i * outer.cStride * int64_t(byteSize(form.c.type));
-    inner.a += i * outer.aStride * int64_t(byteSize(form.a.type));
-    inner.b += i * outer.bStride * int64_t(byteSize(form.b.type));
-    inner.c += asC;
-    if (at.multiply)
-      inner.multiply += asC;
-    if (at.add)
-      inner.add += asC;
-    runOuter(dim + 1, inner, stream);
-  }
+  for (int64_t i = 0; i < int64_t(outer.size); ++i)
+    runOuter(dim + 1,
+             {at.a + i * outer.aStride * int64_t(byteSize(form.a.type)),
+              at.b + i * outer.bStride * int64_t(byteSize(form.b.type)),
+              at.c + i * outer.cStride * int64_t(byteSize(form.c.type)),
+              at.bias},
+             stream);
 }
 
 void DeviceMatmul::runOnce(const MatmulPointers &at,
@@ -122,14 +103,8 @@ void DeviceMatmul::runOnce(const MatmulPointers &at,
   };
   stageIn(matmul->a, form.a, batch.aStride, at.a, a);
   stageIn(matmul->b, form.b, batch.bStride, at.b, b);
-  if (matmul->fused) {
-    if (matmul->hasBias)
-      stageIn(matmul->bias, biasView(form), 0, at.bias, bias);
-    if (matmul->hasMultiply)
-      stageIn(matmul->multiply, form.c, batch.cStride, at.multiply, multiply);
-    if (matmul->hasAdd)
-      stageIn(matmul->add, form.c, batch.cStride, at.add, add);
-  }
+  if (matmul->hasBias && matmul->fused)
+    stageIn(matmul->bias, biasView(form), 0, at.bias, bias);
   if (!matmul->c.staged && !matmul->outer.empty())
     c.set_data_handle(at.c);
   dnnl::error::wrap_c_api(dnnl_primitive_execute(matmul->primitive.get(),

@@ -76,8 +76,8 @@ private:
   dnnl::matmul primitive;
   MatmulOperand a, b, c;
   bool fused = true; // the primitive computes the epilogue, if there is one
-  MatmulOperand bias, multiply, add;
-  bool hasBias = false, hasMultiply = false, hasAdd = false;
+  bool hasBias = false;
+  MatmulOperand bias; // if the primitive adds it
   int packed = -1;
   uint64_t scratchSize = 0;
   uint64_t scratchpadOffset = 0;
@@ -100,7 +100,7 @@ private:
   const Matmul *matmul;
   MatmulPointers base;
   std::byte *scratch;
-  dnnl::memory a, b, c, bias, multiply, add, scratchpad;
+  dnnl::memory a, b, c, bias, scratchpad;
   std::vector<dnnl_exec_arg_t> arguments;
 };
 

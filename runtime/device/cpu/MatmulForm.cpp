@@ -92,9 +92,7 @@ float activate(Activation activation, float x) {
 template <class T> struct Finish {
   Finish(const MatmulForm &form, const MatmulPointers &at)
       : activation(form.activation), c(reinterpret_cast<T *>(at.c)),
-        bias(reinterpret_cast<const T *>(at.bias)),
-        multiply(reinterpret_cast<const T *>(at.multiply)),
-        add(reinterpret_cast<const T *>(at.add)) {}
+        bias(reinterpret_cast<const T *>(at.bias)) {}
 
   /// Of column `n`, stored as element `to` of c.
   template <class Acc> void store(Acc sum, int64_t n, int64_t to) const {
@@ -102,17 +100,13 @@ template <class T> struct Finish {
       if (bias)
         sum += static_cast<float>(bias[n]);
       sum = activate(activation, sum);
-      if (multiply)
-        sum *= static_cast<float>(multiply[to]);
-      if (add)
-        sum += static_cast<float>(add[to]);
     }
     c[to] = static_cast<T>(sum);
   }
 
   Activation activation;
   T *c;
-  const T *bias, *multiply, *add;
+  const T *bias;
 };
 
 /// Elements at which a matrix of a batch starts.

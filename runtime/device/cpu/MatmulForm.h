@@ -43,10 +43,10 @@ inline MatrixView biasView(const MatmulForm &form) {
   return {form.c.type, 1, form.n(), int64_t(form.n()), 1};
 }
 
-/// Where a matmul's operands lie; null what its epilogue has not.
+/// Where a matmul's operands lie; bias is null if it has none.
 struct MatmulPointers {
   std::byte *a = nullptr, *b = nullptr, *c = nullptr;
-  const std::byte *bias = nullptr, *multiply = nullptr, *add = nullptr;
+  const std::byte *bias = nullptr;
 };
 
 /// The product and its epilogue by plain loops: f64 in f64, integers exactly

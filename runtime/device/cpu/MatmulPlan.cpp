@@ -231,23 +231,14 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
   return true;
 }
 
-/// Multiply and add lie as c does, and go to oneDNN as it does. Without fusion
-/// c is the f32 sums.
+/// Without fusion c is the f32 sums.
 void MatmulPlanner::placeEpilogue(Types types) {
   const MatmulForm &form = matmul.form;
   matmul.hasBias = step.epilogue.bias.has_value();
-  matmul.hasMultiply = step.epilogue.multiply.has_value();
-  matmul.hasAdd = step.epilogue.add.has_value();
-  matmul.bias = matmul.multiply = matmul.add = {};
-  if (!matmul.fused) {
+  matmul.bias = {};
+  if (!matmul.fused)
     matmul.c = operand(form.c, matmul.batch.cStride, types.c, true);
-    return;
-  }
-  if (matmul.hasMultiply)
-    matmul.multiply = matmul.c;
-  if (matmul.hasAdd)
-    matmul.add = matmul.c;
-  if (matmul.hasBias)
+  else if (matmul.hasBias)
     matmul.bias = operand(biasView(form), 0, types.c, false);
 }
 
@@ -276,10 +267,6 @@ dnnl::post_ops MatmulPlanner::postOps() const {
     activate(algorithm::eltwise_tanh);
     break;
   }
-  if (matmul.hasMultiply)
-    ops.append_binary(algorithm::binary_mul, matmul.multiply.desc);
-  if (matmul.hasAdd)
-    ops.append_binary(algorithm::binary_add, matmul.add.desc);
   return ops;
 }
 
@@ -309,8 +296,7 @@ void MatmulPlanner::placeScratch() {
     matmul.scratchSize += (size + 63) / 64 * 64;
     return offset;
   };
-  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c, &matmul.bias,
-                                 &matmul.multiply, &matmul.add})
+  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c, &matmul.bias})
     if (operand->staged)
       operand->stageOffset = reserve(operand->desc.get_size());
   matmul.scratchpadOffset =

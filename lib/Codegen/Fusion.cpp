@@ -141,12 +141,21 @@ void Grouping::collectSources(Operation *op, llvm::SetVector<Value> &sources) {
   }
 }
 
+/// Whether `op` reads the operand from memory: a kernel for it alone reads all,
+/// and what is updated in place is a buffer. A free operation is then no part
+/// of the reader's kernel.
+static bool readsBuffer(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  return classify(op) == OpClass::Special ||
+         (isa<UpdateSliceOp>(op) && operand.getOperandNumber() == 0);
+}
+
 /// Inside a group, free operations stand before their first use.
 void Grouping::addFreeOperands(Operation *op, KernelBody &body) {
-  for (Value operand : op->getOperands()) {
-    Operation *producer = operand.getDefiningOp();
+  for (OpOperand &operand : op->getOpOperands()) {
+    Operation *producer = operand.get().getDefiningOp();
     if (!producer || !isKernelOp(producer) || !isFree(producer) ||
-        !body.inside.insert(producer).second)
+        readsBuffer(operand) || !body.inside.insert(producer).second)
       continue;
     addFreeOperands(producer, body);
     body.ops.push_back(producer);
@@ -344,8 +353,13 @@ std::vector<KernelBody> Grouping::run() {
     if (!isKernelOp(op))
       continue;
     if (isFree(op) &&
-        llvm::all_of(users.lookup(op->getResult(0)),
-                     [&](Operation *user) { return isKernelOp(user); }))
+        llvm::all_of(users.lookup(op->getResult(0)), [&](Operation *user) {
+          return isKernelOp(user) &&
+                 llvm::none_of(user->getOpOperands(), [&](OpOperand &operand) {
+                   return operand.get() == op->getResult(0) &&
+                          readsBuffer(operand);
+                 });
+        }))
       continue;
     groupOf[op] = groups.size();
     groups.push_back({op});

@@ -316,6 +316,8 @@ bool ShapeAnalysis::visitOp(Operation *op, Value value,
     return true;
   if (auto iota = dyn_cast<IotaOp>(op)) {
     SymbolicIndex index = indices[iota.getDim()];
+    if (!index.exact)
+      mayMerge = false;
     if (index.dim >= 0) {
       int64_t previous = index.dim - 1;
       while (previous >= 0 && shape.domain[previous] == 1)
@@ -385,6 +387,7 @@ bool ShapeAnalysis::visitPull(Operation *op, const SymbolicIndices &indices) {
            visitConstantIndices(slice.getStart());
   }
   if (isa<PadOp, ConcatOp>(op)) {
+    mayMerge = false; // the index itself is compared, whatever the operand is
     for (SymbolicIndex &index : inner)
       index = index.shifted();
     return llvm::all_of(op->getOperands(),
@@ -415,6 +418,12 @@ bool ShapeAnalysis::visitOutputs(bool full, bool rows) {
       if (body.contains(update.getOperand()))
         return fail("an updated buffer is computed in the same kernel");
       mayMerge = false;
+      // Lanes that stand in a row in the update need not in the buffer: one
+      // column of several is written in steps.
+      for (auto [index, stride] :
+           llvm::zip_equal(indices, rowMajorStrides(shapeOf(output))))
+        if (index.lane && stride != 1)
+          shape.scalar = true;
       if (!visitStart(update, indices))
         return false;
     }

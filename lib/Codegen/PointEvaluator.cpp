@@ -201,6 +201,8 @@ FailureOr<Value> PointEvaluator::load(Value value, const PointIndices &indices,
 /// A reduction over dimensions other than the last: loops inside the point.
 FailureOr<Value>
 PointEvaluator::reduce(ReduceOp op, const PointIndices &indices, Guard guard) {
+  if (op.getDims().empty())
+    return at(op.getOperand(), indices, guard);
   OpBuilder &builder = ops.builder;
   Type element = elementOf(op.getResult());
   PointIndices inner(indices);

@@ -131,6 +131,21 @@ static llvm::json::Object predictedJson(const Report &report) {
   return entries;
 }
 
+static llvm::json::Object memoryJson(const MemorySummary &memory) {
+  llvm::json::Object object{{"weights", memory.weights},
+                            {"states", memory.states},
+                            {"activations", memory.activations},
+                            {"communication", memory.communication},
+                            {"peak", memory.peak},
+                            {"unsharded_peak", memory.unshardedPeak}};
+  if (const auto &reserved = memory.reserved)
+    object["reserved"] = llvm::json::Object{
+        {"weights", reserved->weights}, {"packed", reserved->packed},
+        {"states", reserved->states},   {"arena", reserved->arena},
+        {"scratch", reserved->scratch}, {"total", reserved->total()}};
+  return object;
+}
+
 std::string tpc::toJson(const Report &report) {
   using llvm::json::Array;
   using llvm::json::Object;
@@ -157,23 +172,17 @@ std::string tpc::toJson(const Report &report) {
   Object seconds;
   for (const auto &[phase, value] : report.seconds)
     seconds[phase] = value;
-  Object root{
-      {"version", 1},
-      {"mesh", std::move(mesh)},
-      {"mode", report.mode},
-      {"parameters", std::move(parameters)},
-      {"collectives", std::move(collectives)},
-      {"memory", Object{{"weights", report.memory.weights},
-                        {"states", report.memory.states},
-                        {"activations", report.memory.activations},
-                        {"communication", report.memory.communication},
-                        {"peak", report.memory.peak},
-                        {"unsharded_peak", report.memory.unshardedPeak}}},
-      {"machine", report.machine},
-      {"predicted", predictedJson(report)},
-      {"kernels", report.kernels},
-      {"seconds", std::move(seconds)},
-      {"runs_ms", Array(report.runsMs)}};
+  Object root{{"version", 1},
+              {"mesh", std::move(mesh)},
+              {"mode", report.mode},
+              {"parameters", std::move(parameters)},
+              {"collectives", std::move(collectives)},
+              {"memory", memoryJson(report.memory)},
+              {"machine", report.machine},
+              {"predicted", predictedJson(report)},
+              {"kernels", report.kernels},
+              {"seconds", std::move(seconds)},
+              {"runs_ms", Array(report.runsMs)}};
   if (!report.generationMs.empty())
     root["generation"] = Object{
         {"prefill_ms", report.generationMs.front()},
@@ -287,6 +296,13 @@ static void printMemory(llvm::raw_ostream &os, const Report &report) {
       bytesText(m.communication),
       m.states ? ", states " + bytesText(m.states) : "",
       bytesText(m.unshardedPeak));
+  if (m.reserved)
+    os << llvm::formatv(
+        "Reserved per device: {0} (packed weights {1}, other "
+        "weights {2}, states {3}, arena {4}, scratch {5})\n",
+        bytesText(m.reserved->total()), bytesText(m.reserved->packed),
+        bytesText(m.reserved->weights), bytesText(m.reserved->states),
+        bytesText(m.reserved->arena), bytesText(m.reserved->scratch));
 }
 
 static std::string microsText(double micros) {

@@ -26,6 +26,8 @@ public:
   explicit Optimizer(const AssignOptions &options) : options(options) {}
 
   FailureOr<Assignment> assign(ModuleOp module, const Mesh &mesh) override {
+    if (failed(checkAxes(module, mesh)))
+      return failure();
     CostModel costs(options.machine, mesh);
     ReshardPlanner planner(costs);
     StrategySpace space(module, planner);
@@ -62,6 +64,20 @@ public:
   }
 
 private:
+  /// Every axis multiplies the strategies of an operation; with more of them
+  /// not even the problem is stated in the time that is given.
+  static constexpr unsigned maxAxes = 6;
+  static LogicalResult checkAxes(ModuleOp module, const Mesh &mesh) {
+    auto found =
+        llvm::count_if(mesh.sizes, [](int64_t size) { return size > 1; });
+    if (found <= maxAxes)
+      return success();
+    return module.emitError("mode auto: expected a mesh of at most ")
+           << maxAxes << " axes of several devices, found " << found
+           << "; write neighbouring axes as one, or choose mode megatron or "
+              "propagate";
+  }
+
   /// What an assignment takes.
   struct Predicted {
     double micros = 0; ///< of all entries, by their weights

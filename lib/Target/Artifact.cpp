@@ -157,7 +157,7 @@ void ArtifactBuilder::addDeviceScalar(plan::DeviceScalarOp op) {
 
 /// All kernels of all programs in one image per CPU kind.
 LogicalResult ArtifactBuilder::addKernels() {
-  if (kernels.empty())
+  if (kernels.empty() || !options.withImages)
     return success();
   std::vector<CpuKind> kinds;
   for (const std::string &isa : options.isas) {

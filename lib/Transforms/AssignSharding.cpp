@@ -50,6 +50,30 @@ static LogicalResult checkEntry(func::FuncOp function) {
   return check("result", function.getResultTypes(), resultName);
 }
 
+/// Types of the whole form have no encoding: it would look like a decision that
+/// is kept.
+static LogicalResult checkNoEncodings(func::FuncOp function) {
+  auto check = [](Value value) -> LogicalResult {
+    auto tensor = dyn_cast<RankedTensorType>(value.getType());
+    if (!tensor || !tensor.getEncoding())
+      return success();
+    return emitError(value.getLoc())
+           << "expected a whole tensor " << withSharding(tensor, ShardingAttr())
+           << " to assign a sharding to, found the encoding "
+           << tensor.getEncoding()
+           << "; pin shardings with tpc.shard, or with the attribute "
+              "tpc.sharding of inputs, outputs, parameters and states";
+  };
+  for (BlockArgument argument : function.getArguments())
+    if (failed(check(argument)))
+      return failure();
+  for (Operation &op : function.getBody().front())
+    for (Value result : op.getResults())
+      if (failed(check(result)))
+        return failure();
+  return success();
+}
+
 static LogicalResult checkWhole(ModuleOp module) {
   auto meshes = llvm::to_vector(module.getOps<MeshOp>());
   if (meshes.size() > 1) {
@@ -58,7 +82,7 @@ static LogicalResult checkWhole(ModuleOp module) {
     return error;
   }
   for (auto function : module.getOps<func::FuncOp>())
-    if (failed(checkEntry(function)))
+    if (failed(checkEntry(function)) || failed(checkNoEncodings(function)))
       return failure();
   return success();
 }

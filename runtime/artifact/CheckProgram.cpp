@@ -112,8 +112,6 @@ Result<void> ProgramChecker::checkPorts(std::string_view what,
 Result<void> ProgramChecker::check(const KernelStep &step) const {
   if (step.kernel >= module.kernels.size())
     return fail("kernel {} of {}", step.kernel, module.kernels.size());
-  if (module.images.empty())
-    return fail("the artifact has no kernel image");
   if (step.inputs > step.buffers.size())
     return fail("{} inputs of {} buffers", step.inputs, step.buffers.size());
   if (step.tiles > uint64_t(INT64_MAX))

@@ -131,19 +131,6 @@ Result<double> productRate(ElementType type, unsigned threads,
   return 2.0 * step.m * step.k * step.n / computing;
 }
 
-Result<double> allReduceMicros(uint32_t devices, uint64_t bytes,
-                               unsigned threads) {
-  CollectiveStep step;
-  step.axes.push_back({0, 1, devices});
-  step.count = bytes / byteSize(step.type);
-  step.src = step.dst = refTo(Space::Arena, 0, bytes);
-  constexpr unsigned count = 32;
-  Rig rig(devices, threads);
-  TPCRT_TRY(rig.prepare(std::vector<StepBody>(count, step), bytes, 0));
-  TPCRT_ASSIGN(double micros, rig.microseconds());
-  return micros / count;
-}
-
 /// Solves the normal equations of a fit with three unknowns, by elimination.
 std::array<double, 3> solve(std::array<std::array<double, 4>, 3> rows) {
   for (int pivot = 0; pivot < 3; ++pivot)
@@ -166,7 +153,7 @@ Result<void> fitAllReduce(Calibration &calibration, unsigned threads) {
   std::array<std::array<double, 4>, 3> sums{};
   for (uint32_t devices : {2, 4, 8})
     for (uint64_t bytes : {uint64_t(1) << 10, uint64_t(1) << 16, kMiB}) {
-      TPCRT_ASSIGN(double micros, allReduceMicros(devices, bytes, threads));
+      TPCRT_ASSIGN(double micros, measureAllReduce(devices, bytes, threads));
       double hops = 2.0 * (devices - 1);
       std::array<double, 4> row{1 / micros, hops / micros,
                                 hops * bytes / micros, 1};
@@ -182,6 +169,19 @@ Result<void> fitAllReduce(Calibration &calibration, unsigned threads) {
 }
 
 } // namespace
+
+Result<double> tpcrt::measureAllReduce(uint32_t devices, uint64_t bytes,
+                                       unsigned threads) {
+  CollectiveStep step;
+  step.axes.push_back({0, 1, devices});
+  step.count = bytes / byteSize(step.type);
+  step.src = step.dst = refTo(Space::Arena, 0, bytes);
+  constexpr unsigned count = 32;
+  Rig rig(devices, threads);
+  TPCRT_TRY(rig.prepare(std::vector<StepBody>(count, step), bytes, 0));
+  TPCRT_ASSIGN(double micros, rig.microseconds());
+  return micros / count;
+}
 
 Result<Calibration> tpcrt::calibrate(unsigned threads) {
   Calibration result;

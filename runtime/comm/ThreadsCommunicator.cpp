@@ -16,11 +16,11 @@
 // a slot, so all fail at once instead of at their deadline.
 #include "comm/Chunk.h"
 #include "support/Fail.h"
+#include "support/Spin.h"
 
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <immintrin.h>
 #include <mutex>
 
 using namespace tpcrt;
@@ -244,12 +244,9 @@ void ThreadsCommunicator::signalChange() {
 
 void ThreadsCommunicator::waitForChange(uint64_t seen,
                                         Clock::time_point deadline) {
-  constexpr int spins = 2000; // some 50 microseconds
-  for (int i = 0; i < spins; ++i) {
-    if (changeCount.load(std::memory_order_acquire) != seen)
-      return;
-    _mm_pause();
-  }
+  if (spinUntil(
+          [&] { return changeCount.load(std::memory_order_acquire) != seen; }))
+    return;
   std::unique_lock lock(mutex);
   sleepers.fetch_add(1);
   changed.wait_until(lock, deadline,

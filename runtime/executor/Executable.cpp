@@ -3,7 +3,9 @@
 
 #include "device/cpu/CpuInfo.h"
 #include "executor/Executor.h"
+#include "executor/MemoryNeed.h"
 #include "support/Fail.h"
+#include "tpcrt/AvailableMemory.h"
 #include "weights/ParameterLoader.h"
 
 #include <cstring>
@@ -22,6 +24,7 @@ struct Executable::Impl {
   std::unique_ptr<WorkerPool> pool;
   std::deque<DeviceMemory> memory; // by device
   std::vector<LoadedProgram> programs;
+  std::vector<bool> keepUnpacked; // parameters that some step reads as they lie
   std::vector<ProgramInfo> programInfos;
   std::vector<TensorInfo> stateInfos;
   Statistics statistics;
@@ -29,10 +32,10 @@ struct Executable::Impl {
 
   // The phases of load.
   Result<void> planPrograms();
+  Result<void> checkMemory() const;
   Result<void> allocateMemory();
   Result<void> loadParameters(const WeightSource &weights);
-  Result<void> loadDevice(const WeightSource &weights, uint64_t device,
-                          const std::vector<bool> &keepUnpacked);
+  Result<void> loadDevice(const WeightSource &weights, uint64_t device);
   void bindPrograms();
   void describe();
 
@@ -126,8 +129,10 @@ Result<std::unique_ptr<Executable>> Executable::load(ArtifactBytes artifact,
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   auto phases = [&]() -> Result<void> {
+    TPCRT_ASSIGN(impl->kernels, KernelLibrary::load(impl->module));
     TPCRT_TRY(impl->planPrograms());
     TPCRT_TRY(checkWeights(impl->module, weights));
+    TPCRT_TRY(impl->checkMemory());
     TPCRT_TRY(impl->allocateMemory());
     TPCRT_TRY(impl->loadParameters(weights));
     impl->bindPrograms();
@@ -145,9 +150,24 @@ Result<std::unique_ptr<Executable>> Executable::load(ArtifactBytes artifact,
   return std::unique_ptr<Executable>(new Executable(std::move(impl)));
 }
 
+Result<DeviceStatistics> Executable::planMemory(ArtifactBytes artifact,
+                                                LoadOptions options) {
+  std::string name = artifact.name();
+  Impl impl;
+  impl.options = options;
+  try {
+    TPCRT_ASSIGN(impl.module, loadModule(std::move(artifact)));
+    if (auto planned = impl.planPrograms(); !planned)
+      return fail("{}: {}", name, planned.error().message);
+    return deviceNeed(impl.module, impl.programs, impl.matmuls,
+                      impl.keepUnpacked);
+  } catch (const std::exception &error) { // out of memory, for example
+    return fail("{}: cannot plan: {}", name, error.what());
+  }
+}
+
 Result<void> Executable::Impl::planPrograms() {
   uint64_t devices = module.mesh.numDevices();
-  TPCRT_ASSIGN(kernels, KernelLibrary::load(module));
   communicator = createThreadsCommunicator(module.mesh);
   pool = std::make_unique<WorkerPool>(devices, options.threads);
   // Primitives are made for the number of threads that will run them.
@@ -160,7 +180,18 @@ Result<void> Executable::Impl::planPrograms() {
       loaded.stepTimes.resize(loaded.steps.size());
     programs.push_back(std::move(loaded));
   }
+  keepUnpacked.resize(module.parameters.size());
+  for (const LoadedProgram &program : programs)
+    program.markUnpackedParameters(keepUnpacked);
   return {};
+}
+
+Result<void> Executable::Impl::checkMemory() const {
+  return tpcrt::checkMemory(
+      memoryNeed(module, programs,
+                 deviceNeed(module, programs, matmuls, keepUnpacked),
+                 keepUnpacked, pool->workers()),
+      availableMemory());
 }
 
 Result<void> Executable::Impl::allocateMemory() {
@@ -178,9 +209,8 @@ Result<void> Executable::Impl::allocateMemory() {
   return {};
 }
 
-Result<void>
-Executable::Impl::loadDevice(const WeightSource &weights, uint64_t device,
-                             const std::vector<bool> &keepUnpacked) {
+Result<void> Executable::Impl::loadDevice(const WeightSource &weights,
+                                          uint64_t device) {
   LoadCounts counts;
   DeviceMemory &mine = memory[device];
   for (size_t i = 0; i < module.parameters.size(); ++i) {
@@ -197,16 +227,13 @@ Executable::Impl::loadDevice(const WeightSource &weights, uint64_t device,
 }
 
 Result<void> Executable::Impl::loadParameters(const WeightSource &weights) {
-  std::vector<bool> keepUnpacked(module.parameters.size());
-  for (const LoadedProgram &program : programs)
-    program.markUnpackedParameters(keepUnpacked);
   uint64_t devices = module.mesh.numDevices();
   statistics.devices.resize(devices);
   std::vector<Result<void>> results(devices);
   pool->run([&](unsigned worker, const ThreadTeam &) {
     for (uint64_t d = worker; d < devices; d += pool->workers())
       try {
-        results[d] = loadDevice(weights, d, keepUnpacked);
+        results[d] = loadDevice(weights, d);
       } catch (const std::exception &error) { // out of memory, for example
         results[d] = fail("cannot load weights: {}", error.what());
       }

@@ -1,24 +1,21 @@
 #include "executor/WorkerPool.h"
 
 #include "device/cpu/CpuInfo.h"
+#include "support/Spin.h"
 
 #include <algorithm>
-#include <immintrin.h>
 
 using namespace tpcrt;
 
 namespace {
 
-/// Waits until `done`: a few ten microseconds awake, then asleep. There are at
-/// most as many workers as cores, so spinning takes nothing from a device.
+/// Waits awake for a while, then asleep. There are at most as many workers as
+/// cores, so spinning takes nothing from a device.
 template <class Done>
 void waitUntil(std::mutex &mutex, std::condition_variable &condition,
                Done done) {
-  for (int i = 0; i < 2000; ++i) {
-    if (done())
-      return;
-    _mm_pause();
-  }
+  if (spinUntil(done))
+    return;
   std::unique_lock lock(mutex);
   condition.wait(lock, done);
 }

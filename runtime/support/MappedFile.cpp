@@ -44,3 +44,12 @@ Result<MappedFile> tpcrt::mapFile(const std::string &path) {
                   }};
   return file;
 }
+
+void tpcrt::releasePages(const std::byte *bytes, size_t size) {
+  uintptr_t page = ::sysconf(_SC_PAGESIZE);
+  uintptr_t begin =
+      (reinterpret_cast<uintptr_t>(bytes) + page - 1) / page * page;
+  uintptr_t end = (reinterpret_cast<uintptr_t>(bytes) + size) / page * page;
+  if (begin < end)
+    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+}

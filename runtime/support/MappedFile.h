@@ -18,6 +18,10 @@ struct MappedFile {
 /// Maps a regular file. An empty file has null `bytes`.
 Result<MappedFile> mapFile(const std::string &path);
 
+/// Lets go of the whole pages of a part of a mapped file that has been read; it
+/// is read again if it is touched again.
+void releasePages(const std::byte *bytes, size_t size);
+
 } // namespace tpcrt
 
 #endif // TPCRT_SUPPORT_MAPPEDFILE_H

@@ -1,6 +1,7 @@
 #include "weights/ParameterLoader.h"
 
 #include "support/Fail.h"
+#include "support/MappedFile.h"
 #include "support/StridedCopy.h"
 #include "tpcrt/HostTensor.h"
 
@@ -105,6 +106,8 @@ Result<Buffer> tpcrt::loadParameter(const Module &module,
     counts.pages.touch(tensor.file,
                        src - weights.files()[tensor.file].bytes.get(),
                        storedSize, part.dims);
+    // The copy is what stays in memory.
+    releasePages(tensor.data, tensor.bytes);
   }
   return buffer;
 }

@@ -15,26 +15,42 @@ namespace {
 
 constexpr uint64_t maxHeaderBytes = 100'000'000; // as the format's own library
 
+constexpr size_t maxDepth = 127; // of nested values, as there too
+
 struct Dtype {
   std::string_view name;
-  uint64_t bytes;
+  uint64_t bits;
   std::optional<ElementType> type;
 };
 constexpr Dtype dtypes[] = {
-    {"F32", 4, ElementType::F32},   {"F64", 8, ElementType::F64},
-    {"BF16", 2, ElementType::BF16}, {"F16", 2, ElementType::F16},
-    {"I32", 4, ElementType::I32},   {"I64", 8, ElementType::I64},
-    {"BOOL", 1, ElementType::Bool}, {"U8", 1, std::nullopt},
-    {"I8", 1, std::nullopt},        {"U16", 2, std::nullopt},
-    {"I16", 2, std::nullopt},       {"U32", 4, std::nullopt},
-    {"U64", 8, std::nullopt},       {"F8_E4M3", 1, std::nullopt},
-    {"F8_E5M2", 1, std::nullopt}};
+    {"F32", 32, ElementType::F32},    {"F64", 64, ElementType::F64},
+    {"BF16", 16, ElementType::BF16},  {"F16", 16, ElementType::F16},
+    {"I32", 32, ElementType::I32},    {"I64", 64, ElementType::I64},
+    {"BOOL", 8, ElementType::Bool},   {"U8", 8, std::nullopt},
+    {"I8", 8, std::nullopt},          {"U16", 16, std::nullopt},
+    {"I16", 16, std::nullopt},        {"U32", 32, std::nullopt},
+    {"U64", 64, std::nullopt},        {"C64", 64, std::nullopt},
+    {"F8_E4M3", 8, std::nullopt},     {"F8_E5M2", 8, std::nullopt},
+    {"F8_E8M0", 8, std::nullopt},     {"F8_E4M3FNUZ", 8, std::nullopt},
+    {"F8_E5M2FNUZ", 8, std::nullopt}, {"F6_E2M3", 6, std::nullopt},
+    {"F6_E3M2", 6, std::nullopt},     {"F4", 4, std::nullopt}};
 
 const Dtype *findDtype(std::string_view name) {
   for (const Dtype &dtype : dtypes)
     if (dtype.name == name)
       return &dtype;
   return nullptr;
+}
+
+/// Elements of less than a byte are packed, and fill the last byte. The sizes
+/// of an empty tensor may not overflow either.
+std::optional<uint64_t> tensorBytes(const std::vector<uint64_t> &shape,
+                                    const Dtype &dtype) {
+  if (dtype.bits % 8 == 0)
+    return checkedBytes(shape, dtype.bits / 8);
+  auto elements = checkedBytes(shape, 1);
+  auto bits = elements ? checkedMul(*elements, dtype.bits) : std::nullopt;
+  return bits && *bits % 8 == 0 ? std::optional(*bits / 8) : std::nullopt;
 }
 
 Result<std::vector<uint64_t>> parseSizes(json::element value,
@@ -71,11 +87,9 @@ Result<StoredTensor> parseEntry(json::element value,
       TPCRT_ASSIGN(shape, parseSizes(field, key));
     } else if (key == "data_offsets" && !offsets) {
       TPCRT_ASSIGN(offsets, parseSizes(field, key));
-    } else {
-      return fail("expected dtype, shape and data_offsets once each, found "
-                  "also '{}'",
-                  key);
-    }
+    } else if (key == "dtype" || key == "shape" || key == "data_offsets") {
+      return fail("expected '{}' once, found it twice", key);
+    } // what else is said of a tensor does not matter here
   }
   if (!dtypeName || !shape || !offsets)
     return fail("expected dtype, shape and data_offsets");
@@ -88,11 +102,13 @@ Result<StoredTensor> parseEntry(json::element value,
                 "data, found [{}]",
                 data.size(), fmt::join(*offsets, ", "));
   uint64_t bytes = (*offsets)[1] - (*offsets)[0];
-  auto expected = checkedBytes(*shape, dtype->bytes);
-  if (!expected || *expected != bytes)
+  auto expected = tensorBytes(*shape, *dtype);
+  if (!expected)
+    return fail("shape [{}] of {} is too large, or no whole number of bytes",
+                fmt::join(*shape, ", "), dtype->name);
+  if (*expected != bytes)
     return fail("shape [{}] of {} needs {} bytes, data_offsets hold {}",
-                fmt::join(*shape, ", "), dtype->name,
-                expected ? std::to_string(*expected) : "too many", bytes);
+                fmt::join(*shape, ", "), dtype->name, *expected, bytes);
 
   StoredTensor tensor;
   tensor.dtype = dtype->name;
@@ -101,6 +117,18 @@ Result<StoredTensor> parseEntry(json::element value,
   tensor.data = data.data() + (*offsets)[0];
   tensor.bytes = bytes;
   return tensor;
+}
+
+Result<void> checkMetadata(json::element value) {
+  if (value.is_null())
+    return {};
+  json::object object;
+  if (value.get(object))
+    return fail("expected '__metadata__' to be an object");
+  for (auto [key, text] : object)
+    if (!text.is_string())
+      return fail("expected '__metadata__' to hold strings only");
+  return {};
 }
 
 /// The tensors, sorted by offset, follow one another and fill the data.
@@ -142,8 +170,11 @@ tpcrt::parseSafetensors(std::span<const std::byte> file) {
 
   json::parser parser;
   json::object header;
+  auto error = parser.allocate(headerBytes, maxDepth);
   // parse() copies the text, which needs padding behind it.
-  if (auto error = parser.parse(text, headerBytes).get(header))
+  if (!error)
+    error = parser.parse(text, headerBytes).get(header);
+  if (error)
     return fail("the header is not a JSON object: {}",
                 simdjson::error_message(error));
 
@@ -153,8 +184,7 @@ tpcrt::parseSafetensors(std::span<const std::byte> file) {
     if (!names.insert(key).second)
       return fail("two tensors are named '{}'", key);
     if (key == "__metadata__") {
-      if (!value.is_object())
-        return fail("expected '__metadata__' to be an object");
+      TPCRT_TRY(checkMetadata(value));
       continue;
     }
     auto tensor = parseEntry(value, data);

@@ -7,7 +7,8 @@
 //
 // Checked: N against the file and a limit, the JSON's form, unique names, known
 // dtypes, shape * dtype == end - begin without overflow, and that the tensors
-// fill the rest of the file without overlap or gap.
+// fill the rest of the file without overlap or gap. Other fields of a tensor
+// are ignored.
 #ifndef TPCRT_WEIGHTS_SAFETENSORSHEADER_H
 #define TPCRT_WEIGHTS_SAFETENSORSHEADER_H
 

@@ -5,9 +5,11 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
+#include <vector>
 
 using namespace tpcrt;
 namespace fs = std::filesystem;
@@ -33,7 +35,8 @@ Result<std::map<std::string, std::string>> readIndex(const fs::path &path) {
       return fail("'{}': expected a file name for tensor '{}'", path.string(),
                   tensor);
     // The files lie beside the index, nowhere else.
-    if (name.empty() || name.find('/') != name.npos || name == "..")
+    if (name.empty() || name.find('/') != name.npos || name == "." ||
+        name == "..")
       return fail("'{}': tensor '{}': '{}' is not a file name", path.string(),
                   tensor, name);
     if (!result.emplace(tensor, name).second)
@@ -42,14 +45,37 @@ Result<std::map<std::string, std::string>> readIndex(const fs::path &path) {
   return result;
 }
 
+/// A link may lead elsewhere in the folder, and from a snapshot in a cache of
+/// Hugging Face models (MODEL/snapshots/REVISION) to the blobs beside it.
+Result<void> checkInside(const fs::path &folder, const std::string &name) {
+  std::error_code error;
+  fs::path home = fs::canonical(folder, error);
+  fs::path file = fs::canonical(folder / name, error);
+  if (error)
+    return fail("'{}' names '{}', which cannot be opened: {}",
+                (folder / indexName).string(), name, error.message());
+  std::vector<fs::path> allowed = {home};
+  if (home.parent_path().filename() == "snapshots")
+    allowed.push_back(home.parent_path().parent_path() / "blobs");
+  for (const fs::path &place : allowed)
+    if (std::mismatch(place.begin(), place.end(), file.begin(), file.end())
+            .first == place.end())
+      return {};
+  return fail("'{}' names '{}', which is a link to '{}': expected a file in "
+              "the folder; move it there, or open it by its own name",
+              (folder / indexName).string(), name, file.string());
+}
+
 Result<WeightSource> openIndexed(const fs::path &folder) {
   TPCRT_ASSIGN(auto index, readIndex(folder / indexName));
   std::set<std::string> names;
   for (auto &[tensor, file] : index)
     names.insert(file);
   WeightSource source;
-  for (const std::string &name : names)
+  for (const std::string &name : names) {
+    TPCRT_TRY(checkInside(folder, name));
     TPCRT_TRY(source.addFile((folder / name).string()));
+  }
   for (auto &[tensor, file] : index) {
     const StoredTensor *found = source.find(tensor);
     std::string expected = (folder / file).string();

@@ -169,7 +169,8 @@ def test_memory_is_linear_in_the_length(tmp_path):
     [device] = report["runtime"]["devices"]
     assert device["arena_bytes"] == 4 * tensor
     assert device["scratch_bytes"] <= tensor
-    assert report["predicted"]["main"]["peak_bytes"] == 4 * tensor
+    assert (report["predicted"]["main"]["peak_bytes"]
+            == 4 * tensor + device["scratch_bytes"])
     # Some rows, in float64.
     for row in [0, 1, 63, 4097, n - 1]:
         score = x["k"][0, :row + 1, 0].astype("f8") @ x["q"][0, row, 0, 0] / 8

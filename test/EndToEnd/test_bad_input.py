@@ -264,6 +264,163 @@ MODULES = {
 }
 
 
+
+
+def module(body="", x="tensor<2x4xf32>", y="tensor<2x4xf32>", before="",
+           mesh='<"tp" = 2>', pin=""):
+    """A function of %x that returns %y; without a body, exp."""
+    body = body or f"%y = tpc.exp %x : ({x}) -> {y}"
+    return (f"tpc.mesh @mesh {mesh}\n{before}\n"
+            f'func.func @main(%x: {x} {{tpc.name = "x"{pin}}}) -> {y} {{\n'
+            f"  {body}\n  return %y : {y}\n}}\n")
+
+
+def pinned(sharding):
+    return module(pin=f", tpc.sharding = {sharding}", mesh='<"tp" = 4>')
+
+
+def sized(shape):
+    return module(x=f"tensor<{shape}xf32>", y=f"tensor<{shape}xf32>")
+
+
+def op(text, x="2x4xf32", y="2x4xf32"):
+    x, y = f"tensor<{x}>", f"tensor<{y}>"
+    return module(f"%y = tpc.{text} : ({x}) -> {y}", x, y)
+
+
+DEEP = 100_000
+ATTRIBUTE = "func.func private @f() attributes {{a = {}}}\n".format
+
+
+def nested(opening, middle, closing):
+    return opening * DEEP + middle + closing * DEEP
+
+
+def chained(definition):
+    """Definitions that each use the one before."""
+    return "".join(definition.format(i, i + 1) for i in range(DEEP))
+
+
+def writing(state, before=""):
+    return module(f"tpc.write @{state}, %x : tensor<2x4xf32>\n"
+                  "  %y = tpc.exp %x : (tensor<2x4xf32>) -> tensor<2x4xf32>",
+                  before=before)
+
+
+STATE = "tpc.state @s : tensor<2x4xf32>"
+TOO_DEEP = "nested at most 200 deep"
+
+MODULES |= {
+    # What is nested so deeply that MLIR's parser would overflow the stack.
+    "nested types": (f"func.func private @f({nested('tuple<', 'i1', '>')})",
+                     r"bad\.mlir:1:1221:", TOO_DEEP),
+    "nested encodings": (
+        f"func.func private @f({nested('tensor<2xf32, ', '1', '>')})",
+        TOO_DEEP),
+    "nested function types": (
+        f"func.func private @f({nested('(', '', ') -> ()')})", TOO_DEEP),
+    "nested attributes": (ATTRIBUTE(nested("[", "1", "]")), TOO_DEEP),
+    "nested dictionaries": (ATTRIBUTE(nested("{a = ", "1", "}")), TOO_DEEP),
+    "nested elements": (
+        ATTRIBUTE(f"dense<{nested('[', '1.', ']')}> : tensor<1xf32>"),
+        TOO_DEEP),
+    "nested sharding": (
+        ATTRIBUTE(f"#tpc.sharding<@mesh, {nested('[', '', ']')}>"), TOO_DEEP),
+    "nested modules": ("module {\n" * DEEP + "}\n" * DEEP,
+                       r"bad\.mlir:201:8:", TOO_DEEP),
+    "nested regions": (
+        nested('"builtin.module"() ({\n', "", "}) : () -> ()\n"), TOO_DEEP),
+    "nested locations": (f"module {{}} loc({nested('fused[', 'unknown', ']')})",
+                         TOO_DEEP),
+    "negations": (ATTRIBUTE(f"affine_map<(d0) -> ({'- ' * DEEP}d0)>"),
+                  TOO_DEEP),
+    "sums": (ATTRIBUTE(f"affine_map<(d0) -> (d0{' + d0' * DEEP})>"), TOO_DEEP),
+    "remainders": (ATTRIBUTE(f"affine_map<(d0) -> (d0{' mod 2' * DEEP})>"),
+                   TOO_DEEP),
+    "type aliases": ("!a0 = i1\n" + chained("!a{1} = tuple<!a{0}>\n"),
+                     r"bad\.mlir:202:15:", TOO_DEEP),
+    "attribute aliases": ("#a0 = 1\n" + chained("#a{1} = [#a{0}]\n"), TOO_DEEP),
+    "unclosed": ("(" * DEEP, TOO_DEEP),
+    "bytecode": ("ML\xefR\x06", "found bytecode"),
+    # Shapes.
+    "dimension": (sized(1 << 63), r"bad\.mlir:3:28:", "invalid dimension"),
+    "product of dimensions": (sized("4294967296x4294967296"), "2\\^48"),
+    "product above 2^48": (sized("1099511627776x1024"), "2\\^48"),
+    "33 dimensions": (sized("x".join(["1"] * 33)), "33"),
+    "broadcast": (op("broadcast %x dims [1, 2]", y=f"{1 << 62}x2x4xf32"),
+                  "2\\^48"),
+    "reshape": (op("reshape %x", y="3x3xf32"), "C1", "2x4 and 3x3"),
+    "reshape of nothing": (op("reshape %x", "0x4xf32",
+                              "4294967296x4294967296xf32"), "2\\^48"),
+    "slice far away": (op(f"slice %x [{(1 << 63) - 1}, 0]"), "C2",
+                       str((1 << 63) - 1)),
+    "slice before": (op("slice %x [-1, 0]"), "C1", "not negative"),
+    "pad far": (op(f"pad %x low [{(1 << 63) - 1}, 0] with 0.0"), "C2",
+                str((1 << 63) - 1)),
+    "dimension of a reduction": (op("reduce sum %x dims [5]"), "C1",
+                                 "below 2, found 5"),
+    "permutation": (op("transpose %x [0, -1]"), "C1", "permutation"),
+    "softmax of a scalar": (op("softmax %x", "f32", "f32"), "C1", "rank"),
+    "equation": (module('%y = tpc.matmul %x, %x "((((a" : (tensor<2x4xf32>, '
+                        "tensor<2x4xf32>) -> tensor<2x4xf32>"), "C1",
+                 "equation"),
+    "sizes in an equation": (
+        module('%y = tpc.matmul %x, %x "a b, b c -> a c" : (tensor<2x4xf32>, '
+               "tensor<2x4xf32>) -> tensor<2x4xf32>"), "C3",
+        "b has sizes 4 and 2"),
+    # Meshes.
+    "devices overflow": (module(mesh='<"a" = 4294967296, "b" = 4294967296>'),
+                         "C3", "65536"),
+    "size overflows": (module(mesh=f'<"a" = {1 << 64}>'), r"bad\.mlir:1:"),
+    "no devices": (module(mesh='<"a" = 0>'), "C2", "at least 1"),
+    "axis twice": (module(mesh='<"a" = 2, "a" = 2>'), "C1", "twice"),
+    # Shardings.
+    "part of an axis": (pinned('#tpc.sharding<@mesh, [{"tp":(1)3}, {}]>'),
+                        "does not divide", "4"),
+    "part behind an axis": (pinned('#tpc.sharding<@mesh, [{"tp":(4)2}, {}]>'),
+                            "does not divide"),
+    "part overflows": (
+        pinned(f'#tpc.sharding<@mesh, [{{"tp":({1 << 62})4}}, {{}}]>'),
+        "from 1 to 65536"),
+    "split twice": (pinned('#tpc.sharding<@mesh, [{"tp"}, {"tp"}]>'), "C2",
+                    "used twice"),
+    "parts overlap": (pinned('#tpc.sharding<@mesh, [{"tp":(1)2}, {"tp"}]>'),
+                      "C2", "used twice"),
+    "partial input": (pinned('#tpc.sharding<@mesh, [{}, {}], sum {"tp"}>'),
+                      "partial"),
+    "unknown reduction": (
+        pinned('#tpc.sharding<@mesh, [{}, {}], mean {"tp"}>'), "mean"),
+    "sharding is a number": (pinned("3"), "expected a #tpc.sharding"),
+    "encoding is a number": (module(x="tensor<2x4xf32, 3>"),
+                             "expected a whole tensor", "encoding 3"),
+    "encoding in the whole form": (
+        module(x='tensor<2x4xf32, #tpc.sharding<@mesh, [{"tp"}, {}]>>'),
+        "expected a whole tensor", "tpc.shard"),
+    "encoding of another rank": (
+        module(x="tensor<2x4xf32, #tpc.sharding<@mesh, [{}]>>"), "C1",
+        "found 1"),
+    # Symbols and states.
+    "state twice": (module(before=f"{STATE}\n{STATE}"), "redefinition", "'s'"),
+    "unknown state": (writing("q"), "C1", "@q"),
+    "written parameter": (writing("s", STATE.replace("state", "parameter")),
+                          "C1", "no state @s"),
+    "type of a state": (writing("s", STATE.replace("2x4", "4x2")), "C2",
+                        "4x2xf32"),
+    "read of a mesh": (module("%y = tpc.read @mesh : tensor<2x4xf32>"), "C1",
+                       "@mesh"),
+    "call": (module("%y = func.call @main(%x) : (tensor<2x4xf32>) -> "
+                    "tensor<2x4xf32>"), "func.call"),
+    "used before defined": (
+        module("%y = tpc.exp %z : (tensor<2x4xf32>) -> tensor<2x4xf32>\n"
+               "  %z = tpc.exp %x : (tensor<2x4xf32>) -> tensor<2x4xf32>"),
+        "dominate"),
+    "huge constant": (
+        module("%y = tpc.constant dense<1.0> : tensor<1000000x1000000000xf32> "
+               ": tensor<1000000x1000000000xf32>",
+               y="tensor<1000000x1000000000xf32>"), "2\\^48"),
+}
+
+
 @pytest.mark.parametrize("mode", ["megatron", "propagate"])
 @pytest.mark.parametrize("case", MODULES)
 def test_module(workshop, case, mode):
@@ -272,6 +429,36 @@ def test_module(workshop, case, mode):
     refused(workshop, f"tpc-run bad.mlir --mode {mode} --quiet --input "
             "x=@x.npy --weights w.safetensors --save m.tpcx --report r.json",
             *parts)
+
+
+def test_state_too_large_for_memory(workshop):
+    """Predicted, and refused before anything is allocated."""
+    text = module(before="tpc.state @s : tensor<100000000000x100xf32>")
+    (workshop / "bad.mlir").write_text(text)
+    run = "tpc-run bad.mlir --quiet --search-time 1 --input x=@x.npy"
+    refused(workshop, run, r"expected 72\.8 TiB of memory for 2 devices",
+            r"found [0-9.]+ [GM]iB available", r"72\.8 TiB states")
+    refused(workshop, run + " --check", "8 bytes", "at least 74505.8 GiB",
+            "leave --check out")
+    tool("tpc-run", "bad.mlir", "--dry-run", "--quiet", "--save", "bad.tpcx",
+         "--search-time", "1")
+    refused(workshop, "tpcrt-run bad.tpcx --input x=@x.npy",
+            r"expected 72\.8 TiB of memory for 2 devices")
+
+
+def test_axes_of_auto(workshop):
+    (workshop / "bad.mlir").write_text(module(
+        mesh="<" + ", ".join(f'"a{i}" = 2' for i in range(7)) + ">"))
+    refused(workshop, "tpc-run bad.mlir --dry-run", "at most 6 axes", "found 7",
+            "megatron")
+    tool("tpc-run", "bad.mlir", "--dry-run", "--quiet", "--mode", "megatron")
+
+
+@pytest.mark.parametrize("value", ["1,2,nan,4,5,6,7,8", "nan"])
+def test_check_of_nan(workshop, value):
+    run = MLP_RUN[:-9] + " x=2x4xf32=" + value
+    refused(workshop, run + " --check", "'x'", "NaN at element", "--check")
+    tool(*run.split())
 
 
 # Changes to config.json, and what the message says.

@@ -43,6 +43,13 @@ def test_equals_numpy(mesh, mode, inputs, expected, tmp_path):
     assert np.abs(outputs["pooler_output"] - pooled).max() < 1e-5
 
     assert report["version"] == 1
+    reserved = report["memory"]["reserved"]
+    for device in report["runtime"]["devices"]:
+        for part, key in (("weights", "weight_bytes"), ("packed", "packed_bytes"),
+                          ("states", "state_bytes"), ("arena", "arena_bytes"),
+                          ("scratch", "scratch_bytes")):
+            assert reserved[part] == device[key]
+    assert report["predicted"]["main"]["peak_bytes"] == reserved["total"]
     if mode == "auto":
         search = report["search"]
         assert 0 < search["lower_bound_us"] <= search["cost_us"]

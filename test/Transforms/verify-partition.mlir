@@ -22,6 +22,20 @@ spmd.program @main.spmd of @main(%x: tensor<3x4xf32>) -> tensor<3x6xf32> args [#
 
 // -----
 
+// Accepted: the minor half of tp is gathered alone, because tp cuts the block of
+// 4 that x leaves evenly; that the last block of x is a short one does not
+// matter.
+tpc.mesh @mesh <"x" = 2, "tp" = 4>
+func.func @main(%x: tensor<7xf32>) -> tensor<7xf32> {
+  return %x : tensor<7xf32>
+}
+spmd.program @main.spmd of @main(%x: tensor<1xf32>) -> tensor<2xf32> args [#tpc.sharding<@mesh, [{"x", "tp"}]>] results [#tpc.sharding<@mesh, [{"x", "tp":(1)2}]>] {
+  %0 = spmd.all_gather %x dim 0 over @mesh{"tp":(2)2} : (tensor<1xf32>) -> tensor<2xf32>
+  spmd.return %0 : tensor<2xf32>
+}
+
+// -----
+
 // A function that is not linear does not act on contributions.
 tpc.mesh @mesh <"tp" = 2>
 func.func @main(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<f32> {

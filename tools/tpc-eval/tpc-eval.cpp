@@ -12,6 +12,8 @@
 
 #include "TensorIO.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Support/FileUtilities.h"
+#include "tpc/Pipeline/ModuleText.h"
 #include "tpc/Pipeline/Pipeline.h"
 #include "tpc/Reference/Simulator.h"
 #include "llvm/Support/CommandLine.h"
@@ -123,7 +125,17 @@ int main(int argc, char **argv) {
   MLIRContext context(registry);
   llvm::SourceMgr sourceMgr;
   SourceMgrDiagnosticHandler handler(sourceMgr, &context);
-  auto module = parseSourceFile<ModuleOp>(file, sourceMgr, &context);
+  std::string error;
+  auto text = openInputFile(file, &error);
+  if (!text) {
+    llvm::errs() << "tpc-eval: error: " << error << "\n";
+    return 1;
+  }
+  llvm::MemoryBufferRef unparsed = *text;
+  sourceMgr.AddNewSourceBuffer(std::move(text), SMLoc());
+  if (failed(checkModuleText(unparsed, &context)))
+    return 1;
+  auto module = parseSourceFile<ModuleOp>(sourceMgr, &context);
   if (!module)
     return 1;
 

@@ -3,10 +3,63 @@
 #include "Check.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "tpc/Reference/HostTensors.h"
+#include "tpcrt/AvailableMemory.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace tpc;
+
+/// Bytes of tensors in the reference evaluator; the most that 64 bits hold
+/// where it is more.
+static uint64_t referenceBytes(TypeRange types) {
+  uint64_t elements = 0;
+  for (Type type : types)
+    elements = llvm::SaturatingAdd(
+        elements, uint64_t(cast<RankedTensorType>(type).getNumElements()));
+  return llvm::SaturatingMultiply(elements, uint64_t(sizeof(double)));
+}
+
+/// What an evaluation holds at least.
+static uint64_t referenceBytes(ModuleOp module) {
+  SmallVector<Type> symbols;
+  for (auto parameter : module.getOps<ParameterOp>())
+    symbols.push_back(parameter.getTensorType());
+  for (auto state : module.getOps<StateOp>())
+    symbols.push_back(state.getTensorType());
+  uint64_t largest = 0;
+  for (auto function : module.getOps<FunctionOpInterface>())
+    for (Operation &op : function.getFunctionBody().front())
+      largest = std::max(
+          largest, llvm::SaturatingAdd(referenceBytes(op.getOperandTypes()),
+                                       referenceBytes(op.getResultTypes())));
+  return llvm::SaturatingAdd(referenceBytes(symbols), largest);
+}
+
+tpcrt::Result<void>
+tpc::checkComparable(ModuleOp module,
+                     const std::vector<tpcrt::NamedTensor> &inputs) {
+  for (const tpcrt::NamedTensor &input : inputs) {
+    reference::Tensor values =
+        reference::fromHost(input.value, module.getContext());
+    auto nan = llvm::find_if(values.data, [](double x) { return x != x; });
+    if (nan != values.data.end())
+      return tpcrt::makeError(llvm::formatv(
+          "--check: input '{0}': expected numbers, found NaN at element {1}; "
+          "give a number there, or leave --check out",
+          input.name, nan - values.data.begin()));
+  }
+  uint64_t need = referenceBytes(module);
+  auto available = tpcrt::availableMemory();
+  if (available && need > *available)
+    return tpcrt::makeError(llvm::formatv(
+        "--check: the reference evaluator holds every element in 8 bytes: "
+        "expected at least {0:f1} GiB of memory, found {1:f1} GiB available; "
+        "leave --check out, or check a smaller model",
+        double(need) / (1 << 30), double(*available) / (1 << 30)));
+  return {};
+}
 
 /// Relative to the largest magnitude: rounding of many summed terms in the
 /// type, far below what a wrong program would show.

@@ -5,8 +5,17 @@
 
 #include "Generate.h"
 #include "tpc/Pipeline/Report.h"
+#include "tpcrt/TensorSpec.h"
 
 namespace tpc {
+
+/// Whether a comparison can be made and says something: no input has a NaN,
+/// which would hide what is compared, and the reference evaluator, which holds
+/// every element in 8 bytes, has the memory for the module's parameters and
+/// states and its largest operation.
+tpcrt::Result<void>
+checkComparable(mlir::ModuleOp module,
+                const std::vector<tpcrt::NamedTensor> &inputs);
 
 /// Evaluates the whole functions of `module` that were called with the
 /// reference evaluator, one after the other from empty states, and compares.

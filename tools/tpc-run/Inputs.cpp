@@ -3,6 +3,7 @@
 #include "Inputs.h"
 #include "mlir/Parser/Parser.h"
 #include "tpc/Import/HuggingFace.h"
+#include "tpc/Pipeline/ModuleText.h"
 #include "tpcrt/OutputFile.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
@@ -108,6 +109,8 @@ static OwningOpRef<ModuleOp> parseModel(MLIRContext *context, StringRef path) {
         << "; expected a .mlir file, or a directory with a config.json";
     return {};
   }
+  if (failed(checkModuleText(**file, context)))
+    return {};
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*file), SMLoc());
   return parseSourceFile<ModuleOp>(sources, context);

@@ -55,7 +55,7 @@ public:
       if (!emitKernels())
         return code;
     if (!options.dryRun)
-      if (!load() || !execute() || !check())
+      if (!comparable() || !load() || !execute() || !check())
         return code;
     if (!writeFiles())
       return code;
@@ -244,7 +244,40 @@ private:
     report.memory.unshardedPeak = unsharded;
     auto kernels = module->getOps<plan::KernelFuncOp>();
     report.kernels = std::distance(kernels.begin(), kernels.end());
+    return !options.emit.empty() || reserve();
+  }
+
+  /// What the runtime will allocate, and with it the peak of every entry.
+  bool reserve() {
+    EmitOptions emit;
+    emit.withImages = false;
+    auto payload = emitArtifact(*module, emit);
+    if (failed(payload))
+      return failQuietly();
+    auto bytes = wrapped(*payload);
+    if (!bytes)
+      return fail(bytes.error().message);
+    tpcrt::LoadOptions load;
+    load.threads = options.threads;
+    auto planned = tpcrt::Executable::planMemory(*bytes, load);
+    if (!planned)
+      return fail(planned.error().message);
+    auto number = [](uint64_t bytes) { return static_cast<int64_t>(bytes); };
+    report.memory.reserved = ReservedMemory{
+        number(planned->weightBytes), number(planned->packedBytes),
+        number(planned->stateBytes), number(planned->arenaBytes),
+        number(planned->scratchBytes)};
+    for (EntryPrediction &entry : report.predicted)
+      entry.peakBytes = report.memory.reserved->total();
     return true;
+  }
+
+  tpcrt::Result<tpcrt::ArtifactBytes>
+  wrapped(const std::vector<uint8_t> &payload) {
+    std::vector<std::byte> bytes =
+        tpcrt::wrapArtifact(payload.data(), payload.size());
+    return tpcrt::ArtifactBytes::fromMemory(bytes.data(), bytes.size(),
+                                            options.model);
   }
 
   bool emitKernels() {
@@ -263,12 +296,16 @@ private:
   // Running
   //===--------------------------------------------------------------------===//
 
+  bool comparable() {
+    if (!options.check)
+      return true;
+    auto result = checkComparable(*unsharded, given.inputs);
+    return result ? true : fail(result.error().message);
+  }
+
   bool load() {
     return timed("load", [&] {
-      std::vector<std::byte> wrapped =
-          tpcrt::wrapArtifact(artifact.data(), artifact.size());
-      auto bytes = tpcrt::ArtifactBytes::fromMemory(
-          wrapped.data(), wrapped.size(), options.model);
+      auto bytes = wrapped(artifact);
       if (!bytes)
         return fail(bytes.error().message);
       tpcrt::LoadOptions load;

@@ -30,6 +30,17 @@ struct CollectiveSummary {
   std::string location; ///< of the first
 };
 
+/// Bytes that the runtime allocates on each device.
+struct ReservedMemory {
+  int64_t weights = 0; ///< parameters that steps read as they lie
+  int64_t packed = 0;  ///< weights in the matmul library's format
+  int64_t states = 0;
+  int64_t arena = 0;
+  int64_t scratch = 0; ///< of steps, besides their operands
+
+  int64_t total() const { return weights + packed + states + arena + scratch; }
+};
+
 /// Bytes on the device that holds most.
 struct MemorySummary {
   int64_t weights = 0;
@@ -38,6 +49,8 @@ struct MemorySummary {
   int64_t communication = 0;
   int64_t peak = 0;
   int64_t unshardedPeak = 0;
+  /// What the runtime will allocate, to the byte.
+  std::optional<ReservedMemory> reserved;
 };
 
 /// How parameters that are alike are held.

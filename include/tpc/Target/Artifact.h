@@ -13,6 +13,8 @@ struct EmitOptions {
   /// CPU kinds to compile kernels for ("avx2", "avx512", ...); empty: the best
   /// kind of this machine.
   std::vector<std::string> isas;
+  /// Without kernel images an artifact can be planned for, but not run.
+  bool withImages = true;
 };
 
 /// The payload of runtime/schema/artifact.fbs for a module whose plan.programs

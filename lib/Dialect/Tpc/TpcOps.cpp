@@ -314,8 +314,9 @@ LogicalResult SliceOp::verify() {
     return failure();
   for (auto [i, offset] : llvm::enumerate(getOffsets()))
     if (failed(require(*this, offset <= from[i] - to[i], "C2",
-                       "dimension " + Twine(i) + " reaches " +
-                           Twine(offset + to[i]) + " of " + Twine(from[i]))))
+                       "dimension " + Twine(i) + ": expected " + Twine(to[i]) +
+                           " elements from offset " + Twine(offset) +
+                           " inside of " + Twine(from[i]))))
       return failure();
   return success();
 }
@@ -378,8 +379,9 @@ LogicalResult PadOp::verify() {
     return failure();
   for (auto [i, low] : llvm::enumerate(getLow()))
     if (failed(require(*this, low <= to[i] - from[i], "C2",
-                       "dimension " + Twine(i) + " reaches " +
-                           Twine(low + from[i]) + " of " + Twine(to[i]))))
+                       "dimension " + Twine(i) + ": expected " +
+                           Twine(from[i]) + " elements behind " + Twine(low) +
+                           " of padding inside of " + Twine(to[i]))))
       return failure();
   return success();
 }

@@ -166,8 +166,17 @@ private:
   /// The blocks along the minor-most axes of `dim` become one.
   bool gather(unsigned dim, ArrayRef<AxisRef> axes) {
     AxisList cut, wanted;
-    for (const AxisRef &axis : claim.sharding.dims[dim])
-      cut.append(refine(axis, axes));
+    // Taking an axis apart, or several at once, is right only where the block
+    // that they cut is cut evenly. (That block may itself be a short one: its
+    // parts are those of a full one, as far as they go.)
+    bool even = true;
+    for (const AxisRef &axis : claim.sharding.dims[dim]) {
+      AxisList pieces = refine(axis, axes);
+      even &=
+          pieces.size() == 1 ||
+          blockSize(whole.getDimSize(dim), cut, mesh) % mesh.size(axis) == 0;
+      cut.append(pieces);
+    }
     for (const AxisRef &axis : axes)
       wanted.append(parts(axis));
     if (wanted.size() > cut.size() ||
@@ -177,12 +186,9 @@ private:
            Twine(dim));
       return false;
     }
-    // Taking an axis apart, or several at once, is right only for even cuts.
     AxisList kept(ArrayRef<AxisRef>(cut).drop_back(wanted.size()));
     int64_t block = blockSize(whole.getDimSize(dim), kept, mesh);
-    bool apart = cut.size() != claim.sharding.dims[dim].size();
-    if ((axes.size() > 1 && block % mesh.size(axes) != 0) ||
-        (apart && whole.getDimSize(dim) % mesh.size(cut) != 0)) {
+    if (!even || (axes.size() > 1 && block % mesh.size(axes) != 0)) {
       fail("uneven blocks along several axes do not stand in a row");
       return false;
     }

@@ -17,7 +17,11 @@ public:
   /// module without kernels needs no image.
   static Result<KernelLibrary> load(const Module &module);
 
-  KernelFunction function(uint32_t kernel) const { return functions[kernel]; }
+  /// Null in a library that is not loaded: programs are planned with it, but
+  /// not run.
+  KernelFunction function(uint32_t kernel) const {
+    return functions.empty() ? nullptr : functions[kernel];
+  }
   /// The kind of the loaded image; empty without one.
   const std::string &isa() const { return imageIsa; }
 

@@ -123,24 +123,38 @@ void DeviceMatmul::runOnce(const MatmulPointers &at,
 
 namespace {
 
-/// Dense first, in the type that the library computes in; then reordered.
+/// Rows and columns as the library sees a view of a parameter: [batch, rows,
+/// cols], or without batch.
+dnnl::memory::desc plainDesc(const PackedWeights &weights,
+                             dnnl::memory::dims strides) {
+  dnnl::memory::dims dims = weights.desc.dims();
+  if (dims.size() < strides.size())
+    strides.erase(strides.begin());
+  return {dims, weights.desc.data_type(), strides};
+}
+
+/// Reordered into the library's format from where it lies; where its type is
+/// another, from a dense copy in the library's.
 Result<Buffer> packOne(const MatmulContext &context,
                        const PackedWeights &weights, const Buffer &parameter) {
-  uint64_t elements = weights.batch * weights.view.rows * weights.view.cols;
-  TPCRT_ASSIGN(Buffer dense, Buffer::allocate(elements * byteSize(weights.type),
-                                              "a weight to pack"));
+  const MatrixView &view = weights.view;
+  std::byte *lies = parameter.data() + weights.ref.offset;
+  dnnl::memory::dims strides{weights.batchStride, view.rowStride,
+                             view.colStride};
+  Buffer dense;
+  if (view.type != weights.type) {
+    uint64_t elements = weights.batch * view.rows * view.cols;
+    TPCRT_ASSIGN(dense, Buffer::allocate(elements * byteSize(weights.type),
+                                         "a weight to pack"));
+    copyStrided(dense.data(), weights.type, lies, view.type,
+                stagingDims(view, weights.batch, weights.batchStride));
+    lies = dense.data();
+    strides = {int64_t(view.rows * view.cols), int64_t(view.cols), 1};
+  }
   TPCRT_ASSIGN(Buffer packed,
                Buffer::allocate(weights.desc.get_size(), "a packed weight"));
-  copyStrided(dense.data(), weights.type, parameter.data() + weights.ref.offset,
-              weights.view.type,
-              stagingDims(weights.view, weights.batch, weights.batchStride));
-  dnnl::memory::dims dims = weights.desc.dims();
-  dnnl::memory::dims strides(dims.size(), 1);
-  for (size_t d = dims.size() - 1; d-- > 0;)
-    strides[d] = strides[d + 1] * dims[d + 1];
   dnnl::stream stream(context.engine);
-  dnnl::memory from({dims, weights.desc.data_type(), strides}, context.engine,
-                    dense.data());
+  dnnl::memory from(plainDesc(weights, strides), context.engine, lies);
   dnnl::memory to(weights.desc, context.engine, packed.data());
   dnnl::reorder(from, to).execute(stream, from, to);
   return packed;

@@ -5,6 +5,8 @@
 
 #include "tpcrt/Error.h"
 
+#include <cstdint>
+
 namespace tpcrt {
 
 /// Rates are those of all cores together, times are microseconds.
@@ -21,6 +23,11 @@ struct Calibration {
   double collectiveBaseMicros = 0, collectiveHopMicros = 0;
   double collectiveBytesPerMicro = 0;
 };
+
+/// Microseconds of each of many all_reduces in one program, in place, over
+/// `devices` virtual devices with `bytes` of f32 each.
+Result<double> measureAllReduce(uint32_t devices, uint64_t bytes,
+                                unsigned threads = 0);
 
 /// Takes a few seconds. `threads` 0: one per core.
 Result<Calibration> calibrate(unsigned threads = 0);

@@ -95,6 +95,11 @@ public:
   load(const std::string &path, WeightSource weights, LoadOptions options = {});
   ~Executable();
 
+  /// The bytes that load allocates on each device, known without weights and
+  /// without allocating them; the artifact may lack kernel images.
+  static Result<DeviceStatistics> planMemory(ArtifactBytes artifact,
+                                             LoadOptions options = {});
+
   const Mesh &mesh() const;
   const std::vector<ProgramInfo> &programs() const;
   /// By name, or null.

@@ -106,7 +106,7 @@ func.func @f(%x: tensor<2x3xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x3xf32>) {
-  // expected-error @+1 {{C2: dimension 1 reaches 4 of 3}}
+  // expected-error @+1 {{C2: dimension 1: expected 2 elements from offset 2 inside of 3}}
   %0 = tpc.slice %x [1, 2] : (tensor<2x3xf32>) -> tensor<1x2xf32>
   return
 }
@@ -242,7 +242,7 @@ func.func @f(%x: tensor<2x3xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x3xf32>) {
-  // expected-error @+1 {{C2: dimension 1 reaches 4 of 3}}
+  // expected-error @+1 {{C2: dimension 1: expected 3 elements behind 1 of padding inside of 3}}
   %0 = tpc.pad %x low [0, 1] with 0.0 : (tensor<2x3xf32>) -> tensor<2x3xf32>
   return
 }

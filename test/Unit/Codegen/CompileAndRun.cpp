@@ -103,7 +103,14 @@ void CompileAndRun::load(const std::vector<uint8_t> &payload) {
   executable = std::move(*loaded);
 }
 
-void CompileAndRun::compile(StringRef text, std::string isa) {
+AssignPhaseOptions CompileAndRun::megatron() {
+  AssignPhaseOptions options;
+  options.mode = "megatron";
+  return options;
+}
+
+void CompileAndRun::compile(StringRef text, std::string isa,
+                            const AssignPhaseOptions &assign) {
   planned = parseSourceString<ModuleOp>(text, &context);
   ASSERT_TRUE(planned);
   weights.clear();
@@ -115,9 +122,8 @@ void CompileAndRun::compile(StringRef text, std::string isa) {
     symbols.set(parameter.getSymName(), value);
   }
   if (planned->getOps<spmd::ProgramOp>().empty()) {
-    ASSERT_TRUE(succeeded(runPhase(*planned, [](OpPassManager &pm) {
-      buildAssignPhase(pm, "megatron");
-    })));
+    ASSERT_TRUE(succeeded(runPhase(
+        *planned, [&](OpPassManager &pm) { buildAssignPhase(pm, assign); })));
     ASSERT_TRUE(succeeded(runPhase(*planned, buildPartitionPhase)));
   }
   source = planned->clone();
@@ -129,6 +135,12 @@ void CompileAndRun::compile(StringRef text, std::string isa) {
   auto payload = emitArtifact(*planned, options);
   ASSERT_TRUE(succeeded(payload));
   load(*payload);
+}
+
+void CompileAndRun::compile(const TestProgram &program) {
+  AssignPhaseOptions assign;
+  assign.mode = program.mode;
+  compile(program.text, "", assign);
 }
 
 std::vector<reference::Tensor>
@@ -147,7 +159,7 @@ CompileAndRun::run(const std::vector<reference::Tensor> &inputs) {
   return result;
 }
 
-void CompileAndRun::check(double tolerance) {
+void CompileAndRun::check(double tolerance, Reference against) {
   spmd::ProgramOp program;
   for (auto candidate : source->getOps<spmd::ProgramOp>())
     if (candidate.getWhole() == "main")
@@ -158,7 +170,10 @@ void CompileAndRun::check(double tolerance) {
   for (Type type : whole.getArgumentTypes())
     inputs.push_back(randomTensor(
         withSharding(cast<RankedTensorType>(type), ShardingAttr())));
-  auto expected = reference::simulate(program, inputs, symbols, {false, 1e-3});
+  auto expected =
+      against == Reference::Whole
+          ? reference::evaluate(whole, inputs, symbols)
+          : reference::simulate(program, inputs, symbols, {false, 1e-3});
   ASSERT_TRUE(succeeded(expected));
   std::vector<reference::Tensor> found = run(inputs);
   ASSERT_EQ(found.size(), expected->size());

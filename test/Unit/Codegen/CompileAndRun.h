@@ -9,9 +9,11 @@
 #ifndef TPC_TEST_UNIT_CODEGEN_COMPILEANDRUN_H
 #define TPC_TEST_UNIT_CODEGEN_COMPILEANDRUN_H
 
+#include "TestPrograms.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "tpc/Pipeline/Compiler.h"
 #include "tpc/Reference/Evaluator.h"
 #include "tpcrt/Runtime.h"
 #include <gtest/gtest.h>
@@ -30,10 +32,15 @@ protected:
 
   /// Parses `text`; where it has no spmd.program, assigns and partitions it.
   /// Compiles it for `isa` (empty: this machine) and loads it.
-  void compile(llvm::StringRef text, std::string isa = "");
+  void compile(llvm::StringRef text, std::string isa = "",
+               const AssignPhaseOptions &assign = megatron());
+  void compile(const TestProgram &program);
+  /// What to compare with: the simulated per-device program, or the whole
+  /// function that it implements.
+  enum class Reference { Program, Whole };
   /// Runs program @main once with random inputs and compares its outputs with
   /// the reference; relative to the largest magnitude.
-  void check(double tolerance);
+  void check(double tolerance, Reference against = Reference::Program);
   void compileAndCheck(llvm::StringRef text, double tolerance = 1e-5) {
     compile(text);
     if (!HasFatalFailure())
@@ -58,6 +65,7 @@ protected:
   void load(const std::vector<uint8_t> &payload);
 
 private:
+  static AssignPhaseOptions megatron();
   uint64_t nextRandom();
 
   llvm::StringMap<reference::Tensor> weights;

@@ -158,8 +158,6 @@ const Hostile hostile[] = {
     {"KernelIndex", "kernel 9", [](auto &a) { kernelOf(a).kernel = 9; }},
     {"KernelInputs", "inputs", [](auto &a) { kernelOf(a).inputs = 4; }},
     {"KernelTiles", "tiles", [](auto &a) { kernelOf(a).tiles = huge; }},
-    {"KernelNoImage", "no kernel image",
-     [](auto &a) { a.table.images.clear(); }},
     {"RefSpace", "memory space",
      [](auto &a) { kernelOf(a).buffers[0] = {FbSpace(9), 0, 0, 4}; }},
     {"RefIndex", "index 3 of 1",

@@ -1,5 +1,6 @@
 // The public headers are C++17: the compiler includes them.
 #include "tpcrt/Artifact.h"
+#include "tpcrt/AvailableMemory.h"
 #include "tpcrt/ElementType.h"
 #include "tpcrt/Error.h"
 #include "tpcrt/HostTensor.h"

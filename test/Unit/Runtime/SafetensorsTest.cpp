@@ -3,6 +3,7 @@
 #include "TestFiles.h"
 
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
 #include <random>
@@ -78,8 +79,9 @@ TEST(Safetensors, Index) {
   writeBytes(index, R"({"weight_map":{"a":"2.safetensors"}})");
   expectContains(openError(folder.path),
                  "tensor 'a' is not in '2.safetensors'");
-  writeBytes(index, R"({"weight_map":{"a":"../1.safetensors"}})");
-  expectContains(openError(folder.path), "not a file name");
+  writeBytes(index, R"({"weight_map":{"a":"1.safetensors",
+    "a":"2.safetensors"}})");
+  expectContains(openError(folder.path), "two entries for tensor 'a'");
   writeBytes(index, R"({"weight_map":{"a":"3.safetensors"}})");
   expectContains(openError(folder.path), "3.safetensors");
   writeBytes(index, R"({"weight_map":{"a":1}})");
@@ -88,6 +90,50 @@ TEST(Safetensors, Index) {
   expectContains(openError(folder.path), "weight_map");
   writeBytes(index, "");
   expectContains(openError(folder.path), "weight_map");
+}
+
+TEST(Safetensors, IndexThatLeavesTheFolder) {
+  TemporaryFolder folder;
+  namespace fs = std::filesystem;
+  fs::path home = fs::path(folder.path) / "model";
+  fs::create_directory(home);
+  std::string outside = folder.file("1.safetensors");
+  writeBytes(outside, safetensors({{"a", {1}, {1}}}));
+  auto errorFor = [&](const std::string &name) {
+    writeBytes(home / "model.safetensors.index.json",
+               R"({"weight_map":{"a":")" + name + "\"}}");
+    return openError(home);
+  };
+  for (const std::string &name :
+       {std::string("../1.safetensors"), outside, std::string(".."),
+        std::string("."), std::string("sub/1.safetensors"), std::string()})
+    expectContains(errorFor(name), "'" + name + "' is not a file name");
+  expectContains(errorFor("1.safetensors"), "No such file");
+  fs::create_symlink(outside, home / "out.safetensors");
+  expectContains(errorFor("out.safetensors"), "expected a file in the folder");
+  expectContains(errorFor("out.safetensors"), outside);
+  fs::create_symlink("loop.safetensors", home / "loop.safetensors");
+  expectContains(errorFor("loop.safetensors"), "cannot be opened");
+  fs::create_directory(home / "1.safetensors");
+  expectContains(errorFor("1.safetensors"), "not a regular file");
+  fs::rename(outside, home / "2.safetensors");
+  fs::create_symlink("2.safetensors", home / "in.safetensors");
+  EXPECT_EQ(errorFor("in.safetensors"), "");
+}
+
+/// MODEL/snapshots/REVISION/1.safetensors -> ../../blobs/HASH
+TEST(Safetensors, IndexInACacheOfModels) {
+  TemporaryFolder folder;
+  namespace fs = std::filesystem;
+  fs::path blobs = fs::path(folder.path) / "blobs";
+  fs::path home = fs::path(folder.path) / "snapshots" / "1a2b";
+  fs::create_directories(blobs);
+  fs::create_directories(home);
+  writeBytes(blobs / "3c4d", safetensors({{"a", {1}, {1}}}));
+  fs::create_symlink("../../blobs/3c4d", home / "1.safetensors");
+  writeBytes(home / "model.safetensors.index.json",
+             R"({"weight_map":{"a":"1.safetensors"}})");
+  EXPECT_EQ(openError(home), "");
 }
 
 struct Hostile {
@@ -126,21 +172,19 @@ const Hostile hostile[] = {
      entry(R"("shape":[2],"data_offsets":[0,8])")},
     {"UnknownDtype", "unknown dtype 'F33'",
      entry(R"("dtype":"F33","shape":[2],"data_offsets":[0,8])")},
-    {"ExtraField", "'extra'",
-     entry(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"extra":1)")},
     {"FieldTwice", "once",
      entry(R"("dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8])")},
     {"NegativeShape", "sizes",
      entry(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])")},
     {"FractionalShape", "sizes",
      entry(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])")},
-    {"ShapeOverflow", "too many",
+    {"ShapeOverflow", "too large",
      entry(
          R"("dtype":"F32","shape":[4294967296,4294967296,2],"data_offsets":[0,8])")},
-    {"ShapeOverflowToZero", "too many",
+    {"ShapeOverflowToZero", "too large",
      entry(
          R"("dtype":"F32","shape":[9223372036854775808,2],"data_offsets":[0,0])")},
-    {"OverflowBesideZero", "too many",
+    {"OverflowBesideZero", "too large",
      entry(
          R"("dtype":"F32","shape":[0,9223372036854775808,4],"data_offsets":[0,0])")},
     {"WrongLength", "needs 12 bytes, data_offsets hold 8",
@@ -164,6 +208,10 @@ const Hostile hostile[] = {
        "a":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                  "12345678")},
     {"Metadata", "__metadata__", safetensors(R"({"__metadata__":3})", "")},
+    {"MetadataOfNumbers", "strings only",
+     safetensors(R"({"__metadata__":{"a":1}})", "")},
+    {"HalfAByte", "no whole number of bytes",
+     entry(R"("dtype":"F4","shape":[15],"data_offsets":[0,8])")},
 };
 
 class HostileSafetensors : public testing::TestWithParam<Hostile> {};

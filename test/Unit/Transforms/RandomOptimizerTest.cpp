@@ -182,7 +182,7 @@ TEST(RandomOptimizer, KeepsItsPromises) {
             << " proven; with a limit " << counts.limited << ", for "
             << counts.none << " of them nothing found; " << counts.outside
             << " outside of the space\n";
-  EXPECT_GT(counts.limited, counts.unlimited / 4);
+  EXPECT_GT(counts.limited, counts.unlimited / 5);
   EXPECT_LE(counts.none, counts.limited / 2);
   EXPECT_GT(counts.proven, counts.unlimited / 2);
   EXPECT_LE(counts.outside, counts.unlimited / 20);

@@ -22,7 +22,7 @@ std::string list(const Shape &values) {
   return "[" + text + "]";
 }
 
-std::string type(const Shape &shape, const char *element = "f64") {
+std::string type(const Shape &shape, const std::string &element) {
   std::string text = "tensor<";
   for (int64_t n : shape)
     text += std::to_string(n) + "x";
@@ -31,11 +31,12 @@ std::string type(const Shape &shape, const char *element = "f64") {
 
 class Generator {
 public:
-  explicit Generator(unsigned seed) : random(seed) {}
+  Generator(unsigned seed, std::string element)
+      : random(seed), element(std::move(element)) {}
 
   std::string run() {
     chooseMesh();
-    values.push_back(argument(randomShape(pick(2, 3))));
+    values.push_back(argument(randomShape(pick(2, 3)), element));
     for (int i = 0, n = pick(4, 10); i < n; ++i)
       addOperation();
     std::vector<Value> results{values.back()};
@@ -55,8 +56,8 @@ private:
   }
   bool chance(int percent) { return pick(1, 100) <= percent; }
   int64_t size() {
-    static const int64_t sizes[] = {1, 2, 3, 4, 4, 5, 6, 8};
-    return sizes[pick(0, 7)];
+    static const int64_t sizes[] = {1, 2, 3, 4, 4, 5, 6, 7, 8, 12};
+    return sizes[pick(0, 9)];
   }
   Shape randomShape(int64_t rank) {
     Shape shape;
@@ -84,8 +85,9 @@ private:
         {{"dp", 3}, {"tp", 2}},
         {{"x", 2}, {"tp", 4}},
         {{"dp", 2}, {"x", 2}, {"tp", 2}},
-        {{"tp", 8}}};
-    axes = meshes[pick(0, 8)];
+        {{"tp", 8}},
+        {{"tp", 1}}};
+    axes = meshes[pick(0, 9)];
   }
 
   /// A pin: every axis, or half of an axis of 4, splits some dimension or none.
@@ -121,10 +123,11 @@ private:
   // Values
   //===--------------------------------------------------------------------===//
 
-  Value argument(const Shape &shape, const char *element = "f64") {
+  Value argument(const Shape &shape, const std::string &elementType) {
     Value value{"%arg" + std::to_string(numArguments++), shape};
+    elementTypes[value.name] = elementType;
     arguments += (arguments.empty() ? "" : ", ") + value.name + ": " +
-                 type(shape, element) + maybePinned(shape, 20);
+                 type(shape, elementType) + maybePinned(shape, 20);
     return value;
   }
 
@@ -153,17 +156,19 @@ private:
 
   std::string typeOf(const Value &value) {
     auto it = elementTypes.find(value.name);
-    return type(value.shape, it == elementTypes.end() ? "f64" : it->second);
+    return type(value.shape, it == elementTypes.end() ? element : it->second);
   }
 
   /// `%n = tpc.OP operands attributes : (types) -> type`.
   /// `named` are operands behind a keyword.
   Value make(const std::string &op, const std::vector<Value> &operands,
              const std::string &attributes, const Shape &shape,
-             const char *element = "f64",
+             std::string resultElement = "",
              const std::vector<std::pair<std::string, Value>> &named = {}) {
+    if (resultElement.empty())
+      resultElement = element;
     Value result{"%" + std::to_string(numValues++), shape};
-    elementTypes[result.name] = element;
+    elementTypes[result.name] = resultElement;
     std::string names, types;
     for (const Value &operand : operands) {
       names += (names.empty() ? "" : ", ") + operand.name;
@@ -174,7 +179,8 @@ private:
       types += ", " + typeOf(operand);
     }
     body += "  " + result.name + " = tpc." + op + " " + names + " " +
-            attributes + " : (" + types + ") -> " + type(shape, element) + "\n";
+            attributes + " : (" + types + ") -> " + type(shape, resultElement) +
+            "\n";
     return result;
   }
   void keep(Value value) {
@@ -191,7 +197,7 @@ private:
 
   void addOperation() {
     Value x = recent();
-    switch (pick(0, 20)) {
+    switch (pick(0, 24)) {
     case 0:
     case 1:
     case 2:
@@ -202,11 +208,10 @@ private:
       return keep(make("mul", {x, like(x.shape)}, "", x.shape));
     case 5:
       return keep(
-          make(chance(50) ? "max" : "sub", {x, like(x.shape)}, "", x.shape));
+          make(oneOf({"max", "min", "sub"}), {x, like(x.shape)}, "", x.shape));
     case 6:
-      return keep(make(chance(30)   ? "tanh"
-                       : chance(50) ? "gelu erf"
-                                    : "silu",
+      return keep(make(oneOf({"tanh", "gelu erf", "gelu tanh", "silu", "neg",
+                              "abs", "sin", "cos", "erf"}),
                        {x}, "", x.shape));
     case 7:
       return choice(x);
@@ -221,8 +226,7 @@ private:
     case 12:
       return cutOut(x);
     case 13:
-      return keep(make("concat", {x, like(x.shape)},
-                       "dim " + std::to_string(lastDim(x)), joined(x)));
+      return concat(x);
     case 14:
       return lookUp();
     case 15:
@@ -233,6 +237,14 @@ private:
       return normalization(x);
     case 18:
       return state(x);
+    case 19:
+      return ordering(x);
+    case 20:
+      return quotient(x);
+    case 21:
+      return moved(x);
+    case 22:
+      return residuals(x);
     default:
       return attention(x);
     }
@@ -241,10 +253,81 @@ private:
   static int64_t lastDim(const Value &x) {
     return static_cast<int64_t>(x.shape.size()) - 1;
   }
-  static Shape joined(const Value &x) {
+  std::string oneOf(const std::vector<std::string> &names) {
+    return names[pick(0, names.size() - 1)];
+  }
+
+  /// With itself or another value, of another size at times.
+  void concat(const Value &x) {
+    size_t dim = pick(0, lastDim(x));
+    Shape other = x.shape, shape = x.shape;
+    if (chance(50))
+      other[dim] = size();
+    shape[dim] += other[dim];
+    std::vector<Value> parts{x, like(other)};
+    if (chance(50))
+      std::swap(parts[0], parts[1]);
+    keep(make("concat", parts, "dim " + std::to_string(dim), shape));
+  }
+
+  /// The largest values, or all in order. What is ordered is new: values that
+  /// are equal but for rounding have no order to test.
+  void ordering(const Value &x) {
+    Value fresh = parameter(x.shape);
     Shape shape = x.shape;
-    shape.back() *= 2;
-    return shape;
+    bool sorts = chance(40);
+    if (!sorts)
+      shape.back() = pick(1, shape.back());
+    Value values{"%" + std::to_string(numValues++), shape};
+    Value positions{"%" + std::to_string(numValues++), shape};
+    elementTypes[positions.name] = "i64";
+    body += "  " + values.name + ", " + positions.name + " = tpc." +
+            (sorts ? "sort " : "top_k ") + fresh.name +
+            (sorts && chance(50) ? " descending" : "") + " : (" +
+            typeOf(fresh) + ") -> (" + typeOf(values) + ", " +
+            typeOf(positions) + ")\n";
+    keep(values);
+    keep(make("convert", {positions}, "", shape));
+  }
+
+  /// x / (|y| + 1), the root of it, or a power.
+  void quotient(const Value &x) {
+    Value y = make("abs", {like(x.shape)}, "", x.shape);
+    Value above = make("add", {y, filled(x.shape, "1.0")}, "", x.shape);
+    if (chance(60))
+      return keep(make("div", {x, above}, "", x.shape));
+    if (chance(50))
+      return keep(make(oneOf({"sqrt", "rsqrt", "log"}), {above}, "", x.shape));
+    keep(make("pow", {above, filled(x.shape, "-0.5")}, "", x.shape));
+  }
+
+  /// A part at a position that is an input; read, or overwritten.
+  void moved(const Value &x) {
+    Value start = indexArgument({int64_t(x.shape.size())});
+    Shape part;
+    for (int64_t n : x.shape)
+      part.push_back(pick(1, n));
+    if (chance(50))
+      return keep(make("dynamic_slice", {x, start}, "", part));
+    keep(make("update_slice", {x, like(part), start}, "", x.shape));
+  }
+
+  /// x + f(x) + g(x + f(x)) ...
+  void residuals(const Value &x) {
+    Value sum = x;
+    for (int64_t i = 0, n = pick(2, 3); i < n; ++i) {
+      Value branch =
+          make(oneOf({"tanh", "silu", "softmax"}), {sum}, "", x.shape);
+      sum = make("add", {sum, branch}, "", x.shape);
+    }
+    keep(sum);
+  }
+
+  Value filled(const Shape &shape, const std::string &value) {
+    Value result{"%" + std::to_string(numValues++), shape};
+    body += "  " + result.name + " = tpc.constant dense<" + value +
+            "> : " + type(shape) + " : " + type(shape) + "\n";
+    return result;
   }
 
   /// "a b c, c x y -> a b x y" with a parameter, with a bias or without.
@@ -349,7 +432,11 @@ private:
     shape.push_back(table[1]);
     if (chance(60))
       return keep(make("embedding", {parameter(table), tokens}, "", shape));
-    keep(make("gather", {parameter(table), tokens}, "dim 0", shape));
+    if (chance(50))
+      return keep(make("gather", {parameter(table), tokens}, "dim 0", shape));
+    shape.insert(shape.begin(), table[0]);
+    shape.pop_back();
+    keep(make("gather", {parameter(table), tokens}, "dim 1", shape));
   }
 
   void scatter(const Value &x) {
@@ -359,20 +446,15 @@ private:
     keep(make("scatter_add", {x, tokens, like(updates)}, "dim 0", x.shape));
   }
 
-  Value indexArgument(const Shape &shape) {
-    Value value = argument(shape, "i64");
-    elementTypes[value.name] = "i64";
-    return value;
-  }
+  Value indexArgument(const Shape &shape) { return argument(shape, "i64"); }
 
   void creation() {
     Shape shape = randomShape(pick(1, 3));
-    Value value{"%" + std::to_string(numValues++), shape};
+    Value value;
     if (chance(50)) {
-      body += "  " + value.name +
-              " = tpc.constant dense<0.75> : " + type(shape) + " : " +
-              type(shape) + "\n";
+      value = filled(shape, "0.75");
     } else {
+      value = {"%" + std::to_string(numValues++), shape};
       body += "  " + value.name + " = tpc.iota dim " +
               std::to_string(pick(0, lastDim(value))) + " : " +
               type(shape, "i64") + "\n";
@@ -408,6 +490,9 @@ private:
       keep(make("add", {x, old}, "", x.shape));
     }
     body += "  tpc.write @" + name + ", " + x.name + " : " + t + "\n";
+    if (chance(20))
+      body +=
+          "  tpc.write @" + name + ", " + like(x.shape).name + " : " + t + "\n";
     body += "  " + now.name + " = tpc.read @" + name + " : " + t + "\n";
     keep(now);
   }
@@ -437,7 +522,7 @@ private:
             {"offset", indexArgument(chance(50) ? Shape{b} : Shape{})});
     }
     Value context = make("attention", {q, k, v}, "scale 0.5" + mask,
-                         {b, s, h, g, d}, "f64", named);
+                         {b, s, h, g, d}, "", named);
     Value out = make("matmul", {context, parameter({h, g, d, e})},
                      "\"b s h g d, h g d e -> b s e\"", x.shape);
     keep(make("add", {out, x}, "", x.shape));
@@ -469,16 +554,23 @@ private:
            names + " : " + types + "\n}\n";
   }
 
+  std::string type(const Shape &shape) const { return ::type(shape, element); }
+  static std::string type(const Shape &shape, const std::string &other) {
+    return ::type(shape, other);
+  }
+
   std::mt19937 random;
+  std::string element; // of floats
   std::vector<std::pair<const char *, int64_t>> axes;
   std::string arguments, parameters, body;
   int numArguments = 0, numParameters = 0, numValues = 0;
   std::vector<Value> values;
-  std::map<std::string, const char *> elementTypes;
+  std::map<std::string, std::string> elementTypes; // where it is another
 };
 
 } // namespace
 
-std::string tpc::test::randomProgram(unsigned seed) {
-  return Generator(seed).run();
+std::string tpc::test::randomProgram(unsigned seed,
+                                     const std::string &element) {
+  return Generator(seed, element).run();
 }

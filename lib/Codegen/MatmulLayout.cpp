@@ -132,13 +132,22 @@ tpc::computeLayout(const Einsum &einsum, const StridedValue &lhs,
   return layout;
 }
 
-std::optional<MatmulLayout> tpc::layoutOf(MatmulOp op) {
-  std::optional<Einsum> einsum = Einsum::parse(op.getEquation());
-  Value lhs = op.getLhs(), rhs = op.getRhs();
+std::optional<Contraction> Contraction::of(Operation *op) {
+  return TypeSwitch<Operation *, std::optional<Contraction>>(op)
+      .Case<MatmulOp, plan::ContractOp>([](auto op) {
+        return Contraction{op.getLhs(), op.getRhs(), op.getResult(),
+                           op.getEquation()};
+      })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+std::optional<MatmulLayout> tpc::layoutOf(const Contraction &product) {
+  std::optional<Einsum> einsum = Einsum::parse(product.equation);
+  Value lhs = product.lhs, rhs = product.rhs;
   for (const StridedValue &a : {throughViews(lhs), asStored(lhs)})
     for (const StridedValue &b : {throughViews(rhs), asStored(rhs)})
       if (auto layout = computeLayout(*einsum, a, shapeOf(lhs), b, shapeOf(rhs),
-                                      shapeOf(op.getResult())))
+                                      shapeOf(product.result)))
         return layout;
   return std::nullopt;
 }

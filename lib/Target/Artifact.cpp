@@ -270,6 +270,10 @@ LogicalResult ArtifactBuilder::addStep(plan::MatmulOp op) {
   step.b_k_stride = op.getB()[1], step.b_n_stride = op.getB()[2];
   step.c_m_stride = op.getC()[0], step.c_n_stride = op.getC()[1];
   step.pack_b = op.getPackB();
+  if (op.getBias())
+    step.bias = newRef(op.getBias());
+  if (op.getActivation())
+    step.activation = static_cast<artifact::Activation>(*op.getActivation());
   addStep(op, std::move(step));
   return success();
 }

@@ -6,6 +6,7 @@
 using namespace mlir;
 
 void tpc::buildCodegenPipeline(OpPassManager &manager) {
+  manager.addPass(createFuseEpilogues());
   manager.addPass(createExpandComposites());
   manager.addPass(createExpandDeviceOps());
   manager.addPass(createFlattenCollectives());

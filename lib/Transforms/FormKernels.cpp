@@ -92,7 +92,7 @@ private:
   SmallVector<unsigned> order();
 
   LogicalResult emit(Operation *op);
-  LogicalResult emit(MatmulOp op);
+  void emitMatmul(Operation *op);
   LogicalResult emit(GroupedMatmulOp op);
   LogicalResult emit(AttentionOp op);
   LogicalResult emitKernel(const Unit &unit);
@@ -206,11 +206,11 @@ ArrayRef<Value> PlanBuilder::operandsOf(Operation *op) {
   if (!isNew)
     return entry->second;
   SmallVector<Value> &values = entry->second;
-  if (auto matmul = layouts.find(op); matmul != layouts.end()) {
-    values = {matmul->second.lhs.base, matmul->second.rhs.base};
-    return values;
-  }
   llvm::append_range(values, op->getOperands());
+  if (auto matmul = layouts.find(op); matmul != layouts.end()) {
+    values[0] = matmul->second.lhs.base;
+    values[1] = matmul->second.rhs.base;
+  }
   if (auto grouped = dyn_cast<GroupedMatmulOp>(op))
     values[2] = throughViews(grouped.getWeights()).base;
   if (auto found = attentions.find(op); found != attentions.end()) {
@@ -258,12 +258,12 @@ LogicalResult PlanBuilder::collect() {
       live.insert(&op);
     if (!live.contains(&op))
       continue;
-    if (auto matmul = dyn_cast<MatmulOp>(op)) {
-      std::optional<MatmulLayout> layout = layoutOf(matmul);
+    if (auto product = Contraction::of(&op)) {
+      std::optional<MatmulLayout> layout = layoutOf(*product);
       if (!layout)
-        return matmul.emitOpError("is no strided matrix product; run "
-                                  "tpc-normalize-matmuls before");
-      layouts[matmul] = *layout;
+        return op.emitOpError("is no strided matrix product; run "
+                              "tpc-normalize-matmuls before");
+      layouts[&op] = *layout;
     }
     if (auto attention = dyn_cast<AttentionOp>(op)) {
       if (!hasStep(attention))
@@ -429,13 +429,20 @@ LogicalResult PlanBuilder::emitKernel(const Unit &unit) {
   return success();
 }
 
-LogicalResult PlanBuilder::emit(MatmulOp op) {
+void PlanBuilder::emitMatmul(Operation *op) {
   const MatmulLayout &l = layouts.find(op)->second;
   Value lhs = mapping.lookup(l.lhs.base), rhs = mapping.lookup(l.rhs.base);
   // Packing pays when every call uses the same matrix.
   bool pack = rhs.getDefiningOp<plan::ParameterOp>() && l.batch.empty();
+  Value bias;
+  plan::ActivationAttr activation;
+  if (auto contract = dyn_cast<plan::ContractOp>(op)) {
+    bias = mapping.lookupOrNull(contract.getBias());
+    activation = contract.getActivationAttr();
+  }
+  Value result = op->getResult(0);
   auto step = plan::MatmulOp::create(
-      builder, op.getLoc(), op.getType(), lhs, rhs,
+      builder, op->getLoc(), result.getType(), lhs, rhs,
       builder.getDenseI64ArrayAttr({l.m, l.n, l.k}),
       builder.getDenseI64ArrayAttr({l.lhs.offset, l.aM, l.aK}),
       builder.getDenseI64ArrayAttr({l.rhs.offset, l.bK, l.bN}),
@@ -444,9 +451,9 @@ LogicalResult PlanBuilder::emit(MatmulOp op) {
       builder.getDenseI64ArrayAttr(l.batchA),
       builder.getDenseI64ArrayAttr(l.batchB),
       builder.getDenseI64ArrayAttr(l.batchC),
-      pack ? builder.getUnitAttr() : UnitAttr(), plan::PlaceAttr());
-  mapping.map(op.getResult(), step.getResult());
-  return success();
+      pack ? builder.getUnitAttr() : UnitAttr(), bias, activation,
+      plan::PlaceAttr());
+  mapping.map(result, step.getResult());
 }
 
 LogicalResult PlanBuilder::emit(GroupedMatmulOp op) {
@@ -519,8 +526,11 @@ LogicalResult PlanBuilder::emit(Operation *op) {
   using Kind = plan::CollectiveKind;
   Location loc = op->getLoc();
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<MatmulOp, GroupedMatmulOp, AttentionOp>(
-          [&](auto op) { return emit(op); })
+      .Case<MatmulOp, plan::ContractOp>([&](Operation *op) {
+        emitMatmul(op);
+        return success();
+      })
+      .Case<GroupedMatmulOp, AttentionOp>([&](auto op) { return emit(op); })
       .Case([&](ReadOp op) {
         bool isState = isa_and_nonnull<StateOp>(
             SymbolTable::lookupNearestSymbolFrom(op, op.getSymbolAttr()));

@@ -6,6 +6,8 @@
 //   "m a k, k n b -> m n a b"    m = (m a) does not merge in the result
 //     matmul "m a k, k n b -> m a n b", transpose [0, 2, 1, 3]
 //
+// The result of a plan.contract merges by definition, and stays.
+//
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Codegen/CoreBuilder.h"
@@ -58,46 +60,54 @@ static Einsum ordered(Einsum einsum, unsigned which) {
   return result;
 }
 
-static LogicalResult normalize(MatmulOp op) {
-  if (layoutOf(op))
+static LogicalResult normalize(Operation *op, const Contraction &product) {
+  if (layoutOf(product))
     return success();
-  Einsum einsum = *Einsum::parse(op.getEquation());
+  Einsum einsum = *Einsum::parse(product.equation);
   OpBuilder builder(op);
-  CoreBuilder core(builder, op.getLoc());
+  CoreBuilder core(builder, op->getLoc());
   // One transpose before two, two before three.
   for (unsigned which : {4, 1, 2, 5, 6, 3, 7}) {
+    if (isa<plan::ContractOp>(op) && (which & 4))
+      continue;
     Einsum next = ordered(einsum, which);
     auto lhsOrder = permutationTo(einsum.lhs, next.lhs);
     auto rhsOrder = permutationTo(einsum.rhs, next.rhs);
-    auto lhsShape = permuted(shapeOf(op.getLhs()), lhsOrder);
-    auto rhsShape = permuted(shapeOf(op.getRhs()), rhsOrder);
-    auto shape = permuted(shapeOf(op.getResult()),
+    auto lhsShape = permuted(shapeOf(product.lhs), lhsOrder);
+    auto rhsShape = permuted(shapeOf(product.rhs), rhsOrder);
+    auto shape = permuted(shapeOf(product.result),
                           permutationTo(einsum.result, next.result));
     StridedValue lhs{{}, 0, rowMajorStrides(lhsShape)};
     StridedValue rhs{{}, 0, rowMajorStrides(rhsShape)};
     if (!computeLayout(next, lhs, lhsShape, rhs, rhsShape, shape))
       continue;
-    Value product = MatmulOp::create(
-        builder, op.getLoc(),
-        RankedTensorType::get(shape, elementOf(op.getResult())),
-        core.transpose(op.getLhs(), lhsOrder),
-        core.transpose(op.getRhs(), rhsOrder), next.str());
-    op.getResult().replaceAllUsesWith(
-        core.transpose(product, permutationTo(next.result, einsum.result)));
-    op.erase();
+    SmallVector<Value> operands(op->getOperands());
+    operands[0] = core.transpose(product.lhs, lhsOrder);
+    operands[1] = core.transpose(product.rhs, rhsOrder);
+    Operation *merged = builder.clone(*op);
+    merged->setOperands(operands);
+    merged->setAttr("equation", builder.getStringAttr(next.str()));
+    merged->getResult(0).setType(
+        RankedTensorType::get(shape, elementOf(product.result)));
+    op->getResult(0).replaceAllUsesWith(core.transpose(
+        merged->getResult(0), permutationTo(next.result, einsum.result)));
+    op->erase();
     return success();
   }
-  return op.emitOpError("is no strided matrix product, transposed or not");
+  return op->emitOpError("is no strided matrix product, transposed or not");
 }
 
 namespace {
 struct NormalizeMatmuls : tpc::impl::NormalizeMatmulsBase<NormalizeMatmuls> {
   void runOnOperation() override {
-    SmallVector<MatmulOp> matmuls;
+    SmallVector<Operation *> products;
     for (auto program : getOperation().getOps<spmd::ProgramOp>())
-      program.walk([&](MatmulOp op) { matmuls.push_back(op); });
-    for (MatmulOp op : matmuls)
-      if (failed(normalize(op)))
+      program.walk([&](Operation *op) {
+        if (Contraction::of(op))
+          products.push_back(op);
+      });
+    for (Operation *op : products)
+      if (failed(normalize(op, *Contraction::of(op))))
         return signalPassFailure();
   }
 };

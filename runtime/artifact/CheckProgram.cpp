@@ -37,6 +37,7 @@ private:
   Result<void> check(const KernelStep &step) const;
   Result<void> check(const MatmulStep &step) const;
   Result<void> check(const GroupedMatmulStep &step) const;
+  Result<void> checkEpilogue(const MatmulStep &step) const;
   Result<void> check(const AttentionStep &step) const;
   Result<void> check(const CollectiveStep &step) const;
 
@@ -166,6 +167,27 @@ Result<void> ProgramChecker::check(const MatmulStep &step) const {
                 typeName(step.cType));
   if (step.packB && step.b.space != Space::Parameter)
     return fail("b is to be packed, but is not a parameter");
+  return step.epilogue.empty() ? Result<void>() : checkEpilogue(step);
+}
+
+/// Of a step whose c is good.
+Result<void> ProgramChecker::checkEpilogue(const MatmulStep &step) const {
+  const auto &[bias, activation] = step.epilogue;
+  ElementType type = step.cType;
+  if (activation > Activation::Tanh)
+    return fail("unknown activation {}", static_cast<unsigned>(activation));
+  if (!isFloat(type) || type == ElementType::F64)
+    return fail("expected a result of f32, bf16 or f16 to add a bias to or to "
+                "activate, found {}",
+                typeName(type));
+  if (!bias)
+    return {};
+  TPCRT_TRY(checkRef("bias", *bias, false, byteSize(type)));
+  if (bias->size / byteSize(type) < step.n)
+    return fail("bias: {} bytes are too few for {} elements of {}", bias->size,
+                step.n, typeName(type));
+  if (overlap(*bias, step.c))
+    return fail("bias and c overlap");
   return {};
 }
 

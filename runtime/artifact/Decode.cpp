@@ -35,6 +35,12 @@ static_assert(
               fb::CollectiveKind::ReduceScatter) &&
     sameValue(CollectiveKind::AllToAll, fb::CollectiveKind::AllToAll) &&
     sameValue(CollectiveKind::Permute, fb::CollectiveKind::MAX));
+static_assert(sameValue(Activation::None, fb::Activation::None) &&
+              sameValue(Activation::GeluErf, fb::Activation::GeluErf) &&
+              sameValue(Activation::GeluTanh, fb::Activation::GeluTanh) &&
+              sameValue(Activation::Silu, fb::Activation::Silu) &&
+              sameValue(Activation::Relu, fb::Activation::Relu) &&
+              sameValue(Activation::Tanh, fb::Activation::MAX));
 static_assert(sameValue(Reduction::Sum, fb::Reduction::Sum) &&
               sameValue(Reduction::Max, fb::Reduction::Max) &&
               sameValue(Reduction::Min, fb::Reduction::MAX));
@@ -149,6 +155,10 @@ KernelStep decode(const fb::KernelStep *table) {
   return step;
 }
 
+std::optional<BufferRef> decodeOptional(const fb::BufferRef *ref) {
+  return ref ? std::optional(decode(ref)) : std::nullopt;
+}
+
 MatmulStep decode(const fb::MatmulStep *table) {
   MatmulStep step;
   step.a = decode(table->a());
@@ -170,6 +180,8 @@ MatmulStep decode(const fb::MatmulStep *table) {
   step.cMStride = table->c_m_stride();
   step.cNStride = table->c_n_stride();
   step.packB = table->pack_b();
+  step.epilogue.bias = decodeOptional(table->bias());
+  step.epilogue.activation = static_cast<Activation>(table->activation());
   return step;
 }
 
@@ -203,10 +215,6 @@ Result<void> decodeStrides(std::string_view role,
     return fail("{}: expected {} strides, found {}", role, N, found.size());
   std::copy(found.begin(), found.end(), strides.begin());
   return {};
-}
-
-std::optional<BufferRef> decodeOptional(const fb::BufferRef *ref) {
-  return ref ? std::optional(decode(ref)) : std::nullopt;
 }
 
 Result<AttentionStep> decode(const fb::AttentionStep *table) {
@@ -311,6 +319,12 @@ std::string_view tpcrt::collectiveName(CollectiveKind kind) {
   constexpr std::string_view names[] = {
       "all_reduce", "all_gather", "reduce_scatter", "all_to_all", "permute"};
   return names[static_cast<uint8_t>(kind)];
+}
+
+std::string_view tpcrt::activationName(Activation activation) {
+  constexpr std::string_view names[] = {"",     "gelu_erf", "gelu_tanh",
+                                        "silu", "relu",     "tanh"};
+  return names[static_cast<uint8_t>(activation)];
 }
 
 Result<Module> tpcrt::decodePayload(std::span<const std::byte> payload) {

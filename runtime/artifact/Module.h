@@ -85,6 +85,18 @@ struct MatmulBatchDim {
   int64_t cStride = 0;
 };
 
+enum class Activation : uint8_t { None, GeluErf, GeluTanh, Silu, Relu, Tanh };
+
+/// What a matmul makes of its sums before it rounds them, once:
+///   c = activation(sum + bias[n])
+/// bias is contiguous, has c's type and does not overlap it.
+struct MatmulEpilogue {
+  std::optional<BufferRef> bias;
+  Activation activation = Activation::None;
+
+  bool empty() const { return !bias && activation == Activation::None; }
+};
+
 struct MatmulStep {
   BufferRef a, b, c;
   ElementType aType = ElementType::F32;
@@ -96,6 +108,7 @@ struct MatmulStep {
   int64_t bKStride = 0, bNStride = 0;
   int64_t cMStride = 0, cNStride = 0;
   bool packB = false;
+  MatmulEpilogue epilogue;
 };
 
 /// Rows [n, d], or [n, c, d] if `rowPerChoice`; choices [n, c]; weights
@@ -215,6 +228,8 @@ inline uint64_t dstMultiple(CollectiveKind kind, uint64_t members) {
 
 /// "all_reduce", ...
 std::string_view collectiveName(CollectiveKind kind);
+/// "gelu_erf", ...; empty for none.
+std::string_view activationName(Activation activation);
 
 /// Reads, decodes and checks an artifact.
 Result<Module> loadModule(ArtifactBytes bytes);

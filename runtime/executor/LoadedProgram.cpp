@@ -98,9 +98,15 @@ struct StepBinder {
 
   void operator()(const MatmulStep &step) {
     const Matmul &matmul = loaded.matmuls[device.matmuls.size()];
-    void *b = weights(matmul.packedIndex(), step.b);
-    device.matmuls.emplace_back(matmul, context, resolve(step.a), b,
-                                resolve(step.c), memory.scratch.data());
+    auto at = [&](const BufferRef &ref) {
+      return static_cast<std::byte *>(resolve(ref));
+    };
+    auto *b = static_cast<std::byte *>(weights(matmul.packedIndex(), step.b));
+    const auto &bias = step.epilogue.bias;
+    device.matmuls.emplace_back(
+        matmul, context,
+        MatmulPointers{at(step.a), b, at(step.c), bias ? at(*bias) : nullptr},
+        memory.scratch.data());
   }
 
   void operator()(const GroupedMatmulStep &step) {
@@ -132,6 +138,16 @@ struct StepBinder {
     device.pointers.push_back(resolve(collective.dst));
   }
 };
+
+/// " bias gelu_erf"
+std::string describe(const MatmulEpilogue &epilogue) {
+  std::string text;
+  if (epilogue.bias)
+    text += " bias";
+  if (epilogue.activation != Activation::None)
+    text += fmt::format(" {}", activationName(epilogue.activation));
+  return text;
+}
 
 } // namespace
 
@@ -200,6 +216,8 @@ void LoadedProgram::markUnpackedParameters(
       mark(product->a);
       if (matmuls[matmul++].packedIndex() < 0)
         mark(product->b);
+      if (product->epilogue.bias)
+        mark(*product->epilogue.bias);
     } else if (auto *grouped = std::get_if<GroupedMatmulStep>(&step.body)) {
       mark(grouped->rows);
       mark(grouped->choices);
@@ -230,9 +248,9 @@ LoadedProgram::describeStep(size_t index) const {
     uint64_t batch = 1;
     for (const MatmulBatchDim &dim : matmul.batch)
       batch *= dim.size;
-    return {"matmul",
-            fmt::format("{}x {}x{}x{} {}", batch, matmul.m, matmul.n, matmul.k,
-                        matmuls[step.first].implementation())};
+    return {"matmul", fmt::format("{}x {}x{}x{}{} {}", batch, matmul.m,
+                                  matmul.n, matmul.k, describe(matmul.epilogue),
+                                  matmuls[step.first].implementation())};
   }
   case LoadedStep::Kind::GroupedMatmul: {
     const auto &g = std::get<GroupedMatmulStep>(source.body);

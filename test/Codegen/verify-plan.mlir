@@ -484,3 +484,24 @@ plan.program @p of @main.spmd arena 192 {
   %b = plan.attention %x [0, 16, 4, 4, 4], %x [0, 16, 4, 4], %x [0, 16, 4, 4] sizes [1, 4, 4, 1, 1, 4, 4] scale 0.5 at <arena + 64> : (tensor<1x4x1x1x4xf32>, tensor<1x4x1x1x4xf32>, tensor<1x4x1x1x4xf32>) -> tensor<1x4x1x1x4xf32>
   plan.return %b : tensor<1x4x1x1x4xf32>
 }
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd arena 192 {
+  %x = plan.input 0 at <arena + 0> : tensor<4x4xf32>
+  // A matmul does not work in place, whatever dies there.
+  %u = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] at <arena + 64> : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  // expected-note@+1 {{the operand is made here}}
+  %b = plan.view %u from 4 : (tensor<4x4xf32>) -> tensor<4xf32>
+  // expected-error@+1 {{result 0 overlaps operand 2 and the step may not work in place}}
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] bias %b at <arena + 64> : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4xf32>) -> tensor<4x4xf32>
+  plan.return %y : tensor<4x4xf32>
+}

@@ -15,8 +15,8 @@
 #ifndef TPC_CODEGEN_MATMULLAYOUT_H
 #define TPC_CODEGEN_MATMULLAYOUT_H
 
+#include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
-#include "tpc/Dialect/Tpc/Tpc.h"
 
 namespace tpc {
 
@@ -53,8 +53,17 @@ std::optional<MatmulLayout> computeLayout(const Einsum &einsum,
                                           llvm::ArrayRef<int64_t> rhsShape,
                                           llvm::ArrayRef<int64_t> resultShape);
 
-/// The layout of `op`, through views where that works.
-std::optional<MatmulLayout> layoutOf(MatmulOp op);
+/// Operations that become matmul steps: tpc.matmul, and plan.contract, which
+/// does more to the product. Both have the operands first.
+struct Contraction {
+  mlir::Value lhs, rhs, result;
+  llvm::StringRef equation;
+
+  static std::optional<Contraction> of(mlir::Operation *op);
+};
+
+/// The layout of the product, through views where that works.
+std::optional<MatmulLayout> layoutOf(const Contraction &product);
 
 } // namespace tpc
 

@@ -16,6 +16,7 @@ namespace tpc {
 
 /// spmd.program -> plan.program with locations:
 ///
+///   fuse epilogues         bias, activation, ... become part of their matmul
 ///   expand composites      softmax, gelu, ... become core operations
 ///   expand device ops      masks, slices, ... become selects on device scalars
 ///   flatten collectives    layout changes around collectives become kernels

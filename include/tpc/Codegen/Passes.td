@@ -3,6 +3,18 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FuseEpilogues : Pass<"tpc-fuse-epilogues", "::mlir::ModuleOp"> {
+  let summary = "Makes bias and activation part of their matmul";
+  let description = [{
+    A product, the bias added to it and the activation of their sum become one
+    `plan.contract`, where that saves a pass over a result of at least
+    `minimum-bytes`; lib/Transforms/FuseEpilogues.cpp has the rule.
+  }];
+  let options = [Option<"minimumBytes", "minimum-bytes", "int64_t", "65536",
+                        "bytes of the result on one device">];
+  let dependentDialects = ["::tpc::TpcDialect", "::tpc::plan::PlanDialect"];
+}
+
 def ExpandComposites : Pass<"tpc-expand-composites", "::mlir::ModuleOp"> {
   let summary = "Replaces composites in spmd.program by their decomposition";
   let description = [{

@@ -1,14 +1,17 @@
 //===- PlanOps.cpp - Assembly and verifiers of the plan operations --------===//
 
+#include "../Tpc/Constraints.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
 #include "tpc/Dialect/Plan/Plan.h"
 #include "tpc/Dialect/Tpc/Assembly.h"
+#include "tpc/Dialect/Tpc/Einsum.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace tpc;
 using namespace tpc::plan;
+using namespace tpc::constraints;
 
 //===----------------------------------------------------------------------===//
 // Assembly
@@ -360,6 +363,41 @@ LogicalResult plan::MatmulOp::verify() {
            << a << " and " << b << " as " << c;
   if (getPackB() && !rootOf(getRhs()).getDefiningOp<plan::ParameterOp>())
     return emitOpError("C4: b is not a parameter");
+  if ((getBias() || getActivation()) && !isSmallFloat(c))
+    return emitOpError("C5: expected a result of f32, bf16 or f16 to add a "
+                       "bias to or to activate, found ")
+           << c;
+  if (Value bias = getBias();
+      bias && (elementOf(bias) != c || type(bias).getNumElements() != n))
+    return emitOpError("C5: expected a bias of ")
+           << n << " elements of " << c << ", found " << bias.getType();
+  return success();
+}
+
+LogicalResult ContractOp::verify() {
+  if (failed(verifyEquation(*this, getEquation(), getLhs(), getRhs(),
+                            getResult())))
+    return failure();
+  std::optional<Einsum> einsum = Einsum::parse(getEquation());
+  SmallVector<std::string> order = einsum->batch();
+  llvm::append_range(order, einsum->freeOfLhs());
+  llvm::append_range(order, einsum->freeOfRhs());
+  if (ArrayRef(einsum->result) != ArrayRef(order))
+    return emitOpError("C2: expected the result to be ")
+           << llvm::join(order, " ");
+  Type element = elementOf(getResult());
+  if (element.isF64())
+    return emitOpError("C3: expected f32, bf16 or f16, found ") << element;
+  for (Value operand : getOperands())
+    if (elementOf(operand) != element)
+      return emitOpError("C3: expected operands of ")
+             << element << ", found " << operand.getType();
+  int64_t columns = 1;
+  for (const std::string &name : einsum->freeOfRhs())
+    columns *= shape(getRhs())[indexOf(einsum->rhs, name)];
+  if (getBias() && type(getBias()).getNumElements() != columns)
+    return emitOpError("C4: expected a bias of ")
+           << columns << " elements, found " << getBias().getType();
   return success();
 }
 

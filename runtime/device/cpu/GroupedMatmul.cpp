@@ -346,10 +346,11 @@ void GroupedMatmulRun::runLoops() {
       form.a = {step.type, 1, step.d, int64_t(step.d), 1};
       form.b = {step.type, step.d, step.f, step.dStride, step.fStride};
       form.c = {step.type, 1, step.f, int64_t(step.f), 1};
-      runSimpleMatmul(form, rowOf(i),
-                      operands.weights + int64_t(matrix) * step.eStride *
-                                             int64_t(byteSize(step.type)),
-                      resultOf(i));
+      runSimpleMatmul(form,
+                      {rowOf(i),
+                       operands.weights + int64_t(matrix) * step.eStride *
+                                              int64_t(byteSize(step.type)),
+                       resultOf(i)});
     }
   });
 }

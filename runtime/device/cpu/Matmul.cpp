@@ -36,18 +36,16 @@ Error describe(const dnnl::error &error) {
 } // namespace
 
 DeviceMatmul::DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
-                           void *a, void *b, void *c, std::byte *scratch)
-    : matmul(&matmul),
-      base{static_cast<std::byte *>(a), static_cast<std::byte *>(b),
-           static_cast<std::byte *>(c)},
-      scratch(scratch) {
+                           const MatmulPointers &operands, std::byte *scratch)
+    : matmul(&matmul), base(operands), scratch(scratch) {
   if (matmul.form.swapped)
     std::swap(base.a, base.b);
   if (matmul.simple)
     return;
-  auto bind = [&](const MatmulOperand &operand, std::byte *lies) {
+  auto bind = [&](const MatmulOperand &operand, const std::byte *lies) {
     return dnnl::memory(operand.desc, context.engine,
-                        operand.staged ? scratch + operand.stageOffset : lies);
+                        operand.staged ? scratch + operand.stageOffset
+                                       : const_cast<std::byte *>(lies));
   };
   this->a = bind(matmul.a, base.a);
   this->b = bind(matmul.b, base.b);
@@ -58,11 +56,15 @@ DeviceMatmul::DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
                {DNNL_ARG_WEIGHTS, this->b.get()},
                {DNNL_ARG_DST, this->c.get()},
                {DNNL_ARG_SCRATCHPAD, scratchpad.get()}};
+  if (matmul.hasBias && matmul.fused) {
+    bias = bind(matmul.bias, base.bias);
+    arguments.push_back({DNNL_ARG_BIAS, bias.get()});
+  }
 }
 
 Result<void> DeviceMatmul::run(const dnnl::stream &stream) {
   if (matmul->simple) {
-    runSimpleMatmul(matmul->form, base.a, base.b, base.c);
+    runSimpleMatmul(matmul->form, base);
     return {};
   }
   try {
@@ -73,7 +75,7 @@ Result<void> DeviceMatmul::run(const dnnl::stream &stream) {
   return {};
 }
 
-void DeviceMatmul::runOuter(size_t dim, Pointers at,
+void DeviceMatmul::runOuter(size_t dim, const MatmulPointers &at,
                             const dnnl::stream &stream) {
   if (dim == matmul->outer.size())
     return runOnce(at, stream);
@@ -83,30 +85,39 @@ void DeviceMatmul::runOuter(size_t dim, Pointers at,
     runOuter(dim + 1,
              {at.a + i * outer.aStride * int64_t(byteSize(form.a.type)),
               at.b + i * outer.bStride * int64_t(byteSize(form.b.type)),
-              at.c + i * outer.cStride * int64_t(byteSize(form.c.type))},
+              at.c + i * outer.cStride * int64_t(byteSize(form.c.type)),
+              at.bias},
              stream);
 }
 
-void DeviceMatmul::runOnce(Pointers at, const dnnl::stream &stream) {
+void DeviceMatmul::runOnce(const MatmulPointers &at,
+                           const dnnl::stream &stream) {
   const MatmulForm &form = matmul->form;
   const MatmulBatchDim &batch = matmul->batch;
   auto stageIn = [&](const MatmulOperand &operand, const MatrixView &view,
-                     int64_t batchStride, std::byte *from, dnnl::memory &to) {
+                     int64_t batchStride, const std::byte *from,
+                     dnnl::memory &to) {
     if (operand.staged)
       copyStrided(scratch + operand.stageOffset, operand.type, from, view.type,
                   stagingDims(view, batch.size, batchStride));
     else if (!matmul->outer.empty())
-      to.set_data_handle(from);
+      to.set_data_handle(const_cast<std::byte *>(from));
   };
   stageIn(matmul->a, form.a, batch.aStride, at.a, a);
   stageIn(matmul->b, form.b, batch.bStride, at.b, b);
+  if (matmul->hasBias && matmul->fused)
+    stageIn(matmul->bias, biasView(form), 0, at.bias, bias);
   if (!matmul->c.staged && !matmul->outer.empty())
     c.set_data_handle(at.c);
   dnnl::error::wrap_c_api(dnnl_primitive_execute(matmul->primitive.get(),
                                                  stream.get(), arguments.size(),
                                                  arguments.data()),
                           "could not execute a matmul");
-  if (matmul->c.staged)
+  if (!matmul->fused)
+    runEpilogue(
+        form, batch,
+        reinterpret_cast<const float *>(scratch + matmul->c.stageOffset), at);
+  else if (matmul->c.staged)
     copyStrided(at.c, form.c.type, scratch + matmul->c.stageOffset,
                 matmul->c.type,
                 reversed(stagingDims(form.c, batch.size, batch.cStride)));

@@ -10,6 +10,10 @@
 // loops. In every case sums are accumulated in f32 (or exactly) and rounded
 // once.
 //
+// An epilogue runs inside the primitive where oneDNN takes it, on the f32 sums;
+// else the primitive leaves f32 sums in scratch memory, and plain loops make
+// the result of them.
+//
 // Weights that the step marks are packed at load into the format that the
 // primitive prefers; steps that use the same weights share one copy where the
 // format that the first chose serves the others.
@@ -80,6 +84,9 @@ private:
   dnnl::matmul::primitive_desc descriptor;
   dnnl::matmul primitive;
   MatmulOperand a, b, c;
+  bool fused = true; // the primitive computes the epilogue, if there is one
+  bool hasBias = false;
+  MatmulOperand bias; // if the primitive adds it
   int packed = -1;
   uint64_t scratchSize = 0;
   uint64_t scratchpadOffset = 0;
@@ -89,29 +96,30 @@ private:
 class DeviceMatmul {
 public:
   /// `b` is the packed copy if matmul.packedIndex() >= 0.
-  DeviceMatmul(const Matmul &matmul, const MatmulContext &context, void *a,
-               void *b, void *c, std::byte *scratch);
+  DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
+               const MatmulPointers &operands, std::byte *scratch);
 
   Result<void> run(const dnnl::stream &stream);
 
 private:
-  struct Pointers {
-    std::byte *a, *b, *c;
-  };
-  void runOuter(size_t dim, Pointers at, const dnnl::stream &stream);
-  void runOnce(Pointers at, const dnnl::stream &stream);
+  void runOuter(size_t dim, const MatmulPointers &at,
+                const dnnl::stream &stream);
+  void runOnce(const MatmulPointers &at, const dnnl::stream &stream);
 
   const Matmul *matmul;
-  Pointers base;
+  MatmulPointers base;
   std::byte *scratch;
-  dnnl::memory a, b, c, scratchpad;
+  dnnl::memory a, b, c, bias, scratchpad;
   std::vector<dnnl_exec_arg_t> arguments;
 };
 
-/// A product of these operands, if oneDNN has an optimized kernel for it.
+/// A product of these operands, with a bias and operations on the result where
+/// they are given, if oneDNN has an optimized kernel for it.
 std::optional<dnnl::matmul::primitive_desc>
 findProduct(const dnnl::engine &engine, const dnnl::memory::desc &a,
-            const dnnl::memory::desc &b, const dnnl::memory::desc &c);
+            const dnnl::memory::desc &b, const dnnl::memory::desc &c,
+            const dnnl::memory::desc *bias = nullptr,
+            const dnnl::post_ops &operations = {});
 
 /// bf16 or f32.
 dnnl::memory::data_type libraryType(ElementType type);

@@ -3,6 +3,7 @@
 #include "support/Float16.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 using namespace tpcrt;
@@ -29,8 +30,9 @@ void mergeCols(MatrixView &view, uint64_t size, int64_t stride) {
 
 /// Merges a batch dimension into the rows (where b is the same for all of it),
 /// the columns, or its inner neighbour. False if there is none to merge.
-bool mergeOne(MatmulForm &form) {
-  auto &[a, b, c, batch, swapped] = form;
+bool mergeOne(MatmulForm &form, bool intoColumns) {
+  MatrixView &a = form.a, &b = form.b, &c = form.c;
+  std::vector<MatmulBatchDim> &batch = form.batch;
   for (size_t i = 0; i < batch.size(); ++i) {
     const MatmulBatchDim dim = batch[i];
     if (dim.bStride == 0 && continues(dim.aStride, a.rows, a.rowStride) &&
@@ -40,7 +42,8 @@ bool mergeOne(MatmulForm &form) {
       batch.erase(batch.begin() + i);
       return true;
     }
-    if (dim.aStride == 0 && continues(dim.bStride, b.cols, b.colStride) &&
+    if (intoColumns && dim.aStride == 0 &&
+        continues(dim.bStride, b.cols, b.colStride) &&
         continues(dim.cStride, c.cols, c.colStride)) {
       mergeCols(b, dim.size, dim.bStride);
       mergeCols(c, dim.size, dim.cStride);
@@ -65,32 +68,93 @@ MatrixView transposed(const MatrixView &view) {
   return {view.type, view.cols, view.rows, view.colStride, view.rowStride};
 }
 
+float activate(Activation activation, float x) {
+  switch (activation) {
+  case Activation::None:
+    return x;
+  case Activation::GeluErf:
+    return 0.5f * x * (1 + std::erf(x * float(M_SQRT1_2)));
+  case Activation::GeluTanh:
+    return 0.5f * x *
+           (1 + std::tanh(float(M_2_SQRTPI * M_SQRT1_2) *
+                          (x + 0.044715f * x * x * x)));
+  case Activation::Silu:
+    return x / (1 + std::exp(-x));
+  case Activation::Relu:
+    return x < 0 ? 0 : x; // NaN stays
+  case Activation::Tanh:
+    return std::tanh(x);
+  }
+  return x;
+}
+
+/// What becomes of a sum; pointers as in MatmulPointers.
+template <class T> struct Finish {
+  Finish(const MatmulForm &form, const MatmulPointers &at)
+      : activation(form.activation), c(reinterpret_cast<T *>(at.c)),
+        bias(reinterpret_cast<const T *>(at.bias)) {}
+
+  /// Of column `n`, stored as element `to` of c.
+  template <class Acc> void store(Acc sum, int64_t n, int64_t to) const {
+    if constexpr (std::is_same_v<Acc, float>) {
+      if (bias)
+        sum += static_cast<float>(bias[n]);
+      sum = activate(activation, sum);
+    }
+    c[to] = static_cast<T>(sum);
+  }
+
+  Activation activation;
+  T *c;
+  const T *bias;
+};
+
+/// Elements at which a matrix of a batch starts.
+struct Offsets {
+  int64_t a = 0, b = 0, c = 0;
+};
+
 template <class T, class Acc>
-void runLoops(const MatmulForm &form, const T *a, const T *b, T *c,
-              size_t batchDim) {
+void runLoops(const MatmulForm &form, const T *a, const T *b,
+              const Finish<T> &finish, size_t batchDim, Offsets from) {
   if (batchDim < form.batch.size()) {
     const MatmulBatchDim &dim = form.batch[batchDim];
     for (int64_t i = 0; i < int64_t(dim.size); ++i)
-      runLoops<T, Acc>(form, a + i * dim.aStride, b + i * dim.bStride,
-                       c + i * dim.cStride, batchDim + 1);
+      runLoops<T, Acc>(form, a, b, finish, batchDim + 1,
+                       {from.a + i * dim.aStride, from.b + i * dim.bStride,
+                        from.c + i * dim.cStride});
     return;
   }
   for (int64_t m = 0; m < int64_t(form.m()); ++m)
     for (int64_t n = 0; n < int64_t(form.n()); ++n) {
       Acc sum{};
       for (int64_t k = 0; k < int64_t(form.k()); ++k)
-        sum +=
-            static_cast<Acc>(a[m * form.a.rowStride + k * form.a.colStride]) *
-            static_cast<Acc>(b[k * form.b.rowStride + n * form.b.colStride]);
-      c[m * form.c.rowStride + n * form.c.colStride] = static_cast<T>(sum);
+        sum += static_cast<Acc>(
+                   a[from.a + m * form.a.rowStride + k * form.a.colStride]) *
+               static_cast<Acc>(
+                   b[from.b + k * form.b.rowStride + n * form.b.colStride]);
+      finish.store(sum, n,
+                   from.c + m * form.c.rowStride + n * form.c.colStride);
     }
 }
 
 template <class T, class Acc>
-void runTyped(const MatmulForm &form, const std::byte *a, const std::byte *b,
-              std::byte *c) {
-  runLoops<T, Acc>(form, reinterpret_cast<const T *>(a),
-                   reinterpret_cast<const T *>(b), reinterpret_cast<T *>(c), 0);
+void runTyped(const MatmulForm &form, const MatmulPointers &at) {
+  runLoops<T, Acc>(form, reinterpret_cast<const T *>(at.a),
+                   reinterpret_cast<const T *>(at.b), Finish<T>(form, at), 0,
+                   {});
+}
+
+template <class T>
+void finishAll(const MatmulForm &form, const MatmulBatchDim &batch,
+               const float *sums, const MatmulPointers &at) {
+  Finish<T> finish(form, at);
+  for (int64_t i = 0; i < std::max<int64_t>(batch.size, 1); ++i)
+    for (int64_t m = 0; m < int64_t(form.m()); ++m)
+      for (int64_t n = 0; n < int64_t(form.n()); ++n)
+        finish.store(*sums++, n,
+                     i * batch.cStride + m * form.c.rowStride +
+                         n * form.c.colStride);
 }
 
 } // namespace
@@ -107,6 +171,7 @@ MatmulForm tpcrt::normalize(const MatmulStep &step) {
   form.a = {step.aType, step.m, step.k, step.aMStride, step.aKStride};
   form.b = {step.bType, step.k, step.n, step.bKStride, step.bNStride};
   form.c = {step.cType, step.m, step.n, step.cMStride, step.cNStride};
+  form.activation = step.epilogue.activation;
   for (const MatmulBatchDim &dim : step.batch)
     if (dim.size != 1)
       form.batch.push_back(dim);
@@ -116,9 +181,10 @@ MatmulForm tpcrt::normalize(const MatmulStep &step) {
             });
   if (form.isEmpty())
     return form;
-  while (mergeOne(form))
+  while (mergeOne(form, /*intoColumns=*/!step.epilogue.bias))
     ;
-  if (!step.packB && form.c.colStride != 1 && form.c.rowStride == 1) {
+  if (!step.packB && step.epilogue.empty() && form.c.colStride != 1 &&
+      form.c.rowStride == 1) {
     form.swapped = true;
     std::swap(form.a, form.b);
     form.a = transposed(form.a);
@@ -130,23 +196,32 @@ MatmulForm tpcrt::normalize(const MatmulStep &step) {
   return form;
 }
 
-void tpcrt::runSimpleMatmul(const MatmulForm &form, const std::byte *a,
-                            const std::byte *b, std::byte *c) {
+void tpcrt::runSimpleMatmul(const MatmulForm &form, const MatmulPointers &at) {
   // Operands may differ in type only where there is nothing to read of them.
   switch (form.c.type) {
   case ElementType::F32:
-    return runTyped<float, float>(form, a, b, c);
+    return runTyped<float, float>(form, at);
   case ElementType::F64:
-    return runTyped<double, double>(form, a, b, c);
+    return runTyped<double, double>(form, at);
   case ElementType::BF16:
-    return runTyped<BFloat16, float>(form, a, b, c);
+    return runTyped<BFloat16, float>(form, at);
   case ElementType::F16:
-    return runTyped<Half, float>(form, a, b, c);
+    return runTyped<Half, float>(form, at);
   case ElementType::I32:
-    return runTyped<uint32_t, uint32_t>(form, a, b, c);
+    return runTyped<uint32_t, uint32_t>(form, at);
   case ElementType::I64:
-    return runTyped<uint64_t, uint64_t>(form, a, b, c);
+    return runTyped<uint64_t, uint64_t>(form, at);
   case ElementType::Bool:
     return;
   }
+}
+
+void tpcrt::runEpilogue(const MatmulForm &form, const MatmulBatchDim &batch,
+                        const float *sums, const MatmulPointers &at) {
+  if (form.c.type == ElementType::F32)
+    finishAll<float>(form, batch, sums, at);
+  else if (form.c.type == ElementType::BF16)
+    finishAll<BFloat16>(form, batch, sums, at);
+  else
+    finishAll<Half>(form, batch, sums, at);
 }

@@ -24,8 +24,11 @@ private:
 
   void splitBatch();
   bool tryTypes(Types types);
+  bool tryFusedOrNot(Types types);
   bool tryLayouts(Types types, bool dense);
+  void placeEpilogue(Types types);
   bool tryPrimitive(const dnnl::memory::desc &weights);
+  dnnl::post_ops postOps() const;
   void placeScratch();
   PackedWeights weightsKey() const;
   MatmulOperand operand(const MatrixView &view, int64_t batchStride,
@@ -99,11 +102,13 @@ uint64_t PackedWeights::bytes() const {
 
 std::optional<dnnl::matmul::primitive_desc>
 tpcrt::findProduct(const dnnl::engine &engine, const Desc &a, const Desc &b,
-                   const Desc &c) {
+                   const Desc &c, const Desc *bias, const dnnl::post_ops &ops) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::matmul::primitive_desc descriptor(dnnl::matmul::desc(a, b, c),
-                                          attributes, engine,
+  attributes.set_post_ops(ops);
+  dnnl::matmul::desc desc =
+      bias ? dnnl::matmul::desc(a, b, *bias, c) : dnnl::matmul::desc(a, b, c);
+  dnnl::matmul::primitive_desc descriptor(desc, attributes, engine,
                                           /*allow_empty=*/true);
   if (!descriptor.get(true) ||
       std::string_view(descriptor.impl_info_str()).starts_with("ref"))
@@ -121,7 +126,9 @@ Result<Matmul> Matmul::create(const MatmulStep &step, MatmulContext &context) {
 }
 
 std::string Matmul::implementation() const {
-  return simple ? "loops" : descriptor.impl_info_str();
+  if (simple)
+    return "loops";
+  return std::string(descriptor.impl_info_str()) + (fused ? "" : " + loops");
 }
 
 Result<Matmul> MatmulPlanner::plan() {
@@ -134,7 +141,7 @@ Result<Matmul> MatmulPlanner::plan() {
   };
   Types own{exact(form.a.type), exact(form.b.type), exact(form.c.type)};
   Types wide{ElementType::F32, ElementType::F32, ElementType::F32};
-  if (!(own.a == own.b && tryTypes(own)) && !tryTypes(wide))
+  if (!(own.a == own.b && tryFusedOrNot(own)) && !tryFusedOrNot(wide))
     return fail("oneDNN has no kernel for a matmul of {} x {} x {}", form.m(),
                 form.k(), form.n());
   matmul.primitive = dnnl::matmul(matmul.descriptor);
@@ -175,6 +182,17 @@ MatmulOperand MatmulPlanner::operand(const MatrixView &view,
   return result;
 }
 
+bool MatmulPlanner::tryFusedOrNot(Types types) {
+  matmul.fused = true;
+  if (tryTypes(types))
+    return true;
+  if (step.epilogue.empty())
+    return false;
+  matmul.fused = false;
+  types.c = ElementType::F32;
+  return tryTypes(types);
+}
+
 bool MatmulPlanner::tryTypes(Types types) {
   return tryLayouts(types, false) || tryLayouts(types, true);
 }
@@ -201,6 +219,7 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
   // c is written through strides only where its rows are contiguous.
   if (!matmul.c.staged && withUsualStrides(form.c).colStride != 1)
     matmul.c = operand(form.c, matmul.batch.cStride, types.c, true);
+  placeEpilogue(types);
 
   bool packable = step.packB && !matmul.form.swapped;
   for (const MatmulBatchDim &dim : matmul.outer)
@@ -233,10 +252,51 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
   return true;
 }
 
+/// Without fusion c is the f32 sums.
+void MatmulPlanner::placeEpilogue(Types types) {
+  const MatmulForm &form = matmul.form;
+  matmul.hasBias = step.epilogue.bias.has_value();
+  matmul.bias = {};
+  if (!matmul.fused)
+    matmul.c = operand(form.c, matmul.batch.cStride, types.c, true);
+  else if (matmul.hasBias)
+    matmul.bias = operand(biasView(form), 0, types.c, false);
+}
+
+dnnl::post_ops MatmulPlanner::postOps() const {
+  using dnnl::algorithm;
+  dnnl::post_ops ops;
+  auto activate = [&](algorithm kind, float alpha = 0) {
+    ops.append_eltwise(1, kind, alpha, 0);
+  };
+  switch (step.epilogue.activation) {
+  case Activation::None:
+    break;
+  case Activation::GeluErf:
+    activate(algorithm::eltwise_gelu_erf);
+    break;
+  case Activation::GeluTanh:
+    activate(algorithm::eltwise_gelu_tanh);
+    break;
+  case Activation::Silu:
+    activate(algorithm::eltwise_swish, 1);
+    break;
+  case Activation::Relu:
+    activate(algorithm::eltwise_relu);
+    break;
+  case Activation::Tanh:
+    activate(algorithm::eltwise_tanh);
+    break;
+  }
+  return ops;
+}
+
 /// True if oneDNN has an optimized kernel for the operands' descriptors.
 bool MatmulPlanner::tryPrimitive(const Desc &weights) {
-  auto found =
-      findProduct(context.engine, matmul.a.desc, weights, matmul.c.desc);
+  bool bias = matmul.fused && matmul.hasBias;
+  auto found = findProduct(context.engine, matmul.a.desc, weights,
+                           matmul.c.desc, bias ? &matmul.bias.desc : nullptr,
+                           matmul.fused ? postOps() : dnnl::post_ops());
   if (found)
     matmul.descriptor = *found;
   return found.has_value();
@@ -248,7 +308,7 @@ void MatmulPlanner::placeScratch() {
     matmul.scratchSize += (size + 63) / 64 * 64;
     return offset;
   };
-  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c})
+  for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c, &matmul.bias})
     if (operand->staged)
       operand->stageOffset = reserve(operand->desc.get_size());
   matmul.scratchpadOffset =

@@ -798,3 +798,122 @@ plan.program @p of @main.spmd {
   %y = plan.grouped_matmul %x, %i, %x [0, 8, 2, 1] sizes [4, 2, 2, 4, 2] pack : (tensor<4x4xf32>, tensor<4x2xi64>, tensor<4x4xf32>) -> tensor<4x2x2xf32>
   plan.return %x : tensor<4x4xf32>
 }
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  // expected-error@+1 {{C5: expected a bias of 4 elements of 'f32', found 'tensor<4x4xf32>'}}
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] bias %x : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %d = plan.constant dense<1.0> : tensor<4xf64> : tensor<4xf64>
+  // expected-error@+1 {{C5: expected a bias of 4 elements of 'f32', found 'tensor<4xf64>'}}
+  %y = plan.matmul %x, %x sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] bias %d : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4xf64>) -> tensor<4x4xf32>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  spmd.return %x : tensor<4x4xf32>
+}
+plan.program @p of @main.spmd {
+  %x = plan.input 0 : tensor<4x4xf32>
+  %d = plan.constant dense<1.0> : tensor<4x4xf64> : tensor<4x4xf64>
+  // expected-error@+1 {{C5: expected a result of f32, bf16 or f16 to add a bias to or to activate, found 'f64'}}
+  %y = plan.matmul %d, %d sizes [4, 4, 4] a [0, 4, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] activation silu : (tensor<4x4xf64>, tensor<4x4xf64>) -> tensor<4x4xf64>
+  plan.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  // expected-error@+1 {{C1: }}
+  %y = plan.contract %x, %x "a b c, b c -> a c" : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  spmd.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  // expected-error@+1 {{C2: expected the result to be a c}}
+  %y = plan.contract %x, %x "a b, b c -> c a" : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  spmd.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  // expected-error@+1 {{C3: expected operands of 'bf16', found 'tensor<4x4xf32>'}}
+  %y = plan.contract %x, %x "a b, b c -> a c" : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xbf16>
+  spmd.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  %d = tpc.convert %x : (tensor<4x4xf32>) -> tensor<4x4xf64>
+  // expected-error@+1 {{C3: expected f32, bf16 or f16, found 'f64'}}
+  %y = plan.contract %d, %d "a b, b c -> a c" : (tensor<4x4xf64>, tensor<4x4xf64>) -> tensor<4x4xf64>
+  spmd.return %x : tensor<4x4xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<4x4xf32>
+tpc.state @s : tensor<4x4xf32>
+func.func private @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+spmd.program @main.spmd of @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  // expected-error@+1 {{C4: expected a bias of 4 elements, found 'tensor<4x4xf32>'}}
+  %y = plan.contract %x, %x "a b, b c -> a c" bias %x : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  spmd.return %x : tensor<4x4xf32>
+}

@@ -11,6 +11,12 @@ func.func private @main(%x: tensor<4x8xf32>) -> tensor<4x4xf32>
 spmd.program @main.spmd of @main(%x: tensor<4x8xf32>) -> tensor<4x4xf32>
     args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
   %y = tpc.slice %x [0, 0] : (tensor<4x8xf32>) -> tensor<4x4xf32>
+  %w = tpc.read @w : tensor<8x4xf32>
+  %b = tpc.constant dense<1.0> : tensor<4xf32> : tensor<4xf32>
+  // CHECK: plan.contract %{{.*}}, %{{.*}} "a b, b c -> a c" : (
+  %p = plan.contract %x, %w "a b, b c -> a c" : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+  // CHECK: plan.contract %{{.*}}, %{{.*}} "a b, b c -> a c" bias %{{.*}} activation tanh : (
+  %q = plan.contract %x, %w "a b, b c -> a c" bias %b activation tanh : (tensor<4x8xf32>, tensor<8x4xf32>, tensor<4xf32>) -> tensor<4x4xf32>
   spmd.return %y : tensor<4x4xf32>
 }
 
@@ -42,6 +48,9 @@ plan.program @main.plan of @main.spmd arena 512 {
   %d = plan.device_scalar [0, 4] : tensor<i64>
   // CHECK: plan.matmul %{{.*}}, %{{.*}} sizes [4, 4, 8] a [0, 8, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] pack_b at <arena + 128>
   %m = plan.matmul %x, %w sizes [4, 4, 8] a [0, 8, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] pack_b at <arena + 128> : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+  %b = plan.view %x from 0 : (tensor<4x8xf32>) -> tensor<4xf32>
+  // CHECK: plan.matmul {{.*}} pack_b bias %{{.*}} activation gelu_tanh at <arena + 320>
+  %n = plan.matmul %x, %w sizes [4, 4, 8] a [0, 8, 1] b [0, 4, 1] c [4, 1] batch [] strides [] [] [] pack_b bias %b activation gelu_tanh at <arena + 320> : (tensor<4x8xf32>, tensor<8x4xf32>, tensor<4xf32>) -> tensor<4x4xf32>
   // CHECK: plan.collective all_reduce sum %{{.*}} over @mesh{"tp"} at <arena + 128>
   %r = plan.collective all_reduce sum %m over @mesh{"tp"} at <arena + 128> : (tensor<4x4xf32>) -> tensor<4x4xf32>
   // CHECK: plan.collective permute sum %{{.*}} over @mesh{"tp"} sources [1, 0] at <arena + 192>

@@ -26,8 +26,10 @@ TestArtifact richArtifact() {
   auto &scalar = artifact.table.device_scalars.emplace_back(
       std::make_unique<fb::DeviceScalarT>());
   scalar->values = {3, 4};
-  artifact.addMatmul(arena(320, 32), {FbSpace::Parameter, 0, 0, 48},
-                     arena(384, 24), 2, 4, 3);
+  fb::MatmulStepT &matmul = artifact.addMatmul(
+      arena(320, 32), {FbSpace::Parameter, 0, 0, 48}, arena(384, 24), 2, 4, 3);
+  matmul.bias = ref(FbSpace::Arena, 0, 928, 12);
+  matmul.activation = fb::Activation::Silu;
   artifact.program().arena_bytes = 1024;
   fb::AttentionStepT &attention = artifact.addAttention(
       arena(512, 32), arena(576, 48), arena(640, 48), arena(704, 32));
@@ -233,6 +235,29 @@ const Hostile hostile[] = {
      }},
     {"MatmulWritesParameter", "written",
      [](auto &a) { matmulOf(a).c = ref(FbSpace::Parameter, 0, 0, 24); }},
+    {"EpilogueActivation", "unknown activation 77",
+     [](auto &a) { matmulOf(a).activation = fb::Activation(77); }},
+    {"EpilogueOnIntegers", "expected a result of f32, bf16 or f16",
+     [](auto &a) {
+       auto &m = matmulOf(a);
+       m.a_type = m.b_type = m.c_type = FbType::I32;
+     }},
+    {"EpilogueOnF64", "expected a result of f32, bf16 or f16",
+     [](auto &a) {
+       auto &m = matmulOf(a);
+       m.a_type = m.b_type = m.c_type = FbType::F64;
+       m.m = m.k = m.n = 1;
+     }},
+    {"EpilogueBiasShort", "bias: 8 bytes are too few for 3 elements of f32",
+     [](auto &a) { matmulOf(a).bias = ref(FbSpace::Arena, 0, 928, 8); }},
+    {"EpilogueBiasMisaligned", "bias: offset 930 is not a multiple of 4",
+     [](auto &a) { matmulOf(a).bias = ref(FbSpace::Arena, 0, 930, 12); }},
+    {"EpilogueBiasIndex", "bias: index 9 of 1",
+     [](auto &a) { matmulOf(a).bias = ref(FbSpace::State, 9, 0, 12); }},
+    {"EpilogueBiasOutside", "bias: bytes [1020, +12) leave its memory",
+     [](auto &a) { matmulOf(a).bias = ref(FbSpace::Arena, 0, 1020, 12); }},
+    {"EpilogueBiasOverlaps", "bias and c overlap",
+     [](auto &a) { matmulOf(a).bias = ref(FbSpace::Arena, 0, 380, 12); }},
     {"AttentionType", "query: no attention on element type i32",
      [](auto &a) { attentionOf(a).type = FbType::I32; }},
     {"AttentionTypeUnknown", "query: no attention on element type unknown",

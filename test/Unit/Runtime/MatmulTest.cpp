@@ -54,13 +54,14 @@ struct Operand {
   std::vector<std::byte> bytes;
   std::vector<double> values;
 
-  Operand(ElementType type, uint64_t elements, unsigned seed)
+  /// Multiples of `unit`.
+  Operand(ElementType type, uint64_t elements, unsigned seed, double unit = 1)
       : bytes(std::max<uint64_t>(elements, 1) * byteSize(type)),
         values(elements) {
     std::mt19937 random(seed);
     std::vector<double> raw(elements);
     for (double &value : raw)
-      value = int(random() % 17) - 8;
+      value = (int(random() % 17) - 8) * unit;
     copyStrided(bytes.data(), type, raw.data(), ElementType::F64,
                 {{elements, 1, 1}});
     read(type);
@@ -93,20 +94,72 @@ void plainMatmul(const MatmulStep &s, const std::vector<double> &a,
     }
 }
 
+double activate(Activation activation, double x) {
+  switch (activation) {
+  case Activation::None:
+    break;
+  case Activation::GeluErf:
+    return x * 0.5 * std::erfc(-x * M_SQRT1_2);
+  case Activation::GeluTanh:
+    return x * 0.5 *
+           (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  case Activation::Silu:
+    return x / (1 + std::exp(-x));
+  case Activation::Relu:
+    return std::max(x, 0.0);
+  case Activation::Tanh:
+    return std::tanh(x);
+  }
+  return x;
+}
+
+/// Of the elements that the step writes: what the epilogue makes of the sums,
+/// and by how much an f32 computation may miss it.
+struct Expected {
+  std::vector<double> values, errors;
+};
+void finish(const MatmulStep &s, const Operand &bias, Expected &c,
+            size_t dim = 0, int64_t at = 0) {
+  if (dim < s.batch.size()) {
+    for (int64_t i = 0; i < int64_t(s.batch[dim].size); ++i)
+      finish(s, bias, c, dim + 1, at + i * s.batch[dim].cStride);
+    return;
+  }
+  for (uint64_t m = 0; m < s.m; ++m)
+    for (uint64_t n = 0; n < s.n; ++n) {
+      int64_t to = at + m * s.cMStride + n * s.cNStride;
+      double x = c.values[to] + (s.epilogue.bias ? bias.values[n] : 0);
+      c.values[to] = activate(s.epilogue.activation, x);
+      // Sums of small integers are exact.
+      if (s.epilogue.activation != Activation::None)
+        c.errors[to] = 1e-6 * std::max(std::abs(x), 1.0);
+    }
+}
+
+/// Zero where the type holds small integers exactly.
+double roundingOf(ElementType type) {
+  return type == ElementType::BF16  ? 1.0 / 256
+         : type == ElementType::F16 ? 1.0 / 2048
+                                    : 0.0;
+}
+
 void checkStep(MatmulStep step, MatmulContext &context, unsigned threads) {
   ThreadTeam team(threads);
+  // Sums of a size at which activations bend; exact in f32.
+  double unit = step.epilogue.empty() ? 1 : 1.0 / 8;
   Operand a(step.aType,
             span(step, {{step.m, step.aMStride}, {step.k, step.aKStride}},
                  &MatmulBatchDim::aStride),
-            1);
+            1, unit);
   Operand b(step.bType,
             span(step, {{step.k, step.bKStride}, {step.n, step.bNStride}},
                  &MatmulBatchDim::bStride),
-            2);
+            2, unit);
   Operand c(step.cType,
             span(step, {{step.m, step.cMStride}, {step.n, step.cNStride}},
                  &MatmulBatchDim::cStride),
             3);
+  Operand bias(step.cType, step.n, 4, unit);
   step.b.space = Space::Parameter;
   step.b.size = b.bytes.size();
 
@@ -121,23 +174,24 @@ void checkStep(MatmulStep step, MatmulContext &context, unsigned threads) {
   std::byte *bytesOfB = matmul->packedIndex() >= 0
                             ? memory.packed[matmul->packedIndex()].data()
                             : memory.parameters[0].data();
-  DeviceMatmul run(*matmul, context, a.bytes.data(), bytesOfB, c.bytes.data(),
+  DeviceMatmul run(*matmul, context,
+                   {a.bytes.data(), bytesOfB, c.bytes.data(),
+                    step.epilogue.bias ? bias.bytes.data() : nullptr},
                    memory.scratch.data());
   dnnl::stream stream(context.engine);
-  std::vector<double> expected = c.values;
-  plainMatmul(step, a.values, b.values, expected, 0, 0, 0, 0);
+  Expected expected{c.values, std::vector<double>(c.values.size())};
+  plainMatmul(step, a.values, b.values, expected.values, 0, 0, 0, 0);
+  finish(step, bias, expected);
   for (int round = 0; round < 2; ++round) {
     auto result = run.run(stream);
     ASSERT_TRUE(result) << result.error().message;
     c.read(step.cType);
-    for (size_t i = 0; i < expected.size(); ++i) {
-      // Integer inputs: exact in f32, one rounding in a narrow result.
-      double tolerance = step.cType == ElementType::BF16  ? 1.0 / 256
-                         : step.cType == ElementType::F16 ? 1.0 / 2048
-                                                          : 0.0;
-      ASSERT_NEAR(c.values[i], expected[i], std::abs(expected[i]) * tolerance)
+    for (size_t i = 0; i < expected.values.size(); ++i)
+      // One rounding in a narrow result.
+      ASSERT_NEAR(c.values[i], expected.values[i],
+                  std::abs(expected.values[i]) * roundingOf(step.cType) +
+                      expected.errors[i])
           << matmul->implementation() << " element " << i;
-    }
   }
 }
 
@@ -256,6 +310,54 @@ TEST_P(MatmulShapes, MatchesPlainLoops) {
 
 INSTANTIATE_TEST_SUITE_P(, MatmulShapes, testing::ValuesIn(shapes),
                          [](const auto &info) { return info.param.name; });
+
+TEST_P(MatmulShapes, EpilogueMatchesPlainLoops) {
+  using enum ElementType;
+  constexpr Activation activations[] = {
+      Activation::None, Activation::GeluErf, Activation::GeluTanh,
+      Activation::Silu, Activation::Relu,    Activation::Tanh};
+  for (Activation activation : activations)
+    for (Types types : {Types{F32, F32, F32},
+                        {BF16, BF16, BF16},
+                        {BF16, BF16, F32},
+                        {F16, F16, F16},
+                        {F32, F32, BF16}})
+      for (unsigned choice = 0; choice < 4; ++choice) {
+        bool pack = choice & 1, bias = choice & 2;
+        SCOPED_TRACE(testing::Message()
+                     << activationName(activation) << " " << typeName(types.a)
+                     << " " << typeName(types.b) << " " << typeName(types.c)
+                     << " bias " << bias << " pack " << pack);
+        MatmulContext context;
+        MatmulStep step = GetParam().step;
+        step.aType = types.a;
+        step.bType = types.b;
+        step.cType = types.c;
+        step.packB = pack;
+        step.epilogue.activation = activation;
+        if (bias)
+          step.epilogue.bias = BufferRef();
+        checkStep(step, context, pack ? 2 : 1);
+        if (HasFatalFailure())
+          return;
+      }
+}
+
+TEST(Matmul, EpiloguesRunInsideThePrimitive) {
+  // What the compiler makes of a feed-forward block.
+  for (ElementType type : {ElementType::F32, ElementType::BF16})
+    for (Activation activation : {Activation::GeluErf, Activation::Silu}) {
+      MatmulContext context;
+      MatmulStep step = dense(64, 256, 512);
+      step.aType = step.bType = step.cType = type;
+      step.packB = true;
+      step.epilogue = {BufferRef(), activation};
+      auto matmul = Matmul::create(step, context);
+      ASSERT_TRUE(matmul) << matmul.error().message;
+      EXPECT_EQ(matmul->implementation().find("loops"), std::string::npos)
+          << matmul->implementation();
+    }
+}
 
 TEST(Matmul, NormalFormMergesBatches) {
   // Batches that share weights become rows: one library call.

@@ -195,10 +195,41 @@ def Plan_KernelOp : Plan_Op<"kernel", [
   }];
 }
 
+def Plan_ContractOp : Plan_Op<"contract", [Pure]> {
+  let summary = "tpc.matmul, and what is done to its result";
+  let description = [{
+    result = activation(matmul(lhs, rhs) + bias), rounded once; bias and
+    activation are optional. It stands in an `spmd.program` until
+    `tpc-form-kernels` makes it a `plan.matmul`:
+
+    ```
+    %h = plan.contract %x, %w "b s e, e f -> b s f" bias %b activation gelu_erf : ...
+    ```
+
+    Constraints:
+    - (C1) the equation is one of `tpc.matmul` (C1-C3 there).
+    - (C2) the result has the batch dimensions, the free ones of the left
+      operand and those of the right, in the operands' order.
+    - (C3) all element types are the same: f32, bf16 or f16.
+    - (C4) the bias has as many elements as the right operand's free dimensions.
+  }];
+  let arguments = (ins Tpc_FloatTensor:$lhs, Tpc_FloatTensor:$rhs,
+                       StrAttr:$equation, Optional<Tpc_FloatTensor>:$bias,
+                       OptionalAttr<Plan_ActivationAttr>:$activation);
+  let results = (outs Tpc_FloatTensor:$result);
+  let assemblyFormat = [{
+    $lhs `,` $rhs $equation (`bias` $bias^)?
+    (`activation` custom<Keyword>($activation)^)? attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Plan_MatmulOp : Plan_Op<"matmul", [Pure]> {
   let summary = "Matrix product of strided operands";
   let description = [{
-    c[batch..., m, n] = sum_k a[batch..., m, k] * b[batch..., k, n]. `sizes` is
+    c = activation(product + bias[n]), where
+    product[batch..., m, n] = sum_k a[batch..., m, k] * b[batch..., k, n]; bias
+    and activation may be absent. `sizes` is
     [m, n, k]; strides are in elements: `a` is [offset, m, k], `b` is
     [offset, k, n], `c` is [m, n]. Each batch dimension has a size and a stride
     in every tensor.
@@ -214,18 +245,22 @@ def Plan_MatmulOp : Plan_Op<"matmul", [Pure]> {
     - (C2) every element is within its tensor.
     - (C3) the element types are f32, bf16 and f16 in any mix, or all the same.
     - (C4) `pack_b` is given only for a whole parameter.
+    - (C5) with a bias or an activation c is f32, bf16 or f16; the bias has n
+      elements of c's type.
   }];
   let arguments = (ins Tpc_NumberTensor:$lhs, Tpc_NumberTensor:$rhs,
                        DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$a,
                        DenseI64ArrayAttr:$b, DenseI64ArrayAttr:$c,
                        DenseI64ArrayAttr:$batch, DenseI64ArrayAttr:$batch_a,
                        DenseI64ArrayAttr:$batch_b, DenseI64ArrayAttr:$batch_c,
-                       UnitAttr:$pack_b, OptionalAttr<Plan_PlaceAttr>:$at);
+                       UnitAttr:$pack_b, Optional<Tpc_FloatTensor>:$bias,
+                       OptionalAttr<Plan_ActivationAttr>:$activation,
+                       OptionalAttr<Plan_PlaceAttr>:$at);
   let results = (outs Tpc_NumberTensor:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs `sizes` $sizes `a` $a `b` $b `c` $c
     `batch` $batch `strides` $batch_a $batch_b $batch_c (`pack_b` $pack_b^)?
-    (`at` $at^)? attr-dict `:` functional-type(operands, results)
+    (`bias` $bias^)? (`activation` custom<Keyword>($activation)^)? (`at` $at^)? attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

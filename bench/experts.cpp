@@ -97,11 +97,13 @@ public:
     orExit(packParameter(context, 0, memory));
     memory.scratch = orExit(Buffer::allocate(scratchBytes, "scratch"));
     for (const Matmul &matmul : matmuls)
-      bound.emplace_back(matmul, context, rows.data(),
-                         matmul.packedIndex() >= 0
-                             ? memory.packed[matmul.packedIndex()].data()
-                             : memory.parameters[0].data(),
-                         result.data(), memory.scratch.data());
+      const std::byte *weights =
+          matmul.packedIndex() >= 0
+              ? memory.packed[matmul.packedIndex()].data()
+              : memory.parameters[0].data();
+      bound.emplace_back(matmul, context,
+                         MatmulPointers{rows.data(), weights, result.data()},
+                         memory.scratch.data());
   }
 
   void runGrouped() {

@@ -26,11 +26,11 @@
 //    per vector; also when results are larger than caches.
 // 3. The result has at least `minimum-bytes` on one device: less costs a kernel
 //    no more than starting it, a few microseconds.
-// 4. All types are the same, f32 or bf16: the library has no f16.
+// 4. A maximum with zero stays: relu of oneDNN makes zeros of NaNs.
+// 5. All types are the same, f32 or bf16: the library has no f16.
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/IR/Matchers.h"
 #include "tpc/Codegen/AttentionLayout.h"
 #include "tpc/Codegen/CoreBuilder.h"
 #include "tpc/Codegen/Passes.h"
@@ -61,12 +61,6 @@ static bool isReadByKernel(Value value) {
   });
 }
 
-static bool isZero(Value value) {
-  Attribute constant;
-  return matchPattern(value, m_Constant(&constant)) &&
-         matchPattern(constant, m_AnyZeroFloat());
-}
-
 /// The function of one element that `op` is.
 static std::optional<plan::Activation> activationOf(Operation *op) {
   if (auto gelu = dyn_cast<GeluOp>(op))
@@ -76,9 +70,6 @@ static std::optional<plan::Activation> activationOf(Operation *op) {
     return plan::Activation::Silu;
   if (isa<TanhOp>(op))
     return plan::Activation::Tanh;
-  if (auto max = dyn_cast<MaxOp>(op))
-    if (isZero(max.getLhs()) || isZero(max.getRhs()))
-      return plan::Activation::Relu;
   return std::nullopt;
 }
 

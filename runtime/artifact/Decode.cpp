@@ -39,7 +39,6 @@ static_assert(sameValue(Activation::None, fb::Activation::None) &&
               sameValue(Activation::GeluErf, fb::Activation::GeluErf) &&
               sameValue(Activation::GeluTanh, fb::Activation::GeluTanh) &&
               sameValue(Activation::Silu, fb::Activation::Silu) &&
-              sameValue(Activation::Relu, fb::Activation::Relu) &&
               sameValue(Activation::Tanh, fb::Activation::MAX));
 static_assert(sameValue(Reduction::Sum, fb::Reduction::Sum) &&
               sameValue(Reduction::Max, fb::Reduction::Max) &&
@@ -322,8 +321,8 @@ std::string_view tpcrt::collectiveName(CollectiveKind kind) {
 }
 
 std::string_view tpcrt::activationName(Activation activation) {
-  constexpr std::string_view names[] = {"",     "gelu_erf", "gelu_tanh",
-                                        "silu", "relu",     "tanh"};
+  constexpr std::string_view names[] = {"", "gelu_erf", "gelu_tanh", "silu",
+                                        "tanh"};
   return names[static_cast<uint8_t>(activation)];
 }
 

@@ -85,7 +85,7 @@ struct MatmulBatchDim {
   int64_t cStride = 0;
 };
 
-enum class Activation : uint8_t { None, GeluErf, GeluTanh, Silu, Relu, Tanh };
+enum class Activation : uint8_t { None, GeluErf, GeluTanh, Silu, Tanh };
 
 /// What a matmul makes of its sums before it rounds them, once:
 ///   c = activation(sum + bias[n])

@@ -40,14 +40,14 @@ spmd.program @narrow.spmd of @narrow(%x: tensor<4x16xbf16>, %w: tensor<16x8xbf16
   spmd.return %y : tensor<4x8xbf16>
 }
 
-// linear, and relu as a maximum with zero, before another product. A second
-// operand that is no strided matrix is transposed, with the rest in place.
+// linear before another product. A second operand that is no strided matrix is
+// transposed, with the rest in place.
 // CHECK-LABEL: spmd.program @linear.spmd
-// CHECK: %[[H:.*]] = plan.contract %{{.*}}, %{{.*}} "b e, e h d -> b h d" bias %{{.*}} activation relu :
+// CHECK: %[[H:.*]] = plan.contract %{{.*}}, %{{.*}} "b e, e h d -> b h d" bias %{{.*}} activation tanh :
 // CHECK: tpc.matmul %[[H]]
 // PLAN-LABEL: plan.program @linear.plan
 // PLAN: plan.kernel
-// PLAN-NEXT: plan.matmul {{.*}} bias %{{.*}} activation relu at
+// PLAN-NEXT: plan.matmul {{.*}} bias %{{.*}} activation tanh at
 // PLAN-NEXT: plan.matmul
 func.func private @linear(%x: tensor<4x16xf32>, %w: tensor<2x16x4xf32>, %b: tensor<2x4xf32>, %v: tensor<2x4x8xf32>) -> tensor<4x8xf32>
 spmd.program @linear.spmd of @linear(%x: tensor<4x16xf32>, %w: tensor<2x16x4xf32>, %b: tensor<2x4xf32>, %v: tensor<2x4x8xf32>) -> tensor<4x8xf32>
@@ -55,8 +55,7 @@ spmd.program @linear.spmd of @linear(%x: tensor<4x16xf32>, %w: tensor<2x16x4xf32
     results [#tpc.sharding<@mesh, [{}, {}]>] {
   %t = tpc.transpose %w [1, 0, 2] : (tensor<2x16x4xf32>) -> tensor<16x2x4xf32>
   %h = tpc.linear %x, %t, %b "b e, e h d -> b h d" : (tensor<4x16xf32>, tensor<16x2x4xf32>, tensor<2x4xf32>) -> tensor<4x2x4xf32>
-  %z = tpc.constant dense<0.0> : tensor<4x2x4xf32> : tensor<4x2x4xf32>
-  %a = tpc.max %h, %z : (tensor<4x2x4xf32>, tensor<4x2x4xf32>) -> tensor<4x2x4xf32>
+  %a = tpc.tanh %h : (tensor<4x2x4xf32>) -> tensor<4x2x4xf32>
   %y = tpc.matmul %a, %v "b h d, h d e -> b e" : (tensor<4x2x4xf32>, tensor<2x4x8xf32>) -> tensor<4x8xf32>
   spmd.return %y : tensor<4x8xf32>
 }

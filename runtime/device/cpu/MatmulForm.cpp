@@ -80,8 +80,6 @@ float activate(Activation activation, float x) {
                           (x + 0.044715f * x * x * x)));
   case Activation::Silu:
     return x / (1 + std::exp(-x));
-  case Activation::Relu:
-    return x < 0 ? 0 : x; // NaN stays
   case Activation::Tanh:
     return std::tanh(x);
   }

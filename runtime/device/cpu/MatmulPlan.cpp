@@ -281,9 +281,6 @@ dnnl::post_ops MatmulPlanner::postOps() const {
   case Activation::Silu:
     activate(algorithm::eltwise_swish, 1);
     break;
-  case Activation::Relu:
-    activate(algorithm::eltwise_relu);
-    break;
   case Activation::Tanh:
     activate(algorithm::eltwise_tanh);
     break;

@@ -32,8 +32,7 @@ def Plan_Activation : Plan_Enum<"Activation", "a function of one element", [
   I32EnumAttrCase<"GeluErf", 1, "gelu_erf">,
   I32EnumAttrCase<"GeluTanh", 2, "gelu_tanh">,
   I32EnumAttrCase<"Silu", 3, "silu">,
-  I32EnumAttrCase<"Relu", 4, "relu">,
-  I32EnumAttrCase<"Tanh", 5, "tanh">]>;
+  I32EnumAttrCase<"Tanh", 4, "tanh">]>;
 def Plan_ActivationAttr : EnumAttr<Plan_Dialect, Plan_Activation, "activation">;
 
 def Plan_PlaceAttr : AttrDef<Plan_Dialect, "Place"> {

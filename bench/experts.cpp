@@ -96,14 +96,14 @@ public:
     memory.packed.resize(context.packed.size());
     orExit(packParameter(context, 0, memory));
     memory.scratch = orExit(Buffer::allocate(scratchBytes, "scratch"));
-    for (const Matmul &matmul : matmuls)
+    for (const Matmul &matmul : matmuls) {
       const std::byte *weights =
-          matmul.packedIndex() >= 0
-              ? memory.packed[matmul.packedIndex()].data()
-              : memory.parameters[0].data();
+          matmul.packedIndex() >= 0 ? memory.packed[matmul.packedIndex()].data()
+                                    : memory.parameters[0].data();
       bound.emplace_back(matmul, context,
                          MatmulPointers{rows.data(), weights, result.data()},
                          memory.scratch.data());
+    }
   }
 
   void runGrouped() {

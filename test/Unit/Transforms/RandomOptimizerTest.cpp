@@ -133,7 +133,10 @@ void checkLimited(ModuleOp module, AssignOptions options,
     bool isProven = diagnostics.text.find("there is none") != std::string::npos;
     for (auto [i, other] :
          llvm::enumerate(known.take_front(isProven ? known.size() : 2)))
-      EXPECT_GT(other.peakBytes, *options.memoryLimit)
+      // A copy counts from its first user to its last in the problem, and only
+      // while it is needed in the prediction: what fits by a few percent may
+      // be missed (docs/search.md).
+      EXPECT_GT(1.05 * other.peakBytes, *options.memoryLimit)
           << modes(i) << " fits, but the optimizer says: " << diagnostics.text;
     return;
   }

@@ -35,10 +35,6 @@ bool tpc::isView(Operation *op) {
   return isa<ReshapeOp>(op);
 }
 
-static bool isCostly(Operation *op) {
-  return isa<ExpOp, LogOp, SinOp, CosOp, TanhOp, ErfOp, PowOp>(op);
-}
-
 namespace {
 
 class Grouping {

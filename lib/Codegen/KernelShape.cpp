@@ -71,7 +71,7 @@ OpClass tpc::classify(Operation *op) {
   return OpClass::Other;
 }
 
-static bool isCostly(Operation *op) {
+bool tpc::isCostly(Operation *op) {
   return isa<ExpOp, LogOp, SinOp, CosOp, TanhOp, ErfOp, PowOp>(op);
 }
 

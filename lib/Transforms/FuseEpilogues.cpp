@@ -23,7 +23,7 @@
 //    anyway.
 // 2. silu in f32 is left to a kernel. So is what multiplies or adds another
 //    tensor (the gate of SwiGLU, a residual), where oneDNN computes an address
-//    per vector; also when results are larger than caches.
+//    per vector. For the gate that holds also at 1024x5632, larger than caches.
 // 3. The result has at least `minimum-bytes` on one device: less costs a kernel
 //    no more than starting it, a few microseconds.
 // 4. A maximum with zero stays: relu of oneDNN makes zeros of NaNs.

@@ -10,11 +10,6 @@ using namespace tpcrt;
 
 namespace {
 
-bool isFloat(ElementType type) {
-  return type == ElementType::F32 || type == ElementType::F64 ||
-         type == ElementType::BF16 || type == ElementType::F16;
-}
-
 /// Of buffers that lie inside their memory.
 bool overlap(const BufferRef &a, const BufferRef &b) {
   return a.space == b.space && a.index == b.index &&

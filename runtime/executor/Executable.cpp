@@ -25,6 +25,7 @@ struct Executable::Impl {
   std::deque<DeviceMemory> memory; // by device
   std::vector<LoadedProgram> programs;
   std::vector<bool> keepUnpacked; // parameters that some step reads as they lie
+  DeviceStatistics planned;       // bytes that each device will take
   std::vector<ProgramInfo> programInfos;
   std::vector<TensorInfo> stateInfos;
   Statistics statistics;
@@ -160,8 +161,7 @@ Result<DeviceStatistics> Executable::planMemory(ArtifactBytes artifact,
     TPCRT_ASSIGN(impl.module, loadModule(std::move(artifact)));
     if (auto planned = impl.planPrograms(); !planned)
       return fail("{}: {}", name, planned.error().message);
-    return deviceNeed(impl.module, impl.programs, impl.matmuls,
-                      impl.keepUnpacked);
+    return impl.planned;
   } catch (const std::exception &error) { // out of memory, for example
     return fail("{}: cannot plan: {}", name, error.what());
   }
@@ -184,26 +184,22 @@ Result<void> Executable::Impl::planPrograms() {
   keepUnpacked.resize(module.parameters.size());
   for (const LoadedProgram &program : programs)
     program.markUnpackedParameters(keepUnpacked);
+  planned = deviceNeed(module, programs, matmuls, keepUnpacked);
   return {};
 }
 
 Result<void> Executable::Impl::checkMemory() const {
   return tpcrt::checkMemory(
-      memoryNeed(module, programs,
-                 deviceNeed(module, programs, matmuls, keepUnpacked),
-                 keepUnpacked, pool->workers()),
+      memoryNeed(module, programs, planned, keepUnpacked, pool->workers()),
       availableMemory());
 }
 
 Result<void> Executable::Impl::allocateMemory() {
   TPCRT_ASSIGN(constants, copyConstants(module));
-  uint64_t scratchBytes = 0;
-  for (const LoadedProgram &program : programs)
-    scratchBytes = std::max(scratchBytes, program.scratchBytes());
   for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
     TPCRT_ASSIGN(DeviceMemory created, DeviceMemory::create(module, device));
     TPCRT_ASSIGN(created.scratch,
-                 Buffer::allocate(scratchBytes, "scratch memory"));
+                 Buffer::allocate(planned.scratchBytes, "scratch memory"));
     created.packed.resize(matmuls.packed.size());
     memory.push_back(std::move(created));
   }

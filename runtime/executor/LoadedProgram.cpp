@@ -34,32 +34,32 @@ struct StepPlanner {
     return result;
   }
 
-  Result<LoadedStep> plan(const MatmulStep &matmul) {
+  /// A step that is number `list.size()` of its kind.
+  template <class List, class Planned>
+  Result<LoadedStep> append(LoadedStep::Kind kind, List &list,
+                            Result<Planned> planned) {
+    if (!planned)
+      return tl::unexpected(std::move(planned.error()));
     LoadedStep result;
-    result.kind = LoadedStep::Kind::Matmul;
-    result.first = loaded.matmuls.size();
-    TPCRT_ASSIGN(Matmul planned, Matmul::create(matmul, matmuls));
-    loaded.matmuls.push_back(std::move(planned));
+    result.kind = kind;
+    result.first = list.size();
+    list.push_back(std::move(*planned));
     return result;
+  }
+
+  Result<LoadedStep> plan(const MatmulStep &matmul) {
+    return append(LoadedStep::Kind::Matmul, loaded.matmuls,
+                  Matmul::create(matmul, matmuls));
   }
 
   Result<LoadedStep> plan(const GroupedMatmulStep &matmul) {
-    LoadedStep result;
-    result.kind = LoadedStep::Kind::GroupedMatmul;
-    result.first = loaded.groupedMatmuls.size();
-    TPCRT_ASSIGN(GroupedMatmul planned,
-                 GroupedMatmul::create(matmul, threads, matmuls));
-    loaded.groupedMatmuls.push_back(std::move(planned));
-    return result;
+    return append(LoadedStep::Kind::GroupedMatmul, loaded.groupedMatmuls,
+                  GroupedMatmul::create(matmul, threads, matmuls));
   }
 
   Result<LoadedStep> plan(const AttentionStep &attention) {
-    LoadedStep result;
-    result.kind = LoadedStep::Kind::Attention;
-    result.first = loaded.attentions.size();
-    TPCRT_ASSIGN(Attention planned, Attention::create(attention, threads));
-    loaded.attentions.push_back(std::move(planned));
-    return result;
+    return append(LoadedStep::Kind::Attention, loaded.attentions,
+                  Attention::create(attention, threads));
   }
 
   Result<LoadedStep> plan(const CollectiveStep &collective) {

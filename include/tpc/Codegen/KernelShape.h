@@ -77,6 +77,10 @@ enum class OpClass {
 };
 OpClass classify(mlir::Operation *op);
 
+/// Whether an element takes many instructions, so that it is better kept than
+/// computed again.
+bool isCostly(mlir::Operation *op);
+
 /// Whether it reduces exactly the last dimension.
 bool isRowReduction(mlir::Operation *op);
 

@@ -40,11 +40,6 @@ const std::byte *advance(const void *data, ElementType type, int64_t elements) {
          elements * int64_t(byteSize(type));
 }
 
-bool isFloat(ElementType type) {
-  return type == ElementType::F32 || type == ElementType::F64 ||
-         type == ElementType::BF16 || type == ElementType::F16;
-}
-
 } // namespace
 
 std::vector<const AttentionKernels *> tpcrt::attentionKernels(ElementType type,

@@ -66,13 +66,13 @@ bool GroupedMatmul::plan(ElementType type, MatmulContext &context) {
   uint64_t panels = ceilDiv(step.f, kPanelColumns);
   weights.panelColumns =
       panels == 1 ? step.f : ceilDiv(ceilDiv(step.f, panels), 16) * 16;
-  if (step.pack)
-    for (size_t i = 0; i < context.packed.size(); ++i)
-      if (context.packed[i].holdsSame(weights) &&
-          planProducts(context.packed[i].desc)) {
-        packed = i;
-        return true;
-      }
+  if (step.pack) {
+    packed = context.find(weights, [&](const dnnl::memory::desc &panel) {
+      return planProducts(panel);
+    });
+    if (packed >= 0)
+      return true;
+  }
   if (!planProducts({{int64_t(step.d), int64_t(weights.panelColumns)},
                      libraryType(type),
                      dnnl::memory::format_tag::any}))

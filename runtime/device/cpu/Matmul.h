@@ -58,6 +58,15 @@ struct PackedWeights {
 struct MatmulContext {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   std::vector<PackedWeights> packed;
+
+  /// The first of `packed` that holds the same as `key` in a format that
+  /// `fits` accepts; -1 if there is none.
+  template <class Fits> int find(const PackedWeights &key, Fits fits) const {
+    for (size_t i = 0; i < packed.size(); ++i)
+      if (packed[i].holdsSame(key) && fits(packed[i].desc))
+        return i;
+    return -1;
+  }
 };
 
 class Matmul {

@@ -229,14 +229,13 @@ bool MatmulPlanner::tryLayouts(Types types, bool dense) {
 
   PackedWeights key = weightsKey();
   key.type = types.b;
-  for (size_t i = 0; i < context.packed.size(); ++i)
-    if (context.packed[i].holdsSame(key) &&
-        context.packed[i].desc.data.ndims == matmul.b.desc.data.ndims &&
-        tryPrimitive(context.packed[i].desc)) {
-      matmul.packed = i;
-      matmul.b.staged = false;
-      return true;
-    }
+  matmul.packed = context.find(key, [&](const Desc &desc) {
+    return desc.data.ndims == matmul.b.desc.data.ndims && tryPrimitive(desc);
+  });
+  if (matmul.packed >= 0) {
+    matmul.b.staged = false;
+    return true;
+  }
   Desc any(matmul.b.desc.dims(), matmul.b.desc.data_type(),
            dnnl::memory::format_tag::any);
   if (!tryPrimitive(any))

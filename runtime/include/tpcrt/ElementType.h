@@ -19,6 +19,11 @@ constexpr size_t byteSize(ElementType type) {
   return sizes[static_cast<uint8_t>(type)];
 }
 
+constexpr bool isFloat(ElementType type) {
+  return type == ElementType::F32 || type == ElementType::F64 ||
+         type == ElementType::BF16 || type == ElementType::F16;
+}
+
 /// The name in messages and tensor specs: f32, f64, bf16, f16, i32, i64, bool.
 constexpr std::string_view typeName(ElementType type) {
   constexpr std::string_view names[numElementTypes] = {

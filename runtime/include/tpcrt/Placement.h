@@ -24,6 +24,8 @@ namespace tpcrt {
 struct MeshAxis {
   std::string name;
   uint32_t size = 1;
+
+  friend bool operator==(const MeshAxis &, const MeshAxis &) = default;
 };
 
 /// A part of a mesh axis: an axis of size n seen as [pre, size, n/(pre*size)],
@@ -32,11 +34,15 @@ struct AxisPart {
   uint32_t axis = 0;
   uint32_t pre = 1;
   uint32_t size = 1;
+
+  friend bool operator==(const AxisPart &, const AxisPart &) = default;
 };
 
 struct Mesh {
   std::string name;
   std::vector<MeshAxis> axes;
+
+  friend bool operator==(const Mesh &, const Mesh &) = default;
 
   uint64_t numDevices() const {
     uint64_t count = 1;

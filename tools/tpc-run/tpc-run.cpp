@@ -6,14 +6,10 @@
 #include "Inputs.h"
 #include "Options.h"
 #include "Profile.h"
-#include "mlir/IR/Verifier.h"
-#include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Driver/Compilation.h"
+#include "tpc/Driver/Diagnostics.h"
 #include "tpc/Import/HuggingFace.h"
-#include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Pipeline.h"
-#include "tpc/Pipeline/Report.h"
-#include "tpc/Target/Artifact.h"
-#include "tpcrt/Artifact.h"
 #include "tpcrt/Npy.h"
 #include "tpcrt/OutputFile.h"
 #include "tpcrt/Runtime.h"
@@ -32,20 +28,19 @@ namespace {
 class Session {
 public:
   Session(MLIRContext &context, const RunOptions &options)
-      : context(context), options(options) {
-    report.mode = options.mode;
-  }
+      : context(context), options(options) {}
 
   int run() {
     if (!checkOptions() || !readInputs() || !importModel() ||
-        emitted("whole") || !chooseEntry() || !measureUnsharded() ||
-        !assign() || emitted("assigned") || !partition() ||
-        emitted("program") || !summarize() || !verify())
+        emitted("whole") || !measureUnsharded() ||
+        !phase(&Compilation::assign) || emitted("assigned") ||
+        !phase(&Compilation::partition) || emitted("program") ||
+        !phase(&Compilation::verify))
       return code;
-    if (plansMemory() && (!plan() || emitted("plan")))
+    if (plansMemory() && (!phase(&Compilation::plan) || emitted("plan")))
       return code;
     if (!options.quiet)
-      llvm::outs() << planText(report)
+      llvm::outs() << planText(compilation->report())
                    << "Proved: the per-device program computes the whole model"
                    << (plansMemory()
                            ? ", and in its memory plan every read sees\nthe "
@@ -59,7 +54,8 @@ public:
         return code;
     if (!writeFiles())
       return code;
-    return report.check && !report.check->ok ? 1 : 0;
+    const std::optional<CheckSummary> &check = compilation->report().check;
+    return check && !check->ok ? 1 : 0;
   }
 
 private:
@@ -77,18 +73,9 @@ private:
   bool emitted(StringRef form) {
     if (options.emit != form)
       return false;
-    module->print(llvm::outs());
+    compilation->module().print(llvm::outs());
     llvm::outs() << "\n";
     return true;
-  }
-
-  template <typename Fn> bool timed(StringRef phase, Fn fn) {
-    auto begin = std::chrono::steady_clock::now();
-    bool ok = fn();
-    std::chrono::duration<double> elapsed =
-        std::chrono::steady_clock::now() - begin;
-    report.seconds.push_back({phase.str(), elapsed.count()});
-    return ok;
   }
 
   bool checkOptions() {
@@ -121,47 +108,42 @@ private:
   }
 
   bool importModel() {
-    return timed("import", [&] {
-      module = loadModel(&context, options, given);
-      if (!module)
-        return failQuietly();
-      std::string error;
-      bool hasMesh = !module->getOps<MeshOp>().empty();
-      if (options.mesh || !hasMesh)
-        if (failed(setMesh(*module, options.mesh.value_or("tp=1"), error)))
-          return fail(error);
-      if (failed(mlir::verify(*module)))
-        return failQuietly();
-      // What is compared with is the module as it came.
-      if (options.check)
-        unsharded = module->clone();
-      return true;
-    });
-  }
-
-  bool phase(StringRef name, llvm::function_ref<void(OpPassManager &)> build) {
-    return timed(name, [&] {
-      return succeeded(runPhase(*module, build)) || failQuietly();
-    });
-  }
-
-  bool assign() {
-    AssignPhaseOptions assign;
-    assign.mode = options.mode;
-    assign.machine = options.machine;
-    assign.memoryLimit = options.memoryLimit;
-    assign.weights = options.mix;
-    assign.pins = options.pins;
-    assign.timeLimit = options.searchTime;
-    if (!phase("assign",
-               [&](OpPassManager &pm) { buildAssignPhase(pm, assign); }))
+    auto begin = std::chrono::steady_clock::now();
+    OwningOpRef<ModuleOp> module = loadModel(&context, options, given);
+    if (!module)
+      return failQuietly();
+    if (!chooseEntry(*module))
       return false;
-    report.machine = options.machine;
-    report.search = searchSummary(*module);
-    for (func::FuncOp function : module->getOps<func::FuncOp>())
-      if (auto prediction = predictionOf(*module, function.getName()))
-        report.predicted.push_back(std::move(*prediction));
+    CompileOptions compile;
+    compile.mesh = options.mesh;
+    compile.assign.mode = options.mode;
+    compile.assign.machine = options.machine;
+    compile.assign.memoryLimit = options.memoryLimit;
+    compile.assign.weights = options.mix;
+    compile.assign.pins = options.pins;
+    compile.assign.timeLimit = options.searchTime;
+    compile.entry = entryName;
+    compile.name = options.model;
+    compile.threads = options.threads;
+    compilation.emplace(std::move(module), std::move(compile));
+    if (failed(compilation->setMesh()))
+      return failQuietly();
+    // What is compared with is the module as it came.
+    if (options.check)
+      unsharded = compilation->module().clone();
+    addSeconds("import", begin);
     return true;
+  }
+
+  void addSeconds(StringRef phase,
+                  std::chrono::steady_clock::time_point begin) {
+    std::chrono::duration<double> elapsed =
+        std::chrono::steady_clock::now() - begin;
+    compilation->report().seconds.push_back({phase.str(), elapsed.count()});
+  }
+
+  bool phase(LogicalResult (Compilation::*run)()) {
+    return succeeded((*compilation.*run)()) || failQuietly();
   }
 
   /// Kernels and memory are planned for the CPU, on which programs run. A plan
@@ -171,42 +153,17 @@ private:
            options.emit == "plan";
   }
 
-  bool partition() { return phase("partition", buildPartitionPhase); }
-
-  //===--------------------------------------------------------------------===//
-  // Memory and the plan
-  //===--------------------------------------------------------------------===//
-
-  /// Plans the same module for one device, for comparison.
   bool measureUnsharded() {
-    if (!options.emit.empty() || !plansMemory())
-      return true;
-    OwningOpRef<ModuleOp> single = module->clone();
-    // Pins may name axes, or parts of them, that one device does not have.
-    removePins(*single);
-    std::string error;
-    if (failed(setMesh(*single, "tp=1", error)))
-      return fail(error);
-    bool ok = succeeded(runPhase(*single, [&](OpPassManager &pm) {
-      buildAssignPhase(pm, "megatron");
-      buildPartitionPhase(pm);
-      buildPlanPhase(pm);
-    }));
-    if (!ok)
-      return failQuietly();
-    Mesh one = toMesh(*single->getOps<MeshOp>().begin());
-    report.memory.unshardedPeak = summarizeMemory(*single, one).peak;
-    return true;
+    return !options.emit.empty() || !plansMemory() ||
+           phase(&Compilation::measureUnsharded);
   }
 
-  Mesh mesh() { return toMesh(*module->getOps<MeshOp>().begin()); }
-
   /// The function that the user wants, by name or because it is the only one.
-  bool chooseEntry() {
+  bool chooseEntry(ModuleOp module) {
     if (!options.emit.empty())
       return true;
     SmallVector<StringRef> names;
-    for (func::FuncOp function : module->getOps<func::FuncOp>())
+    for (func::FuncOp function : module.getOps<func::FuncOp>())
       names.push_back(function.getName());
     if (names.empty())
       return fail(options.model + ": expected a function, found none");
@@ -227,66 +184,8 @@ private:
     return true;
   }
 
-  bool summarize() {
-    for (auto program : module->getOps<spmd::ProgramOp>())
-      if (program.getWhole() == entryName)
-        summarizeProgram(program, mesh(), report);
-    return true;
-  }
-
-  bool verify() { return phase("verify", buildVerifyPhase); }
-
-  bool plan() {
-    if (!phase("codegen", buildPlanPhase))
-      return false;
-    int64_t unsharded = report.memory.unshardedPeak;
-    report.memory = summarizeMemory(*module, mesh());
-    report.memory.unshardedPeak = unsharded;
-    auto kernels = module->getOps<plan::KernelFuncOp>();
-    report.kernels = std::distance(kernels.begin(), kernels.end());
-    report.steps = summarizeSteps(*module);
-    return !options.emit.empty() || reserve();
-  }
-
-  /// What the runtime will allocate, and with it the peak of every entry.
-  bool reserve() {
-    EmitOptions emit;
-    emit.withImages = false;
-    auto payload = emitArtifact(*module, emit);
-    if (failed(payload))
-      return failQuietly();
-    auto bytes = wrapped(*payload);
-    if (!bytes)
-      return fail(bytes.error().message);
-    tpcrt::LoadOptions load;
-    load.threads = options.threads;
-    auto planned = tpcrt::Executable::planMemory(*bytes, load);
-    if (!planned)
-      return fail(planned.error().message);
-    auto number = [](uint64_t bytes) { return static_cast<int64_t>(bytes); };
-    report.memory.reserved = ReservedMemory{
-        number(planned->weightBytes), number(planned->packedBytes),
-        number(planned->stateBytes), number(planned->arenaBytes),
-        number(planned->scratchBytes)};
-    for (EntryPrediction &entry : report.predicted)
-      entry.peakBytes = report.memory.reserved->total();
-    return true;
-  }
-
-  tpcrt::Result<tpcrt::ArtifactBytes>
-  wrapped(const std::vector<uint8_t> &payload) {
-    std::vector<std::byte> bytes =
-        tpcrt::wrapArtifact(payload.data(), payload.size());
-    return tpcrt::ArtifactBytes::fromMemory(bytes.data(), bytes.size(),
-                                            options.model);
-  }
-
   bool emitKernels() {
-    auto begin = std::chrono::steady_clock::now();
-    auto bytes = emitArtifact(*module, EmitOptions());
-    std::chrono::duration<double> elapsed =
-        std::chrono::steady_clock::now() - begin;
-    report.seconds.back().second += elapsed.count();
+    auto bytes = compilation->emit();
     if (failed(bytes))
       return failQuietly();
     artifact = std::move(*bytes);
@@ -305,24 +204,21 @@ private:
   }
 
   bool load() {
-    return timed("load", [&] {
-      auto bytes = wrapped(artifact);
-      if (!bytes)
-        return fail(bytes.error().message);
-      tpcrt::LoadOptions load;
-      load.threads = options.threads;
-      load.profile = options.profile;
-      auto loaded = tpcrt::Executable::load(
-          *bytes, given.weights.value_or(tpcrt::WeightSource()), load);
-      if (!loaded)
-        return fail(loaded.error().message);
-      executable = std::move(*loaded);
-      program = executable->findProgram(entryName);
-      if (options.generate)
-        if (auto fits = checkDecoder(*executable); !fits)
-          return fail(fits.error().message);
-      return program ? true : fail("the artifact has no program " + entryName);
-    });
+    auto begin = std::chrono::steady_clock::now();
+    tpcrt::LoadOptions load;
+    load.threads = options.threads;
+    load.profile = options.profile;
+    auto loaded = tpcrt::Executable::load(
+        *artifact, given.weights.value_or(tpcrt::WeightSource()), load);
+    if (!loaded)
+      return fail(loaded.error().message);
+    executable = std::move(*loaded);
+    addSeconds("load", begin);
+    program = executable->findProgram(entryName);
+    if (options.generate)
+      if (auto fits = checkDecoder(*executable); !fits)
+        return fail(fits.error().message);
+    return program ? true : fail("the artifact has no program " + entryName);
   }
 
   static std::vector<std::string>
@@ -354,20 +250,20 @@ private:
       double ms = 0;
       for (const Call &call : calls)
         ms += call.ms;
-      report.runsMs.push_back(ms);
+      compilation->report().runsMs.push_back(ms);
     }
     if (options.generate)
       reportGeneration();
     if (options.profile)
       printProfile(executable->profile(), llvm::outs());
     outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
-    report.runtimeJson = tpcrt::toJson(executable->statistics());
+    compilation->report().runtimeJson = tpcrt::toJson(executable->statistics());
     return true;
   }
 
   void reportGeneration() {
     for (const Call &call : calls)
-      report.generationMs.push_back(call.ms);
+      compilation->report().generationMs.push_back(call.ms);
     if (options.quiet)
       return;
     llvm::outs() << llvm::formatv(
@@ -375,9 +271,10 @@ private:
         "ms",
         calls.size(), calls.front().ms);
     if (calls.size() > 1)
-      llvm::outs() << llvm::formatv(", then {0:f2} ms per token",
-                                    (report.runsMs.back() - calls.front().ms) /
-                                        (calls.size() - 1));
+      llvm::outs() << llvm::formatv(
+          ", then {0:f2} ms per token",
+          (compilation->report().runsMs.back() - calls.front().ms) /
+              (calls.size() - 1));
     llvm::outs() << "\n";
   }
 
@@ -398,7 +295,7 @@ private:
                               given.weights.value_or(tpcrt::WeightSource()));
     if (failed(summary))
       return failQuietly();
-    report.check = *summary;
+    compilation->report().check = *summary;
     llvm::outs() << llvm::formatv(
         "Check against the unsharded reference: largest difference {0:e2}, "
         "values up to {1:f3}: {2}\n",
@@ -436,8 +333,7 @@ private:
     for (const auto &[index, path] : outputFiles)
       if (!add(tpcrt::prepareNpy(path, outputs[index])))
         return false;
-    if (options.save && !add(tpcrt::prepareArtifactFile(
-                            *options.save, artifact.data(), artifact.size())))
+    if (options.save && !add(artifact->prepareFile(*options.save)))
       return false;
     if (options.report && !add(prepareReport()))
       return false;
@@ -453,7 +349,7 @@ private:
     auto file = tpcrt::OutputFile::create(*options.report);
     if (!file)
       return file;
-    std::string json = toJson(report);
+    std::string json = toJson(compilation->report());
     if (auto written = file->write(json.data(), json.size()); !written)
       return tl::unexpected(written.error());
     return file;
@@ -462,10 +358,10 @@ private:
   MLIRContext &context;
   const RunOptions &options;
   Given given;
-  OwningOpRef<ModuleOp> module, unsharded;
-  Report report;
+  std::optional<Compilation> compilation;
+  OwningOpRef<ModuleOp> unsharded;
   std::string entryName;
-  std::vector<uint8_t> artifact;
+  std::optional<tpcrt::ArtifactBytes> artifact;
   std::unique_ptr<tpcrt::Executable> executable;
   const tpcrt::ProgramInfo *program = nullptr;
   std::vector<Call> calls;
@@ -476,27 +372,6 @@ private:
 };
 
 } // namespace
-
-/// "mlp.mlir:4:9: ", with the name of the part of the model if there is one;
-/// the tool's name where nothing is known.
-static std::string place(Location location) {
-  std::string text;
-  if (auto file = location->findInstanceOf<FileLineColLoc>())
-    text = llvm::formatv("{0}:{1}:{2}: ", file.getFilename().getValue(),
-                         file.getLine(), file.getColumn());
-  if (auto name = location->findInstanceOf<NameLoc>())
-    text += name.getName().str() + ": ";
-  return text.empty() ? "tpc-run: " : text;
-}
-
-static void printDiagnostic(Diagnostic &diagnostic) {
-  StringRef kind =
-      diagnostic.getSeverity() == DiagnosticSeverity::Error ? "error" : "note";
-  llvm::errs() << place(diagnostic.getLocation()) << kind << ": " << diagnostic
-               << "\n";
-  for (Diagnostic &note : diagnostic.getNotes())
-    printDiagnostic(note);
-}
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
@@ -512,6 +387,8 @@ int main(int argc, char **argv) {
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler(printDiagnostic);
+  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
+    llvm::errs() << diagnosticText(diagnostic, "tpc-run: ");
+  });
   return Session(context, options).run();
 }

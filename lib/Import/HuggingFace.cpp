@@ -88,13 +88,15 @@ static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
     const DecoderFamily &family = *llvm::find_if(decoderFamilies(), named);
     auto decoder = readDecoderConfig(config, family,
                                      options.context.value_or(options.length));
-    if (failed(decoder))
+    if (failed(decoder) ||
+        failed(config.checkAllKeysAreKnown(architecture.name)))
       return failure();
     return buildDecoder(graph, family, *decoder, options);
   }
   const EncoderFamily &family = *llvm::find_if(encoderFamilies(), named);
   auto encoder = readEncoderConfig(config);
-  if (failed(encoder) || failed(checkActivation(config, encoder->activation)))
+  if (failed(encoder) || failed(checkActivation(config, encoder->activation)) ||
+      failed(config.checkAllKeysAreKnown(architecture.name)))
     return failure();
   return buildEncoder(graph, family, architecture, *encoder, options);
 }

@@ -187,17 +187,16 @@ def test_large_configurations_compile_without_weights(name, tmp_path):
     assert report["seconds"]["import"] < 0.5
 
 
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2,
-           "moe_intermediate_size": 12}
+MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
+EXPERTS = {**MIXTRAL, "moe_intermediate_size": 12}
 
 
 @pytest.mark.parametrize("architecture, changes, expected", [
     ("MistralForCausalLM", {"sliding_window": 7}, [7, 7]),
     ("MistralForCausalLM", {"sliding_window": None}, [0, 0]),
     ("MistralForCausalLM", {}, [4096, 4096]),
-    ("LlamaForCausalLM", {"sliding_window": 7}, [0, 0]),
-    ("MixtralForCausalLM", {"sliding_window": 7, **EXPERTS}, [7, 7]),
-    ("MixtralForCausalLM", EXPERTS, [0, 0]),
+    ("MixtralForCausalLM", {"sliding_window": 7, **MIXTRAL}, [7, 7]),
+    ("MixtralForCausalLM", MIXTRAL, [0, 0]),
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, **EXPERTS}, [0, 0]),
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                              "max_window_layers": 1, **EXPERTS}, [7, 7]),
@@ -330,9 +329,11 @@ BAD = {
     "layer types": ({"architectures": ["Qwen2ForCausalLM"],
                      "sliding_window": 3, "use_sliding_window": True,
                      "layer_types": ["full_attention"]}, [], "layer_types"),
-    "experts per token": ({"architectures": ["MixtralForCausalLM"], **EXPERTS,
+    "a window in Llama": ({"sliding_window": 7}, [],
+                          '"sliding_window" is not known for Llama'),
+    "experts per token": ({"architectures": ["MixtralForCausalLM"], **MIXTRAL,
                            "num_experts_per_tok": 5}, [],
-                          "at most num_experts 4, found 5"),
+                          "at most num_local_experts 4, found 5"),
     "no experts": ({"architectures": ["MixtralForCausalLM"]}, [],
                    "num_experts"),
     "longrope": ({"rope_parameters": {**LONGROPE, "short_factor": [1.0]}},

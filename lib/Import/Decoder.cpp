@@ -235,6 +235,8 @@ LogicalResult tpc::buildDecoder(GraphBuilder &graph,
       options.entry != "decode")
     return emitError(graph.where()) << "there is no entry \"" << options.entry
                                     << "\"; expected one of: prefill, decode";
+  StringRef model = config.family.wordEmbedding.split('.').first;
+  graph.setOptionalPrefix((model + ".").str());
   if (options.entry != "decode")
     DecoderBuilder(graph, config, options).prefill();
   if (options.entry != "prefill")

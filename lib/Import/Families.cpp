@@ -4,42 +4,6 @@
 
 using namespace tpc;
 
-/// The layers of BERT, which its descendants kept; they differ in positions
-/// and in the names of the language-model head.
-static EncoderFamily bertLike(llvm::StringLiteral modelType,
-                              Positions positions,
-                              llvm::StringLiteral headDense,
-                              llvm::StringLiteral headNorm,
-                              llvm::StringLiteral headBias) {
-  return {
-      modelType,
-      positions,
-      "embeddings.word_embeddings",
-      "embeddings.position_embeddings",
-      "embeddings.token_type_embeddings",
-      "embeddings.LayerNorm",
-      "encoder.layer.{}.attention.self.query",
-      "encoder.layer.{}.attention.self.key",
-      "encoder.layer.{}.attention.self.value",
-      "encoder.layer.{}.attention.output.dense",
-      "encoder.layer.{}.attention.output.LayerNorm",
-      "encoder.layer.{}.intermediate.dense",
-      "encoder.layer.{}.output.dense",
-      "encoder.layer.{}.output.LayerNorm",
-      "pooler.dense",
-      headDense,
-      headNorm,
-      headBias,
-  };
-}
-
-static const EncoderFamily kEncoders[] = {
-    bertLike("bert", Positions::FromZero, "cls.predictions.transform.dense",
-             "cls.predictions.transform.LayerNorm", "cls.predictions.bias"),
-    bertLike("roberta", Positions::CountTokensPastPad, "lm_head.dense",
-             "lm_head.layer_norm", "lm_head.bias"),
-};
-
 /// The layers of Llama, which its descendants kept; they differ in biases and
 /// windows.
 static DecoderFamily llamaLike(llvm::StringLiteral modelType,
@@ -111,19 +75,10 @@ static const DecoderFamily kDecoders[] = {
 };
 
 static const Architecture kArchitectures[] = {
-    {"BertModel", "bert", "", Head::None, true},
-    {"BertForMaskedLM", "bert", "bert.", Head::MaskedLanguageModel, false},
-    {"RobertaModel", "roberta", "", Head::None, true},
-    {"RobertaForMaskedLM", "roberta", "roberta.", Head::MaskedLanguageModel,
-     false},
-    {"LlamaForCausalLM", "llama", "", Head::CausalLanguageModel, false},
-    {"MistralForCausalLM", "mistral", "", Head::CausalLanguageModel, false},
-    {"MixtralForCausalLM", "mixtral", "", Head::CausalLanguageModel, false},
-    {"Qwen2ForCausalLM", "qwen2", "", Head::CausalLanguageModel, false},
-    {"Qwen3ForCausalLM", "qwen3", "", Head::CausalLanguageModel, false},
-    {"Qwen3MoeForCausalLM", "qwen3_moe", "", Head::CausalLanguageModel, false},
+    {"LlamaForCausalLM", "llama"},     {"MistralForCausalLM", "mistral"},
+    {"MixtralForCausalLM", "mixtral"}, {"Qwen2ForCausalLM", "qwen2"},
+    {"Qwen3ForCausalLM", "qwen3"},     {"Qwen3MoeForCausalLM", "qwen3_moe"},
 };
 
-llvm::ArrayRef<EncoderFamily> tpc::encoderFamilies() { return kEncoders; }
 llvm::ArrayRef<DecoderFamily> tpc::decoderFamilies() { return kDecoders; }
 llvm::ArrayRef<Architecture> tpc::architectures() { return kArchitectures; }

@@ -8,28 +8,6 @@
 
 namespace tpc {
 
-/// How positions are numbered.
-enum class Positions {
-  FromZero,          ///< 0, 1, 2, ...
-  CountTokensPastPad ///< tokens that are not padding, from pad_token_id + 1
-};
-
-/// Names of stored tensors are without ".weight" and ".bias"; "{}" stands for
-/// the layer.
-struct EncoderFamily {
-  llvm::StringRef modelType;
-  Positions positions;
-
-  llvm::StringRef wordEmbedding, positionEmbedding, typeEmbedding,
-      embeddingNorm;
-  llvm::StringRef query, key, value, attentionOutput, attentionNorm;
-  llvm::StringRef up, down, mlpNorm;
-  llvm::StringRef pooler;
-  /// Language-model head: dense, activation, norm, then the word embeddings
-  /// transposed plus `headBias` (a full tensor name).
-  llvm::StringRef headDense, headNorm, headBias;
-};
-
 /// Which layers look at a window of the last keys only.
 enum class Windows {
   None,
@@ -59,7 +37,8 @@ struct ExpertNames {
 };
 
 /// Decoders with RMS norms before attention and MLP, rotary positions and a
-/// gated MLP. Names as in EncoderFamily.
+/// gated MLP. Names of stored tensors are without ".weight" and ".bias"; "{}"
+/// stands for the layer.
 struct DecoderFamily {
   llvm::StringRef modelType;
   Biases attentionBiases, mlpBiases;
@@ -74,21 +53,12 @@ struct DecoderFamily {
   const ExpertNames *experts = nullptr;
 };
 
-/// What an architecture puts on top of a family's layers.
-enum class Head { None, MaskedLanguageModel, CausalLanguageModel };
-
 /// A class name in config.json.
 struct Architecture {
   llvm::StringRef name;
   llvm::StringRef modelType;
-  /// Before the names of the family's tensors in the files (not the head's).
-  llvm::StringRef prefix;
-  Head head;
-  /// Whether the pooler's output is a result.
-  bool pooled;
 };
 
-llvm::ArrayRef<EncoderFamily> encoderFamilies();
 llvm::ArrayRef<DecoderFamily> decoderFamilies();
 llvm::ArrayRef<Architecture> architectures();
 

@@ -107,22 +107,42 @@ static bool givesLogits(const tpcrt::ProgramInfo &program, uint64_t batch) {
          logits.shape[0] == batch && logits.shape[1] > 0 && isFloat;
 }
 
+/// Which input of prefill has the tokens that generated ones follow: those of
+/// the decoder, where an encoder has some too.
+static size_t promptIndex(const tpcrt::ProgramInfo &prefill) {
+  for (auto [i, input] : llvm::enumerate(prefill.inputs))
+    if (input.name == "decoder_input_ids")
+      return i;
+  return 0;
+}
+
+/// Whether the inputs are those of a decoder, or of an encoder-decoder, whose
+/// encoder may take anything.
+static bool takesPrompt(const tpcrt::ProgramInfo &prefill) {
+  if (prefill.inputs.empty())
+    return false;
+  const tpcrt::TensorInfo &prompt = prefill.inputs[promptIndex(prefill)];
+  if (prompt.shape.size() != 2 || prompt.type != ElementType::I64)
+    return false;
+  uint64_t batch = prompt.shape[0], length = prompt.shape[1];
+  return prompt.name == "decoder_input_ids" ||
+         fits(prefill.inputs,
+              {{"input_ids", {batch, length}}, {"lengths", {batch}}}, 1);
+}
+
 tpcrt::Result<void> tpc::checkDecoder(const tpcrt::Executable &executable) {
   const tpcrt::ProgramInfo *prefill = executable.findProgram("prefill");
   const tpcrt::ProgramInfo *decode = executable.findProgram("decode");
-  if (prefill && decode && !prefill->inputs.empty() &&
-      prefill->inputs[0].shape.size() == 2) {
-    uint64_t batch = prefill->inputs[0].shape[0];
-    uint64_t length = prefill->inputs[0].shape[1];
-    if (fits(prefill->inputs,
-             {{"input_ids", {batch, length}}, {"lengths", {batch}}}, 1) &&
-        fits(decode->inputs,
+  if (prefill && decode && takesPrompt(*prefill)) {
+    uint64_t batch = prefill->inputs[promptIndex(*prefill)].shape[0];
+    if (fits(decode->inputs,
              {{"input_ids", {batch, 1}}, {"positions", {batch}}}, 2) &&
         givesLogits(*prefill, batch) && givesLogits(*decode, batch))
       return {};
   }
   return tpcrt::makeError(
-      "--generate: expected prefill(input_ids: bxsxi64[, lengths: bxi64]) and "
+      "--generate: expected prefill(input_ids: bxsxi64[, lengths: bxi64]), or "
+      "prefill with decoder_input_ids: bxtxi64, and "
       "decode(input_ids: bx1xi64, positions: bxi64) with the output logits: "
       "bxv; found " +
       describe(prefill, "prefill") + " and " + describe(decode, "decode"));
@@ -151,13 +171,13 @@ tpcrt::Result<Call> tpc::runProgram(tpcrt::Executable &executable,
 }
 
 /// How many tokens each row has.
-static std::vector<int64_t>
-promptLengths(const std::vector<HostTensor> &inputs) {
-  uint64_t batch = inputs[0].shape()[0];
-  if (inputs.size() == 1)
-    return std::vector<int64_t>(batch, inputs[0].shape()[1]);
-  const int64_t *lengths = inputs[1].as<int64_t>();
-  return {lengths, lengths + batch};
+static std::vector<int64_t> promptLengths(const tpcrt::ProgramInfo &prefill,
+                                          const std::vector<HostTensor> &inputs,
+                                          const Shape &prompt) {
+  for (auto [port, input] : llvm::zip_equal(prefill.inputs, inputs))
+    if (port.name == "lengths")
+      return {input.as<int64_t>(), input.as<int64_t>() + prompt[0]};
+  return std::vector<int64_t>(prompt[0], prompt[1]);
 }
 
 tpcrt::Result<std::vector<Call>>
@@ -170,8 +190,10 @@ tpc::generateGreedily(tpcrt::Executable &executable,
     calls.push_back(std::move(*made));
     return {};
   };
-  std::vector<int64_t> positions = promptLengths(inputs);
-  uint64_t batch = positions.size(), length = inputs[0].shape()[1];
+  const tpcrt::ProgramInfo &prefill = *executable.findProgram("prefill");
+  const Shape &prompt = inputs[promptIndex(prefill)].shape();
+  std::vector<int64_t> positions = promptLengths(prefill, inputs, prompt);
+  uint64_t batch = prompt[0], length = prompt[1];
   for (int64_t position : positions)
     if (position < 1 || position > static_cast<int64_t>(length))
       return tpcrt::makeError("input lengths: expected numbers from 1 to " +

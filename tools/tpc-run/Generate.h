@@ -20,8 +20,9 @@ tpcrt::Result<Call> runProgram(tpcrt::Executable &executable,
                                std::vector<tpcrt::HostTensor> inputs);
 
 /// Whether the loaded programs are those of a decoder: prefill with `input_ids`
-/// [b, s], and perhaps `lengths` [b]; decode with `input_ids` [b, 1] and
-/// `positions` [b]; both with `logits` [b, vocabulary]. All integers are i64.
+/// [b, s], and perhaps `lengths` [b], or with an encoder's inputs and
+/// `decoder_input_ids` [b, t]; decode with `input_ids` [b, 1] and `positions`
+/// [b]; both with `logits` [b, vocabulary]. All integers are i64.
 tpcrt::Result<void> checkDecoder(const tpcrt::Executable &executable);
 
 /// Prefill with `inputs`, then decode until every row has `count` new tokens:

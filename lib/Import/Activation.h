@@ -1,4 +1,4 @@
-//===- Activation.h - Activations by their names in config.json -*- C++ -*-===//
+//===- Activation.h - Activation functions by name --------------*- C++ -*-===//
 
 #ifndef TPC_LIB_IMPORT_ACTIVATION_H
 #define TPC_LIB_IMPORT_ACTIVATION_H
@@ -8,18 +8,33 @@
 
 namespace tpc {
 
-/// A function of every element, as a graph.
-using Activation = mlir::Value (*)(GraphBuilder &graph, mlir::Value x);
+enum class Activation {
+  Silu,
+  Gelu,
+  GeluTanh,
+  GeluClipped, ///< gelu, from -10 to 10
+  QuickGelu,   ///< x sigmoid(1.702 x)
+  Relu,
+  ReluSquared,
+  Relu6,        ///< relu, to 6
+  LeakyRelu,    ///< x, or 0.01 x where that is more
+  HardSwish,    ///< x relu6(x + 3) / 6
+  Mish,         ///< x tanh(softplus(x))
+  SqrtSoftplus, ///< sqrt(softplus(x))
+  Laplace,      ///< (1 + erf((x - mu) / (sigma sqrt 2))) / 2
+  Sigmoid,
+  Tanh,
+  Linear
+};
 
-/// The activation that transformers knows under `name`; null where there is
-/// none here.
-Activation findActivation(llvm::StringRef name);
+/// The activation of that name, which stands under `key`; emits an error that
+/// lists the known ones.
+mlir::FailureOr<Activation> parseActivation(const ModelConfig &config,
+                                            llvm::StringRef key,
+                                            llvm::StringRef name);
 
-/// The one that `key` of the configuration names, or `fallback`; emits an error
-/// that lists the known names.
-mlir::FailureOr<Activation> readActivation(const ModelConfig &config,
-                                           llvm::StringRef key,
-                                           llvm::StringRef fallback);
+mlir::Value applyActivation(GraphBuilder &g, Activation activation,
+                            mlir::Value x);
 
 } // namespace tpc
 

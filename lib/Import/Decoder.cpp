@@ -32,8 +32,7 @@ using namespace tpc;
 static FailureOr<std::vector<int64_t>>
 readWindows(const ModelConfig &config, Windows kind, int64_t layers) {
   std::vector<int64_t> windows(layers, 0);
-  if (kind == Windows::None || config.isNull("sliding_window") ||
-      (kind == Windows::Given && !config.has("sliding_window")))
+  if (kind == Windows::None)
     return windows;
   auto window = config.size("sliding_window", 4096); // transformers' default
   auto used = config.flag("use_sliding_window", false);
@@ -41,7 +40,9 @@ readWindows(const ModelConfig &config, Windows kind, int64_t layers) {
   auto types = config.texts("layer_types");
   if (failed(window) || failed(used) || failed(first) || failed(types))
     return failure();
-  if ((kind == Windows::Listed || kind == Windows::Used) && !*used)
+  if (config.isNull("sliding_window") ||
+      (kind == Windows::Given && !config.has("sliding_window")) ||
+      ((kind == Windows::Listed || kind == Windows::Used) && !*used))
     return windows;
   bool listed = kind == Windows::Listed && !types->empty();
   if (listed && static_cast<int64_t>(types->size()) != layers)

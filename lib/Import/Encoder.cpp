@@ -89,13 +89,16 @@ static FailureOr<EncoderConfig::HeadDense> readDense(const ModelConfig &config,
                                                      const Head &head,
                                                      const LayerSizes &layers) {
   EncoderConfig::HeadDense dense{layers.activation, layers.hidden};
-  if (!head.activation.empty())
-    dense.activation = findActivation(head.activation);
-  if (!head.activationKey.empty()) {
-    auto named = readActivation(config, head.activationKey, head.activation);
-    if (failed(named))
+  if (!head.activation.empty()) {
+    FailureOr<std::string> name = head.activation.str();
+    if (!head.activationKey.empty())
+      name = config.text(head.activationKey, head.activation.str());
+    if (failed(name))
       return failure();
-    dense.activation = *named;
+    auto activation = parseActivation(config, head.activationKey, *name);
+    if (failed(activation))
+      return failure();
+    dense.activation = *activation;
   }
   if (!head.denseWidth.empty()) {
     auto width = config.size(head.denseWidth, layers.hidden);
@@ -335,7 +338,7 @@ private:
       std::string name = head.dense.str();
       x = linear(x, name, dense.width);
       GraphBuilder::Scope scope(g, name);
-      x = dense.activation(g, x);
+      x = applyActivation(g, dense.activation, x);
     }
     if (!head.norm.empty())
       x = storedNorm(g, x, head.norm.str(), NormKind::Layer,

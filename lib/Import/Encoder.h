@@ -23,7 +23,7 @@ struct EncoderConfig {
   bool tied = true;
   /// Of the dense part of each head.
   struct HeadDense {
-    Activation activation = nullptr;
+    Activation activation = Activation::Linear;
     int64_t width = 0;
   };
   std::vector<HeadDense> heads;

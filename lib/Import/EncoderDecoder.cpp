@@ -224,8 +224,7 @@ private:
     std::string own = family.head.str() + ".weight";
     GraphBuilder::Scope scope(g, family.head);
     if (config.outputScale != 1)
-      x = g.mul(x, g.constant(config.outputScale, GraphBuilder::shapeOf(x),
-                              GraphBuilder::elementOf(x)));
+      x = g.scaled(x, config.outputScale);
     Value table = g.parameter(g.tied(own, wordsName(family.decoder), isTied()),
                               {config.vocabulary, hidden});
     return g.matmul(x, table, equation);

@@ -20,6 +20,9 @@ static LayerKeys t5Keys(llvm::StringLiteral layers) {
           /*defaultHeadDim=*/64};
 }
 
+static const llvm::StringRef kT5Ignored[] = {"is_encoder_decoder", "is_decoder",
+                                             "n_positions", "dropout_rate"};
+
 static const EncoderDecoderFamily kT5 = {
     {t5Keys("num_layers"),
      {NormPlace::BeforePart,
@@ -66,13 +69,24 @@ static const EncoderDecoderFamily kT5 = {
     "shared",
     "lm_head",
     /*isT5=*/true,
-    /*biased=*/false};
+    /*biased=*/false,
+    kT5Ignored};
 
 //===----------------------------------------------------------------------===//
 // Whisper
 //===----------------------------------------------------------------------===//
 
 static const SoundEmbedding kWhisperSound = {"encoder.conv1", "encoder.conv2"};
+
+/// Training, marking words in time, classifying sounds; a scale of embeddings
+/// that transformers does not use, and what it has under other names.
+static const llvm::StringRef kWhisperIgnored[] = {
+    "is_encoder_decoder",     "activation_dropout",   "encoder_layerdrop",
+    "decoder_layerdrop",      "scale_embedding",      "num_hidden_layers",
+    "use_weighted_layer_sum", "classifier_proj_size", "apply_spec_augment",
+    "mask_time_prob",         "mask_time_length",     "mask_time_min_masks",
+    "mask_feature_prob",      "mask_feature_length",  "mask_feature_min_masks",
+    "median_filter_width",    "forced_decoder_ids"};
 
 static const EncoderDecoderFamily kWhisper = {
     {{"d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim",
@@ -118,7 +132,8 @@ static const EncoderDecoderFamily kWhisper = {
     /*sharedWords=*/"",
     "proj_out",
     /*isT5=*/false,
-    /*biased=*/true};
+    /*biased=*/true,
+    kWhisperIgnored};
 
 //===----------------------------------------------------------------------===//
 // Architectures

@@ -44,6 +44,8 @@ struct EncoderDecoderFamily {
   bool isT5;
   /// Whether query, value and output have biases, and the MLP.
   bool biased;
+  /// Keys that change nothing of what is computed.
+  llvm::ArrayRef<llvm::StringRef> ignoredKeys;
 };
 
 /// What an architecture computes of a family's parts.

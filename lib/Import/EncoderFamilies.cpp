@@ -55,12 +55,22 @@ static const PatchEmbedding kViTEmbedding = {
     "embeddings.patch_embeddings.projection", "embeddings.cls_token",
     "embeddings.position_embeddings"};
 
+static const llvm::StringRef kElectraIgnored[] = {"summary_last_dropout"};
+/// Sinusoids are stored like any positions.
+static const llvm::StringRef kDistilBertIgnored[] = {
+    "sinusoidal_pos_embds", "qa_dropout", "seq_classif_dropout",
+    "tie_weights_"};
+/// The first is of masked images; a head reads the others where it has a
+/// pooler.
+static const llvm::StringRef kViTIgnored[] = {"encoder_stride", "pooler_act",
+                                              "pooler_output_size"};
+
 static const EncoderFamily kBert = {kBertKeys,       "", kBertLayers,
                                     &kBertEmbedding, {}, ""};
 static const EncoderFamily kRoberta = {kBertKeys,          "", kBertLayers,
                                        &kRobertaEmbedding, {}, ""};
-static const EncoderFamily kElectra = {kBertKeys,          "", kBertLayers,
-                                       &kElectraEmbedding, {}, ""};
+static const EncoderFamily kElectra = {
+    kBertKeys, "", kBertLayers, &kElectraEmbedding, {}, "", kElectraIgnored};
 
 static const EncoderFamily kDistilBert = {
     {"dim", "n_layers", "n_heads", "hidden_dim", "activation"},
@@ -77,7 +87,8 @@ static const EncoderFamily kDistilBert = {
      "transformer.layer.{}.output_layer_norm"},
     &kDistilBertEmbedding,
     {},
-    ""};
+    "",
+    kDistilBertIgnored};
 
 static const EncoderFamily kViT = {
     {"hidden_size", "num_hidden_layers", "num_attention_heads",
@@ -96,7 +107,8 @@ static const EncoderFamily kViT = {
      "encoder.layer.{}.layernorm_after"},
     {},
     &kViTEmbedding,
-    "layernorm"};
+    "layernorm",
+    kViTIgnored};
 
 //===----------------------------------------------------------------------===//
 // Heads

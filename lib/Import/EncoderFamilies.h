@@ -45,6 +45,8 @@ struct EncoderFamily {
   const PatchEmbedding *patches;
   /// Empty: none.
   llvm::StringRef finalNorm;
+  /// Keys that change nothing of what is computed.
+  llvm::ArrayRef<llvm::StringRef> ignoredKeys = {};
 };
 
 /// The rows of a head's last projection.

@@ -293,6 +293,21 @@ Value GraphBuilder::sqrt(Value x) {
 Value GraphBuilder::erf(Value x) {
   return ErfOp::create(builder, loc(), x.getType(), x);
 }
+Value GraphBuilder::scaled(Value x, double factor) {
+  return mul(x, constant(factor, shapeOf(x), elementOf(x)));
+}
+Value GraphBuilder::shifted(Value x, double by) {
+  return add(x, constant(by, shapeOf(x), elementOf(x)));
+}
+Value GraphBuilder::clamped(Value x, double low, double high) {
+  return max(min(x, constant(high, shapeOf(x), elementOf(x))),
+             constant(low, shapeOf(x), elementOf(x)));
+}
+Value GraphBuilder::sigmoid(Value x) {
+  Value divisor = shifted(exp(scaled(x, -1)), 1);
+  return DivOp::create(builder, loc(), x.getType(),
+                       constant(1, shapeOf(x), elementOf(x)), divisor);
+}
 Value GraphBuilder::tanh(Value x) {
   return TanhOp::create(builder, loc(), x.getType(), x);
 }

@@ -105,6 +105,12 @@ public:
   mlir::Value log(mlir::Value x);
   mlir::Value sqrt(mlir::Value x);
   mlir::Value erf(mlir::Value x);
+  /// x times a number, plus a number.
+  mlir::Value scaled(mlir::Value x, double factor);
+  mlir::Value shifted(mlir::Value x, double by);
+  /// Between the two.
+  mlir::Value clamped(mlir::Value x, double low, double high);
+  mlir::Value sigmoid(mlir::Value x);
   mlir::Value tanh(mlir::Value x);
   mlir::Value gelu(mlir::Value x, GeluForm form);
   mlir::Value relu(mlir::Value x);

@@ -81,7 +81,9 @@ static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
                            const EncoderArchitecture &architecture,
                            const ImportOptions &options) {
   auto encoder = readEncoderConfig(config, architecture);
-  if (failed(encoder))
+  if (failed(encoder) ||
+      failed(config.checkAllKeysAreKnown(architecture.name,
+                                         architecture.family->ignoredKeys)))
     return failure();
   return buildEncoder(graph, architecture, *encoder, options);
 }
@@ -91,7 +93,9 @@ static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
                            const ImportOptions &options) {
   auto sizes = readEncoderDecoderConfig(config, *architecture.family);
   auto context = contextOf(options, options.decoderLength, config);
-  if (failed(sizes) || failed(context))
+  if (failed(sizes) || failed(context) ||
+      failed(config.checkAllKeysAreKnown(architecture.name,
+                                         architecture.family->ignoredKeys)))
     return failure();
   return buildEncoderDecoder(graph, architecture, *sizes, *context, options);
 }
@@ -109,7 +113,7 @@ static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
   ImportOptions withContext = options;
   withContext.context = *context;
   auto decoder = readDecoderConfig(config, family, *context);
-  if (failed(decoder))
+  if (failed(decoder) || failed(config.checkAllKeysAreKnown(architecture.name)))
     return failure();
   return buildDecoder(graph, family, *decoder, withContext);
 }

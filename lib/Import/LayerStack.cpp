@@ -24,9 +24,12 @@ FailureOr<LayerSizes> tpc::readLayerSizes(const ModelConfig &config,
   auto layers = config.size(keys.layers, std::nullopt, 4096);
   auto heads = config.size(keys.heads);
   auto intermediate = config.size(keys.intermediate);
-  auto activation = readActivation(config, keys.activation, defaultActivation);
+  auto activationName = config.text(keys.activation, defaultActivation.str());
   if (failed(hidden) || failed(layers) || failed(heads) ||
-      failed(intermediate) || failed(activation))
+      failed(intermediate) || failed(activationName))
+    return failure();
+  auto activation = parseActivation(config, keys.activation, *activationName);
+  if (failed(activation))
     return failure();
   FailureOr<int64_t> headDim = keys.defaultHeadDim;
   if (!keys.headDim.empty() && config.has(keys.headDim))
@@ -163,7 +166,7 @@ Value LayerStack::mlp(Value x, int64_t layer) {
   Value up = sizes.gated ? wide(form.gatedUp) : Value();
   {
     GraphBuilder::Scope scope(g, stored(activated, layer));
-    h = sizes.activation(g, h);
+    h = applyActivation(g, sizes.activation, h);
     if (up)
       h = g.mul(h, up);
   }

@@ -49,7 +49,7 @@ struct LayerSizes {
   double epsilon = 0;
   /// What queries times keys are multiplied by.
   double scale = 1;
-  Activation activation = nullptr;
+  Activation activation = Activation::Gelu;
   bool gated = false;
   struct {
     bool query = true, key = true, value = true, output = true, mlp = true;

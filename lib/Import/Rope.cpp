@@ -138,8 +138,9 @@ LogicalResult scaleLong(Scaled &rope, const ModelConfig &config,
     return failure();
   auto factor = section.number("factor", modelLength / *original);
   auto given = section.number("attention_factor", 0);
-  auto list =
-      section.numbers(context > *original ? "long_factor" : "short_factor");
+  bool isLong = context > *original;
+  (void)section.has(isLong ? "short_factor" : "long_factor"); // the other one
+  auto list = section.numbers(isLong ? "long_factor" : "short_factor");
   if (failed(factor) || failed(given) || failed(list))
     return failure();
   if (list->size() != rope.values.size())
@@ -169,8 +170,9 @@ FailureOr<RopeFrequencies> tpc::readRope(const ModelConfig &config,
     return failure();
   auto theta = section->number("rope_theta", *outerTheta);
   auto partial = section->number("partial_rotary_factor", *outerPartial);
-  auto kind = section->text(section->has("rope_type") ? "rope_type" : "type",
-                            "default");
+  bool old = !section->has("rope_type") && section->has("type");
+  (void)section->has("type"); // files have both spellings beside each other
+  auto kind = section->text(old ? "type" : "rope_type", "default");
   if (failed(theta) || failed(partial) || failed(kind))
     return failure();
   if (!(*theta > 1))

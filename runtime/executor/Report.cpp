@@ -37,11 +37,11 @@ std::string tpcrt::toJson(const Statistics &statistics) {
   for (const DeviceStatistics &device : statistics.devices)
     devices.push_back(fmt::format(
         R"({{"weight_bytes": {}, "packed_bytes": {}, "state_bytes": {}, )"
-        R"("arena_bytes": {}, "scratch_bytes": {}, "load_bytes": {}, )"
+        R"("arena_bytes": {}, "scratch_bytes": {}, "shared_bytes": {}, "load_bytes": {}, )"
         R"("load_pages": {}}})",
         device.weightBytes, device.packedBytes, device.stateBytes,
-        device.arenaBytes, device.scratchBytes, device.loadBytes,
-        device.loadPages));
+        device.arenaBytes, device.scratchBytes, device.sharedBytes,
+        device.loadBytes, device.loadPages));
   return fmt::format(
       R"({{"kernel_isa": {}, "workers": {}, "threads_per_worker": {}, )"
       R"("constant_bytes": {}, "load_ms": {:.3f}, "last_run_ms": {:.3f}, )"

@@ -92,7 +92,7 @@ static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
   if (failed(inputShapes(options, given, import, UnknownLoc::get(context))))
     return {};
   import.context = options.context;
-  import.generated = options.generate;
+  import.generated = options.newTokens;
   // Optional inputs that are not given are left out of the entry.
   if (!given.inputs.empty())
     for (StringRef name : {"attention_mask", "decoder_attention_mask",

@@ -1,0 +1,16 @@
+//===- ConfigKeys.h - Keys of config.json without effect --------*- C++ -*-===//
+
+#ifndef TPC_LIB_IMPORT_CONFIGKEYS_H
+#define TPC_LIB_IMPORT_CONFIGKEYS_H
+
+#include "mlir/Support/LLVM.h"
+
+namespace tpc {
+
+/// Keys that say nothing about what a model computes, whatever its family; of
+/// sections as "section.key".
+llvm::ArrayRef<llvm::StringRef> keysWithoutEffect();
+
+} // namespace tpc
+
+#endif // TPC_LIB_IMPORT_CONFIGKEYS_H

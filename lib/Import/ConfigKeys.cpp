@@ -50,3 +50,19 @@ static const llvm::StringRef kKeys[] = {
     "task_specific_params"};
 
 llvm::ArrayRef<llvm::StringRef> tpc::keysWithoutEffect() { return kKeys; }
+
+static const std::pair<llvm::StringRef, llvm::StringRef> kValues[] = {
+    {"add_cross_attention", "false"}, {"alibi", "false"},
+    {"attention_bias", "false"},      {"is_decoder", "false"},
+    {"is_encoder_decoder", "false"},  {"mlp_bias", "false"},
+    {"mlp_only_layers", "[]"},        {"partial_rotary_factor", "1.0"},
+    {"pruned_heads", "{}"},           {"qk_layernorm", "false"},
+    {"tie_encoder_decoder", "false"}, {"use_bidirectional_attention", "false"},
+    {"use_mrope", "false"},           {"use_qk_norm", "false"},
+    {"use_sliding_window", "false"},
+};
+
+llvm::ArrayRef<std::pair<llvm::StringRef, llvm::StringRef>>
+tpc::valuesWithoutEffect() {
+  return kValues;
+}

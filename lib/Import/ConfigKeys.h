@@ -11,6 +11,11 @@ namespace tpc {
 /// sections as "section.key".
 llvm::ArrayRef<llvm::StringRef> keysWithoutEffect();
 
+/// Keys, and the value (as JSON text) by which they say that a model does not
+/// have something: what a family that does not know them does not have.
+llvm::ArrayRef<std::pair<llvm::StringRef, llvm::StringRef>>
+valuesWithoutEffect();
+
 } // namespace tpc
 
 #endif // TPC_LIB_IMPORT_CONFIGKEYS_H

@@ -242,7 +242,7 @@ private:
       x = g.add(x, g.broadcast(g.firstRows(stored(names.type) + ".weight",
                                            config.types, {1, config.embedding}),
                                shape, {0, 2}));
-    x = storedNorm(g, x, stored(names.norm), NormKind::Layer,
+    x = storedNorm(g, x, stored(names.norm), StackNorm::Layer,
                    config.layers.epsilon);
     if (config.embedding == config.layers.hidden)
       return x;
@@ -341,7 +341,7 @@ private:
       x = applyActivation(g, dense.activation, x);
     }
     if (!head.norm.empty())
-      x = storedNorm(g, x, head.norm.str(), NormKind::Layer,
+      x = storedNorm(g, x, head.norm.str(), StackNorm::Layer,
                      config.layers.epsilon);
     std::string name = head.projection.str();
     switch (head.rows) {

@@ -2,6 +2,7 @@
 
 #include "GraphBuilder.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
+#include "tpc/Dialect/Tpc/ElementTypes.h"
 #include "tpcrt/Safetensors.h"
 #include "llvm/ADT/StringExtras.h"
 #include <cstring>
@@ -111,20 +112,11 @@ FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
   const tpcrt::StoredTensor *found = find(weights, stored);
   if (!found)
     return storedType;
-  switch (found->type.value_or(tpcrt::ElementType::Bool)) {
-  case tpcrt::ElementType::F32:
-    return Type(builder.getF32Type());
-  case tpcrt::ElementType::F64:
-    return Type(builder.getF64Type());
-  case tpcrt::ElementType::BF16:
-    return Type(builder.getBF16Type());
-  case tpcrt::ElementType::F16:
-    return Type(builder.getF16Type());
-  default:
-    return emitError(location)
-           << "tensor \"" << stored << "\": expected floating point, found "
-           << found->dtype;
-  }
+  if (found->type && tpcrt::isFloat(*found->type))
+    return toType(*found->type, builder.getContext());
+  return emitError(location)
+         << "tensor \"" << stored << "\": expected floating point, found "
+         << found->dtype;
 }
 
 Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
@@ -167,6 +159,14 @@ Value GraphBuilder::parameter(StringRef stored, Shape shape) {
   return declare(stored, stored.str(), shape, shape, {});
 }
 
+Value GraphBuilder::view(StringRef stored, Shape storedShape, Shape shape) {
+  SmallVector<ViewStepAttr> steps;
+  if (storedShape != shape)
+    steps.push_back(
+        ViewStepAttr::get(builder.getContext(), ViewKind::Reshape, shape, {}));
+  return declare(stored, stored.str(), storedShape, shape, steps);
+}
+
 Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
   SmallVector<int64_t> storedShape(shape), zeros(shape.size(), 0);
   storedShape[0] = rows;
@@ -176,16 +176,85 @@ Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
 }
 
 Value GraphBuilder::weight(StringRef stored, Shape in, Shape out) {
+  return weight(stored, in, out, {}, false);
+}
+
+/// The name of the parameter that is a part of a stored tensor.
+static std::string partName(StringRef stored, const GraphBuilder::Part &part) {
+  if (part.name.empty())
+    return stored.str();
+  auto [before, kind] = stored.rsplit('.');
+  return (before + "." + part.name + "." + kind).str();
+}
+
+/// Adds the steps from a view [in..., rows] to the part of its rows, in
+/// `shape`.
+static void addPart(MLIRContext *context, SmallVectorImpl<ViewStepAttr> &view,
+                    Shape in, const GraphBuilder::Part &part, Shape shape) {
+  SmallVector<int64_t> cut(in), taken(in), offsets(in.size() + 2, 0);
+  cut.append({part.groups, part.size});
+  taken.append({part.groups, part.count});
+  offsets.back() = part.first;
+  if (part.size) {
+    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, cut, {}));
+    view.push_back(ViewStepAttr::get(context, ViewKind::Slice, offsets, taken));
+  }
+  if (part.size || shape.size() != in.size() + 1)
+    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, shape, {}));
+}
+
+/// How many rows there are in all, of which a part has `taken`.
+static int64_t storedRows(const GraphBuilder::Part &part, int64_t taken) {
+  return part.size ? part.groups * part.size : taken;
+}
+
+Value GraphBuilder::weight(StringRef stored, Shape in, Shape out,
+                           const Part &part, bool transposed) {
   SmallVector<int64_t> shape(in);
   shape.append(out.begin(), out.end());
-  int64_t rows = ShapedType::getNumElements(out);
+  int64_t rows = storedRows(part, ShapedType::getNumElements(out));
   int64_t columns = ShapedType::getNumElements(in);
   MLIRContext *context = builder.getContext();
-  SmallVector<ViewStepAttr> view = {
-      ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {})};
-  if (shape.size() != 2)
-    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, shape, {}));
-  return declare(stored, stored.str(), {rows, columns}, shape, view);
+  SmallVector<ViewStepAttr> view;
+  if (!transposed)
+    view.push_back(ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {}));
+  addPart(context, view, {columns}, part, shape);
+  SmallVector<int64_t> storedShape{rows, columns};
+  if (transposed)
+    std::swap(storedShape[0], storedShape[1]);
+  return declare(partName(stored, part), stored.str(), storedShape, shape,
+                 view);
+}
+
+Value GraphBuilder::storedStack(StringRef stored, int64_t count, Shape in,
+                                int64_t out, const Part &part) {
+  SmallVector<int64_t> before{count};
+  before.append(in.begin(), in.end());
+  SmallVector<int64_t> shape(before), storedShape(before);
+  shape.push_back(out);
+  storedShape.push_back(storedRows(part, out));
+  SmallVector<ViewStepAttr> view;
+  addPart(builder.getContext(), view, before, part, shape);
+  std::string name = stored.str();
+  if (!part.name.empty())
+    name += "." + part.name.str();
+  return declare(name, stored.str(), storedShape, shape, view);
+}
+
+bool GraphBuilder::isStored(StringRef stored) const {
+  return find(weights, stored) != nullptr;
+}
+
+Value GraphBuilder::stackedVectors(StringRef stored, Shape shape) {
+  auto [before, after] = stored.split("{}");
+  int64_t size = shape.back(), count = ShapedType::getNumElements(shape) / size;
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < count; ++i)
+    names.push_back(before.str() + std::to_string(i) + after.str());
+  Value stack = declare(
+      before.str() + after.drop_front().str(), names, {size}, {count, size},
+      {ViewStepAttr::get(builder.getContext(), ViewKind::Stack, {0}, {})});
+  return reshape(stack, shape);
 }
 
 Value GraphBuilder::permuted(StringRef stored, Shape storedShape,
@@ -196,10 +265,6 @@ Value GraphBuilder::permuted(StringRef stored, Shape storedShape,
   return declare(stored, stored.str(), storedShape, shape,
                  {ViewStepAttr::get(builder.getContext(), ViewKind::Transpose,
                                     permutation, {})});
-}
-
-bool GraphBuilder::isStored(StringRef name) const {
-  return find(weights, name) != nullptr;
 }
 
 std::string GraphBuilder::tied(StringRef own, StringRef shared, bool isTied) {
@@ -231,12 +296,15 @@ Value GraphBuilder::stackedWeights(StringRef stored, int64_t count, int64_t in,
 }
 
 Value GraphBuilder::vector(StringRef stored, Shape shape) {
+  return vector(stored, shape, {});
+}
+
+Value GraphBuilder::vector(StringRef stored, Shape shape, const Part &part) {
   SmallVector<ViewStepAttr> view;
-  if (shape.size() != 1)
-    view.push_back(
-        ViewStepAttr::get(builder.getContext(), ViewKind::Reshape, shape, {}));
-  return declare(stored, stored.str(), {ShapedType::getNumElements(shape)},
-                 shape, view);
+  addPart(builder.getContext(), view, {}, part, shape);
+  return declare(partName(stored, part), stored.str(),
+                 {storedRows(part, ShapedType::getNumElements(shape))}, shape,
+                 view);
 }
 
 void GraphBuilder::declareState(StringRef name, RankedTensorType type) {
@@ -303,6 +371,9 @@ Value GraphBuilder::clamped(Value x, double low, double high) {
   return max(min(x, constant(high, shapeOf(x), elementOf(x))),
              constant(low, shapeOf(x), elementOf(x)));
 }
+Value GraphBuilder::softcapped(Value x, double limit) {
+  return scaled(tanh(scaled(x, 1 / limit)), limit);
+}
 Value GraphBuilder::sigmoid(Value x) {
   Value divisor = shifted(exp(scaled(x, -1)), 1);
   return DivOp::create(builder, loc(), x.getType(),
@@ -330,11 +401,13 @@ std::pair<Value, Value> GraphBuilder::topK(Value x, int64_t count) {
   return {op.getValues(), op.getPositions()};
 }
 
-Value GraphBuilder::normalized(Value x) {
+Value GraphBuilder::normalized(Value x, double epsilon) {
   Shape shape = shapeOf(x);
   int64_t last = shape.size() - 1;
-  Value sum = broadcast(reduceSum(x, last), shape,
-                        llvm::to_vector(llvm::seq<int64_t>(0, last)));
+  Value sum = reduceSum(x, last);
+  if (epsilon != 0)
+    sum = shifted(sum, epsilon);
+  sum = broadcast(sum, shape, llvm::to_vector(llvm::seq<int64_t>(0, last)));
   return DivOp::create(builder, loc(), x.getType(), x, sum);
 }
 
@@ -344,6 +417,20 @@ Value GraphBuilder::experts(Value x, Value choices, Value scores, Value gate,
   shape.back() = shapeOf(down).back();
   return ExpertsOp::create(builder, loc(), tensor(shape, elementOf(x)), x,
                            choices, scores, gate, up, down);
+}
+
+Value GraphBuilder::groupedMatmul(Value rows, Value choices, Value weights) {
+  SmallVector<int64_t> shape(shapeOf(choices));
+  shape.push_back(shapeOf(weights).back());
+  return GroupedMatmulOp::create(builder, loc(), tensor(shape, elementOf(rows)),
+                                 rows, choices, weights);
+}
+
+Value GraphBuilder::gatherRows(Value table, Value indices) {
+  SmallVector<int64_t> shape(shapeOf(indices));
+  shape.push_back(shapeOf(table).back());
+  return GatherOp::create(builder, loc(), tensor(shape, elementOf(table)),
+                          table, indices, builder.getI64IntegerAttr(0));
 }
 
 Value GraphBuilder::silu(Value x) {
@@ -407,12 +494,12 @@ Value GraphBuilder::attention(Value query, Value key, Value value, double scale,
   shape.back() = shapeOf(value).back();
   return AttentionOp::create(
       builder, loc(), tensor(shape, elementOf(query)), query, key, value,
-      visible.bias, visible.lengths, visible.offset, /*sinks=*/Value(),
+      visible.bias, visible.lengths, visible.offset, visible.sinks,
       builder.getF64FloatAttr(scale),
       visible.causal ? builder.getUnitAttr() : UnitAttr(),
       visible.window ? builder.getI64IntegerAttr(visible.window)
                      : IntegerAttr(),
-      /*softcap=*/FloatAttr());
+      visible.softcap ? builder.getF64FloatAttr(visible.softcap) : FloatAttr());
 }
 
 Value GraphBuilder::convert(Value x, Type element) {
@@ -449,6 +536,14 @@ Value GraphBuilder::reduceSum(Value x, int64_t dim) {
   shape.erase(shape.begin() + dim);
   return ReduceOp::create(builder, loc(), tensor(shape, elementOf(x)),
                           Reduction::Sum, x,
+                          builder.getDenseI64ArrayAttr({dim}));
+}
+
+Value GraphBuilder::reduceMax(Value x, int64_t dim) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  shape.erase(shape.begin() + dim);
+  return ReduceOp::create(builder, loc(), tensor(shape, elementOf(x)),
+                          Reduction::Max, x,
                           builder.getDenseI64ArrayAttr({dim}));
 }
 

@@ -70,10 +70,15 @@ static FailureOr<int64_t> contextOf(const ImportOptions &options,
   return error << " a context of " << needed << ", found " << context;
 }
 
+static StringRef nameOf(const DecoderFamily &row) { return row.architecture; }
+template <typename Row> static StringRef nameOf(const Row &row) {
+  return row.name;
+}
+
 template <typename Row>
 static const Row *named(ArrayRef<Row> rows, StringRef name) {
   const Row *found =
-      llvm::find_if(rows, [&](const Row &row) { return row.name == name; });
+      llvm::find_if(rows, [&](const Row &row) { return nameOf(row) == name; });
   return found == rows.end() ? nullptr : found;
 }
 
@@ -101,21 +106,16 @@ static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
 }
 
 static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
-                           const Architecture &architecture,
+                           const DecoderFamily &family,
                            const ImportOptions &options) {
-  const DecoderFamily &family =
-      *llvm::find_if(decoderFamilies(), [&](const DecoderFamily &family) {
-        return family.modelType == architecture.modelType;
-      });
+  auto decoder = readDecoderConfig(config, family);
   auto context = contextOf(options, options.length, config);
-  if (failed(context))
+  if (failed(decoder) || failed(context) ||
+      failed(config.checkAllKeysAreKnown(family.architecture, family.ignored)))
     return failure();
   ImportOptions withContext = options;
   withContext.context = *context;
-  auto decoder = readDecoderConfig(config, family, *context);
-  if (failed(decoder) || failed(config.checkAllKeysAreKnown(architecture.name)))
-    return failure();
-  return buildDecoder(graph, family, *decoder, withContext);
+  return buildDecoder(graph, *decoder, withContext);
 }
 
 /// By the row of the first architecture that config.json names.
@@ -128,16 +128,16 @@ static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
     return build(graph, config, *row, options);
   if (auto *row = named(encoderDecoderArchitectures(), *name))
     return build(graph, config, *row, options);
-  if (auto *row = named(architectures(), *name))
+  if (auto *row = named(decoderFamilies(), *name))
     return build(graph, config, *row, options);
   SmallVector<StringRef> known;
   auto add = [&](const auto &rows) {
     for (const auto &row : rows)
-      known.push_back(row.name);
+      known.push_back(nameOf(row));
   };
   add(encoderArchitectures());
   add(encoderDecoderArchitectures());
-  add(architectures());
+  add(decoderFamilies());
   auto error = config.error()
                << "unknown architecture \"" << *name << "\"; known are: ";
   llvm::interleaveComma(known, error);

@@ -63,12 +63,12 @@ std::string tpc::layerName(StringRef pattern, int64_t layer) {
 }
 
 Value tpc::storedNorm(GraphBuilder &g, Value x, const std::string &name,
-                      NormKind kind, double epsilon) {
+                      StackNorm kind, double epsilon) {
   GraphBuilder::Scope scope(g, name);
   SmallVector<int64_t> shape{GraphBuilder::shapeOf(x).back()};
   bool isOld = g.isStored(name + ".gamma");
   Value weight = g.parameter(name + (isOld ? ".gamma" : ".weight"), shape);
-  if (kind == NormKind::RootMeanSquare)
+  if (kind == StackNorm::RootMeanSquare)
     return g.rmsNorm(x, weight, epsilon);
   Value bias = g.parameter(name + (isOld ? ".beta" : ".bias"), shape);
   return g.layerNorm(x, weight, bias, epsilon);

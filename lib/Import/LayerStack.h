@@ -21,7 +21,7 @@
 namespace tpc {
 
 enum class NormPlace { AfterSum, BeforePart };
-enum class NormKind {
+enum class StackNorm {
   Layer,         ///< centered, with a weight and a bias
   RootMeanSquare ///< with a weight
 };
@@ -33,7 +33,7 @@ struct AttentionNames {
 /// What all models of a family have in common.
 struct LayerForm {
   NormPlace place;
-  NormKind norm;
+  StackNorm norm;
   AttentionNames self;
   /// The MLP: down(act(up x)), or down(act(gate x) * gatedUp x) where the
   /// configuration says so.
@@ -118,7 +118,7 @@ std::string layerName(llvm::StringRef pattern, int64_t layer);
 /// A norm over the last dimension, with the stored tensors NAME.weight and
 /// NAME.bias (NAME.gamma and NAME.beta in old files).
 mlir::Value storedNorm(GraphBuilder &graph, mlir::Value x,
-                       const std::string &name, NormKind kind, double epsilon);
+                       const std::string &name, StackNorm kind, double epsilon);
 
 /// 0 where a token of the mask [b, t] may be attended to, -inf where not:
 /// [b, 1, 1, 1, t].

@@ -57,8 +57,8 @@ public:
   /// what would change the result and is not supported.
   mlir::LogicalResult expect(llvm::StringRef key, llvm::StringRef value) const;
   /// Emits an error for a key, of this object or a section of it, that is not
-  /// null, that nobody asked for, and that is neither in the list of keys
-  /// without effect on any model (ConfigKeys.cpp) nor in `ignored`.
+  /// null, that nobody asked for, and that is neither in the lists of what has
+  /// no effect on any model (ConfigKeys.cpp) nor in `ignored`.
   mlir::LogicalResult
   checkAllKeysAreKnown(llvm::StringRef architecture,
                        llvm::ArrayRef<llvm::StringRef> ignored = {}) const;

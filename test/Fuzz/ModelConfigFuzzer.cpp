@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (const auto &architecture : encoderDecoderArchitectures())
     (void)readEncoderDecoderConfig(*config, *architecture.family);
   for (const DecoderFamily &family : decoderFamilies())
-    (void)readDecoderConfig(*config, family, /*context=*/64);
+    (void)readDecoderConfig(*config, family);
   if (!isSmall(*config))
     return 0;
   ImportOptions options;

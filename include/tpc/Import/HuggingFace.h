@@ -20,7 +20,7 @@
 // prefill takes the encoder's inputs and decoder_input_ids, and keeps what
 // decode needs of the encoder's output.
 //
-// A family of models is a row of data (Families.cpp), not a class.
+// A family of models is a row of data (...Families.cpp), not a class.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,8 +51,7 @@ struct ImportOptions {
   int64_t length = 128;
   /// Length of the decoder's tokens in an encoder-decoder.
   int64_t decoderLength = 1;
-  /// Optional inputs to leave out of the entries, by name: `attention_mask`
-  /// and
+  /// Optional inputs to leave out of the entries, by name: `attention_mask` and
   /// `decoder_attention_mask` (then every token counts), `token_type_ids` (then
   /// all are 0) and `lengths` (then every row is full).
   llvm::StringSet<> without;

@@ -26,6 +26,11 @@ static DialectRegistry allDialects() {
 
 class Graph::Impl {
 public:
+  struct Entry {
+    func::FuncOp function;
+    SmallVector<mlir::Value> results;
+  };
+
   Impl()
       : context(allDialects(), MLIRContext::Threading::DISABLED),
         builder(&context) {
@@ -46,7 +51,8 @@ public:
   }
   /// Adds a symbol before the functions.
   Result<void> declare(Operation *symbol, const std::string &name);
-  func::FuncOp current();
+  /// The entry that operations go to; the builder is at its end.
+  Entry &current();
   Value add(mlir::Value value) {
     values.push_back(value);
     return values.size() - 1;
@@ -55,17 +61,12 @@ public:
   /// Ends the functions with what their outputs are now.
   Result<void> finish();
 
-  struct Entry {
-    func::FuncOp function;
-    SmallVector<mlir::Value> results;
-  };
-
   MLIRContext context;
   OwningOpRef<ModuleOp> module;
   OpBuilder builder;
   std::vector<mlir::Value> values;
   std::vector<Entry> entries;
-  size_t entry = 0;
+  std::string entryName = "main";
   std::vector<std::string> pins;
   /// Whether it was parsed: then there is nothing to finish.
   bool isParsed = false;
@@ -97,25 +98,29 @@ Result<RankedTensorType> Graph::Impl::typeOf(const ValueType &type,
   return RankedTensorType::get(type.shape, toType(type.element, &context));
 }
 
-func::FuncOp Graph::Impl::current() {
-  if (entries.empty()) {
+Graph::Impl::Entry &Graph::Impl::current() {
+  auto found = llvm::find_if(entries, [&](Entry &entry) {
+    return entry.function.getName() == entryName;
+  });
+  if (found == entries.end()) {
     builder.setInsertionPointToEnd(module->getBody());
-    auto function = func::FuncOp::create(builder, module->getLoc(), "main",
+    auto function = func::FuncOp::create(builder, module->getLoc(), entryName,
                                          builder.getFunctionType({}, {}));
     function.addEntryBlock();
     entries.push_back({function, {}});
+    found = std::prev(entries.end());
   }
-  builder.setInsertionPointToEnd(&entries[entry].function.getBody().front());
-  return entries[entry].function;
+  builder.setInsertionPointToEnd(&found->function.getBody().front());
+  return *found;
 }
 
 Result<mlir::Value> Graph::Impl::value(Value number, const SourcePlace &place) {
   if (number >= values.size() ||
-      values[number].getParentRegion() != &current().getBody())
+      values[number].getParentRegion() != &current().function.getBody())
     return tpcrt::makeError(llvm::formatv(
         "{0}:{1}: a value of another entry is not there in '{2}'; make it in "
         "this entry, or pass it through a state",
-        place.file, place.line, current().getName()));
+        place.file, place.line, entryName));
   return values[number];
 }
 
@@ -163,22 +168,12 @@ Result<void> Graph::setMesh(const std::string &mesh) {
 }
 
 Result<void> Graph::enter(const std::string &name) {
-  for (auto [i, entry] : llvm::enumerate(impl->entries))
-    if (entry.function.getName() == name) {
-      impl->entry = i;
-      return {};
-    }
-  if (impl->module->lookupSymbol(name))
+  Operation *symbol = impl->module->lookupSymbol(name);
+  if (symbol && !isa<func::FuncOp>(symbol))
     return tpcrt::makeError("'" + name +
                             "' is a parameter or state; give the entry "
                             "another name");
-  impl->builder.setInsertionPointToEnd(impl->module->getBody());
-  auto function =
-      func::FuncOp::create(impl->builder, impl->module->getLoc(), name,
-                           impl->builder.getFunctionType({}, {}));
-  function.addEntryBlock();
-  impl->entries.push_back({function, {}});
-  impl->entry = impl->entries.size() - 1;
+  impl->entryName = name;
   return {};
 }
 
@@ -188,7 +183,7 @@ Result<Graph::Value> Graph::input(const std::string &name,
   auto tensor = impl->typeOf(type, place);
   if (!tensor)
     return tl::unexpected(tensor.error());
-  func::FuncOp function = impl->current();
+  func::FuncOp function = impl->current().function;
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
     if (argumentName(function, i) == name)
       return tpcrt::makeError(
@@ -320,7 +315,7 @@ Result<void> Graph::output(const std::string &name, Value number,
   auto value = impl->value(number, place);
   if (!value)
     return tl::unexpected(value.error());
-  Impl::Entry &entry = impl->entries[impl->entry];
+  Impl::Entry &entry = impl->current();
   func::FuncOp function = entry.function;
   for (unsigned i = 0; i < function.getNumResults(); ++i)
     if (resultName(function, i) == name)

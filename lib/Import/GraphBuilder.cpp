@@ -88,6 +88,14 @@ static const tpcrt::StoredTensor *find(const tpcrt::WeightSource *weights,
                  : nullptr;
 }
 
+std::string GraphBuilder::nameInFiles(StringRef stored) const {
+  StringRef rest = stored;
+  if (weights && !optionalPrefix.empty() && !isStored(stored) &&
+      rest.consume_front(optionalPrefix) && isStored(rest))
+    return rest.str();
+  return stored.str();
+}
+
 bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
   // One message says enough: what is wrong with one is often wrong with all.
   if (!weights || hasFailed)
@@ -119,10 +127,13 @@ FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
          << found->dtype;
 }
 
-Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
+Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> names,
                             Shape storedShape, Shape shape,
                             ArrayRef<ViewStepAttr> view) {
   if (declared.insert(symbol).second) {
+    std::vector<std::string> stored;
+    for (const std::string &name : names)
+      stored.push_back(nameInFiles(name));
     Type storedElement = storedType;
     for (const std::string &name : stored) {
       hasFailed |= !checkStored(name, storedShape);
@@ -144,10 +155,10 @@ Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(function);
     SmallVector<Attribute> steps(view.begin(), view.end());
-    SmallVector<StringRef> names(stored.begin(), stored.end());
+    SmallVector<StringRef> sources(stored.begin(), stored.end());
     ParameterOp::create(builder, location, builder.getStringAttr(symbol),
                         TypeAttr::get(tensor(shape, elementType)),
-                        builder.getStrArrayAttr(names),
+                        builder.getStrArrayAttr(sources),
                         TypeAttr::get(tensor(storedShape, storedElement)),
                         steps.empty() ? ArrayAttr()
                                       : builder.getArrayAttr(steps));

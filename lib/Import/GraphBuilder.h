@@ -64,6 +64,11 @@ public:
   // same parameter.
   //===--------------------------------------------------------------------===//
 
+  /// Files of a model without a head lack this at the beginning of their names:
+  /// "transformer.wte.weight" is then found as "wte.weight".
+  void setOptionalPrefix(llvm::StringRef prefix) {
+    optionalPrefix = prefix.str();
+  }
   /// The stored tensor as it is.
   mlir::Value parameter(llvm::StringRef stored, Shape shape);
   /// The stored tensor under another shape.
@@ -207,6 +212,8 @@ private:
                       llvm::ArrayRef<std::string> stored, Shape storedShape,
                       Shape shape, llvm::ArrayRef<ViewStepAttr> view);
   void declareState(llvm::StringRef name, mlir::RankedTensorType type);
+  /// The name as the files have it.
+  std::string nameInFiles(llvm::StringRef stored) const;
   bool checkStored(llvm::StringRef stored, Shape shape);
   mlir::FailureOr<mlir::Type> elementOfStored(llvm::StringRef stored);
   mlir::RankedTensorType tensor(Shape shape, mlir::Type element);
@@ -219,7 +226,7 @@ private:
   const tpcrt::WeightSource *weights;
   mlir::OpBuilder builder;
   mlir::func::FuncOp function;
-  std::string scope;
+  std::string scope, optionalPrefix;
   llvm::StringSet<> declared;
   bool hasFailed = false;
 };

@@ -151,6 +151,12 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
   auto config = ModelConfig::read(context, directory);
   if (failed(config))
     return {};
+  if (config->has("quantization_config")) {
+    config->error() << "key \"quantization_config\": expected weights that are "
+                       "not quantized; pass a model whose weights are float32, "
+                       "bfloat16 or float16";
+    return {};
+  }
   Builder builder(context);
   auto stored = storedType(*config, builder);
   if (failed(stored))

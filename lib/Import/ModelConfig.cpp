@@ -266,11 +266,11 @@ LogicalResult ModelConfig::checkKeysOf(const Object &section,
     StringRef key(view.data(), view.size());
     std::string name = section.prefix + key.str();
     std::string text = simdjson::minify(value);
-    std::pair<StringRef, StringRef> pair(name, text);
     if (value.is_null() || section.asked.contains(key) ||
-        llvm::is_contained(keysWithoutEffect(), pair.first) ||
-        llvm::is_contained(valuesWithoutEffect(), pair) ||
-        llvm::is_contained(ignored, pair.first))
+        llvm::is_contained(keysWithoutEffect(), key) ||
+        llvm::is_contained(valuesWithoutEffect(),
+                           std::pair<StringRef, StringRef>(key, text)) ||
+        llvm::is_contained(ignored, StringRef(name)))
       continue;
     return error() << "key \"" << name << "\" is not known for " << architecture
                    << ": it may say something about the model that the result "

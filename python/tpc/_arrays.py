@@ -7,7 +7,7 @@ from typing import Any, Sequence
 import ml_dtypes
 import numpy as np
 
-from tpc import _tpc
+from tpc._errors import error_here
 
 #: Element types by name. numpy has no bf16 of its own: ml_dtypes has.
 DTYPES: dict[str, np.dtype] = {
@@ -30,7 +30,7 @@ def dtype_name(dtype: Any) -> str:
     try:
         return _NAMES[np.dtype(dtype)]
     except (KeyError, TypeError):
-        raise _tpc.Error(
+        raise error_here(
             f"expected a type of {', '.join(DTYPES)} or its numpy form, found "
             f"{dtype!r}") from None
 
@@ -50,7 +50,7 @@ def to_native(name: str, value: Any, dtype: str | None = None) -> tuple:
     if dtype is not None and array.dtype != DTYPES[dtype]:
         is_literal = not isinstance(value, (np.ndarray, np.generic))
         if not is_literal and not _same_kind(array.dtype, DTYPES[dtype]):
-            raise _tpc.Error(f"{name}: expected an array of {dtype}, found "
+            raise error_here(f"{name}: expected an array of {dtype}, found "
                              f"{array.dtype}; convert it with astype()")
         array = array.astype(DTYPES[dtype])
     array = np.require(array, requirements="C")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import os
-import sys
 from typing import Any, Iterator, Mapping, Sequence
 
 from tpc import _tpc
 from tpc._arrays import dtype_name
+from tpc._errors import caller, error_here
 
 #: What a plan may say of a parameter or scope, as `tp_plan` spells it.
 PLAN_WORDS = {
@@ -19,18 +18,6 @@ PLAN_WORDS = {
     "rowwise_split_input": "rowwise", "local_rowwise": "rowwise",
     "replicated": "replicated", "sequence_parallel": "sequence_parallel",
 }
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__))
-
-
-def _caller() -> tuple[str, int]:
-    """The file and line of the innermost frame outside of this package."""
-    frame = sys._getframe(1)
-    while frame.f_back and os.path.dirname(
-            os.path.abspath(frame.f_code.co_filename)) == _PACKAGE:
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
 
 class Value:
     """A tensor of a graph: its `shape`, `dtype` ("f32", ...), and operators."""
@@ -55,7 +42,7 @@ class Value:
         return f"tpc.Value({self._name + ': ' if self._name else ''}{sizes})"
 
     def __bool__(self) -> bool:
-        raise _tpc.Error(
+        raise error_here(
             "a value of a graph has no truth: it is computed when the graph is "
             "run; choose between values with tpc.where()")
 
@@ -163,12 +150,12 @@ class Graph:
 
     Entries beside `main` share parameters and states: `with g.entry("decode"):`
 
-    `mesh`, {"dp": 2, "tp": 4}, is needed where values are sharded by hand; a
-    graph can be compiled for another one with the same axes. `plan` pins by
+    `mesh`, {"dp": 2, "tp": 4}, is what the graph is compiled for unless
+    tpc.compile gets another one. `plan` pins by
     name pattern, in the words of a Hugging Face `tp_plan`: parameters are
     "colwise" (split along dimensions that are kept), "rowwise" (along those
     that are contracted) or "replicated"; the value that a scope makes last is
-    split along its sequence, the dimension before the last, by
+    split along its sequence, the dimension before the last, over "tp" by
     "sequence_parallel".
 
         {"layers.*.up": "colwise", "layers.*.down": "rowwise",
@@ -182,21 +169,20 @@ class Graph:
         self._symbols: dict[str, tuple[tuple[int, ...], str]] = {}
         self._entry = "main"
         self._latest: Value | None = None
-        self._mesh = dict(mesh) if mesh else None
         if mesh:
             self._native.set_mesh(mesh_text(mesh))
         self._plan = dict(plan or {})
         self._unused = set(self._plan)
         for pattern, word in self._plan.items():
             if word not in PLAN_WORDS:
-                raise _tpc.Error(f"plan: expected one of "
+                raise error_here(f"plan: expected one of "
                                  f"{', '.join(PLAN_WORDS)} for {pattern!r}, "
                                  f"found {word!r}")
 
     # -- Names and places ---------------------------------------------------
 
     def _place(self) -> tuple[str, int, str]:
-        return *_caller(), ".".join(self._scope)
+        return *caller(), ".".join(self._scope)
 
     def _call(self, method: Any, *arguments: Any) -> Any:
         """Calls the extension with the caller's place; an error that names no
@@ -221,7 +207,8 @@ class Graph:
             self._plan_scope(".".join(self._scope))
         finally:
             self._scope.pop()
-            self._latest = self._latest or outer
+            self._latest = outer if self._latest is None else (
+                self._latest)
 
     @contextlib.contextmanager
     def entry(self, name: str) -> Iterator[None]:
@@ -293,7 +280,8 @@ class Graph:
     def read(self, name: str) -> Value:
         """The value of a parameter or state that is declared already."""
         number = self._call(self._native.read, name)
-        return Value(self, number, *self._symbols[name], name)
+        shape, dtype = self._symbols[name]
+        return Value(self, number, shape, dtype, name)
 
     def write(self, name: str, value: Value) -> None:
         """Gives the state a new value."""
@@ -334,19 +322,18 @@ class Graph:
         value = self._latest
         if self._planned(name) != "sequence_parallel" or value is None:
             return
-        if not self._mesh or value.rank < 2:
-            raise _tpc.Error(
-                f"plan: sequence_parallel of {name!r} needs a graph with a mesh "
-                f"and a value of at least 2 dimensions, found {value}")
-        axis = "tp" if "tp" in self._mesh else list(self._mesh)[-1]
+        if value.rank < 2:
+            raise error_here(
+                f"plan: sequence_parallel of {name!r} needs a value of at least "
+                f"2 dimensions, found {value}")
         sharding: list[Any] = [None] * value.rank
-        sharding[-2] = axis
+        sharding[-2] = "tp"
         # Whoever holds the value goes on with the sharded one.
         value._number = _ops().shard(value, sharding)._number
 
     def _check_plan(self) -> None:
         if self._unused:
-            raise _tpc.Error(
+            raise error_here(
                 "plan: expected patterns of parameters or scopes, found "
                 f"{sorted(self._unused)}, which match none; there are "
                 f"{sorted(self._symbols)[:20]}")
@@ -363,7 +350,7 @@ class Graph:
             results: Sequence[tuple[str, Sequence[int]]]) -> list[Value]:
         for operand in operands:
             if operand.graph is not self:
-                raise _tpc.Error("a value of another graph; values belong to "
+                raise error_here("a value of another graph; values belong to "
                                  "the graph that they were made in")
         numbers = self._call(
             self._native.op, f"tpc.{operation}",

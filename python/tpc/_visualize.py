@@ -61,17 +61,16 @@ class Picture:
     def ranges(self, dim: int, block: int) -> tuple[int, int]:
         """First and last + 1 index of a block along a dimension (blocks are
         cut evenly, axis by axis; later ones may be short or empty)."""
-        length = start = 0
-        length = self.shape[dim]
-        end, number, rest = length, block, self._counts[dim]
+        start, length, end = 0, self.shape[dim], self.shape[dim]
+        number, rest = block, self._counts[dim]
         for axis in self._dims[dim]:
             size = self._part(axis)[2]
             rest //= size
             length = -(-length // size)
-            start += (number // rest) * length
+            start += number // rest * length
+            end = min(end, start + length)
             number %= rest
-        start = min(start, end)
-        return start, min(start + length, end)
+        return min(start, end), end
 
     def _labels(self) -> tuple[list[str], list[str], dict]:
         """The two dimensions that are drawn: all but the last one are rows."""

@@ -13,8 +13,8 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from tpc import _tpc
 from tpc._arrays import DTYPES, dtype_name
+from tpc._errors import error_here
 from tpc._graph import Value, sharding_text
 
 Number = Any
@@ -52,14 +52,14 @@ def _is_value(x: Any) -> bool:
 
 def _require(x: Any, what: str = "x") -> Value:
     if not _is_value(x):
-        raise _tpc.Error(f"{what}: expected a value of a graph, found "
+        raise error_here(f"{what}: expected a value of a graph, found "
                          f"{type(x).__name__}")
     return x
 
 
 def _dim(dim: int, rank: int) -> int:
     if not -rank <= dim < rank:
-        raise _tpc.Error(f"expected a dimension from {-rank} to {rank - 1}, "
+        raise error_here(f"expected a dimension from {-rank} to {rank - 1}, "
                          f"found {dim}")
     return dim % rank
 
@@ -85,7 +85,7 @@ def _broadcast_shape(*shapes: Sequence[int]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        raise _tpc.Error("expected shapes that broadcast together, found " +
+        raise error_here("expected shapes that broadcast together, found " +
                          " and ".join(map(str, shapes))) from None
 
 
@@ -94,7 +94,7 @@ def _together(*xs: Any) -> list[Value]:
     shape."""
     values = [x for x in xs if _is_value(x)]
     if not values:
-        raise _tpc.Error("expected a value of a graph among the operands")
+        raise error_here("expected a value of a graph among the operands")
     first = values[0]
     made = [x if _is_value(x) else constant(first.graph, x, first.dtype)
             for x in xs]
@@ -220,7 +220,7 @@ def where(condition: Value, x: Any, y: Any) -> Value:
     _require(condition, "condition")
     chosen = [v for v in (x, y) if _is_value(v)]
     if not chosen:
-        raise _tpc.Error("where: expected a value of a graph for x or y")
+        raise error_here("where: expected a value of a graph for x or y")
     x, y = (v if _is_value(v) else
             constant(condition.graph, v, chosen[0].dtype) for v in (x, y))
     shape = _broadcast_shape(condition.shape, x.shape, y.shape)
@@ -258,7 +258,7 @@ def reshape(x: Value, *shape: Any) -> Value:
         known = math.prod(size for size in sizes if size != -1)
         total = math.prod(x.shape)
         if known == 0 or total % known:
-            raise _tpc.Error(f"expected a shape of {total} elements, found "
+            raise error_here(f"expected a shape of {total} elements, found "
                              f"{tuple(sizes)}")
         sizes[sizes.index(-1)] = total // known
     return x if tuple(sizes) == x.shape else _one("reshape", [x], {},
@@ -271,7 +271,7 @@ def transpose(x: Value, *permutation: int) -> Value:
     order = [_dim(dim, x.rank) for dim in permutation
              ] or list(range(x.rank))[::-1]
     if sorted(order) != list(range(x.rank)):
-        raise _tpc.Error(f"expected a permutation of {x.rank} dimensions, "
+        raise error_here(f"expected a permutation of {x.rank} dimensions, "
                          f"found {permutation}")
     return _one("transpose", [x], {"permutation": _ints(order)},
                 (x.dtype, [x.shape[dim] for dim in order]))
@@ -289,7 +289,7 @@ def broadcast_to(x: Value, shape: Sequence[int]) -> Value:
     if shape == x.shape:
         return x
     if _broadcast_shape(x.shape, shape) != shape:
-        raise _tpc.Error(f"expected a shape that {x.shape} broadcasts to, "
+        raise error_here(f"expected a shape that {x.shape} broadcasts to, "
                          f"found {shape}")
     return broadcast(x, shape, range(len(shape) - x.rank, len(shape)))
 
@@ -311,7 +311,7 @@ def index(x: Value, key: Any) -> Value:
     else:
         keys += [builtins.slice(None)] * (x.rank - given)
     if given > x.rank:
-        raise _tpc.Error(f"expected at most {x.rank} indices, found {given}")
+        raise error_here(f"expected at most {x.rank} indices, found {given}")
     offsets, sizes, shape, gathers = [], [], [], []
     for k in keys:
         if k is None:
@@ -326,7 +326,7 @@ def index(x: Value, key: Any) -> Value:
         elif isinstance(k, builtins.slice):
             begin, end, step = k.indices(x.shape[dim])
             if step != 1 or end <= begin:
-                raise _tpc.Error(
+                raise error_here(
                     f"expected a slice of at least one element with step 1, "
                     f"found {k} of dimension {dim} with {x.shape[dim]}")
             offsets.append(begin)
@@ -366,7 +366,7 @@ def concat(xs: Sequence[Value], dim: int = 0) -> Value:
     """One after the other along `dim`."""
     xs = [_require(x, "concat") for x in xs]
     if not xs:
-        raise _tpc.Error("concat: expected at least one value, found none")
+        raise error_here("concat: expected at least one value, found none")
     dim = _dim(dim, xs[0].rank)
     shape = list(xs[0].shape)
     shape[dim] = sum(x.shape[dim] if dim < x.rank else 0 for x in xs)
@@ -433,7 +433,7 @@ def _equation(lhs: Value, rhs: Value) -> str:
     """The equation of a matrix product: of the last dimension of lhs and the
     one before the last of rhs; those before are batches."""
     if lhs.rank < 1 or rhs.rank < 2:
-        raise _tpc.Error(
+        raise error_here(
             "matmul: expected lhs [..., k] and rhs [k, n] or [..., k, n], found "
             f"{lhs.shape} and {rhs.shape}; use einsum() for others")
     batch = [f"b{i}" for i in range(rhs.rank - 2)]
@@ -453,20 +453,22 @@ def _contracted(equation: str, lhs: Value, rhs: Value) -> list[int]:
         operands, result = equation.split("->")
         left, right = operands.split(",")
     except ValueError:
-        raise _tpc.Error("expected an equation like \"b s e, e f -> b s f\", "
+        raise error_here("expected an equation like \"b s e, e f -> b s f\", "
                          f"found {equation!r}") from None
     sizes: dict[str, int] = {}
     for names, operand in ((left.split(), lhs), (right.split(), rhs)):
         if len(names) != operand.rank:
-            raise _tpc.Error(f"equation {equation!r}: expected rank "
+            raise error_here(f"equation {equation!r}: expected rank "
                              f"{len(names)}, found {operand.shape}")
         for name, size in zip(names, operand.shape):
             if sizes.setdefault(name, size) != size:
-                raise _tpc.Error(f"equation {equation!r}: {name} is "
-                                 f"{sizes[name]} and {size}")
+                raise error_here(
+                    f"equation {equation!r}: expected one size of {name}, "
+                    f"found {sizes[name]} and {size} in {lhs.shape} and "
+                    f"{rhs.shape}")
     for name in result.split():
         if name not in sizes:
-            raise _tpc.Error(f"equation {equation!r}: {name} is in no operand")
+            raise error_here(f"equation {equation!r}: {name} is in no operand")
     return [sizes[name] for name in result.split()]
 
 
@@ -552,7 +554,7 @@ def attention(query: Value, key: Value, value: Value, *,
     1 / sqrt(d) unless it is given; `lengths` [b] are the keys that count,
     `offset` the position of the first query, `sinks` [k, g]."""
     if query.rank != 5 or value.rank != 4:
-        raise _tpc.Error(
+        raise error_here(
             "attention: expected query [b, s, k, g, d] and value [b, t, k, v], "
             f"found {query.shape} and {value.shape}")
     optional = [bias, lengths, offset, sinks]
@@ -574,7 +576,7 @@ def attention(query: Value, key: Value, value: Value, *,
 
 def shard(x: Value, sharding: Any) -> Value:
     """The same value, split so: an axis, a list of axes or None for each
-    dimension. Its graph must have a mesh: tpc.Graph(mesh={"tp": 4})."""
+    dimension."""
     return _one("shard", [_require(x)], {
         "sharding": f"#tpc.sharding<@mesh, {sharding_text(sharding)}>"},
         _like(x))

@@ -135,10 +135,13 @@ def sparse(draw, config):
 
 def mixtral(draw):
     count = draw.choice([3, 4, 6])
-    return llama(draw, num_local_experts=count,
-                 num_experts_per_tok=draw.randint(1, count),
-                 hidden_act=draw.choice(["silu", "gelu"]),
-                 sliding_window=draw.maybe(draw.randint(2, 9)))
+    config = llama(draw, num_local_experts=count,
+                   num_experts_per_tok=draw.randint(1, count),
+                   hidden_act=draw.choice(["silu", "gelu"]),
+                   sliding_window=draw.maybe(draw.randint(2, 9)))
+    # Without it, transformers fails at some kinds of rotary positions.
+    config["head_dim"] = config["hidden_size"] // config["num_attention_heads"]
+    return config
 
 
 def qwen2_moe(draw):
@@ -459,7 +462,10 @@ def respell(draw, folder, defaults):
     path = folder / "config.json"
     config = json.loads(path.read_text())
     rope = config.get("rope_parameters")
-    if draw.maybe(True) and rope:
+    # GPT-OSS takes rope_scaling null for a kind of its own.
+    is_own = (config["model_type"] == "gpt_oss"
+              and rope["rope_type"] == "default")
+    if draw.maybe(True) and rope and not is_own:
         del config["rope_parameters"]
         neox = config["model_type"] == "gpt_neox"
         if "full_attention" in rope:

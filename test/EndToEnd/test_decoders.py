@@ -169,6 +169,31 @@ def test_old_spelling_of_the_configuration(name, tmp_path):
     close(found["logits"], expected["logits"])
 
 
+def test_files_of_a_model_without_a_head(tmp_path):
+    """Their names lack the "model." before the layers'."""
+    fixture = ROOT / "test/data/hf/llama_rope3"
+    expected = read_safetensors(fixture / "expected.safetensors")
+    tensors = read_safetensors(fixture / "model/model.safetensors")
+    write_safetensors(tmp_path / "model.safetensors",
+                      {name.removeprefix("model."): tensor
+                       for name, tensor in tensors.items()})
+    found, _ = run_model(config_with(tmp_path), "tp=2",
+                         {"input_ids": expected["input_ids"]}, ["logits"],
+                         tmp_path, *FULL)
+    close(found["logits"], expected["logits"])
+
+
+def test_a_stored_head_is_not_tied(tmp_path):
+    """Whatever the configuration says: so does transformers."""
+    fixture = ROOT / "test/data/hf/llama_rope3"
+    expected = read_safetensors(fixture / "expected.safetensors")
+    found, _ = run_model(
+        config_with(tmp_path, tie_word_embeddings=True), "tp=2",
+        {"input_ids": expected["input_ids"]}, ["logits"], tmp_path, *FULL,
+        "--weights", fixture / "model/model.safetensors")
+    close(found["logits"], expected["logits"])
+
+
 @pytest.mark.parametrize("element, tolerance", [("f32", 1e-4),
                                                 ("stored", 4e-2)])
 @pytest.mark.parametrize("name", STORED_IN_BF16)
@@ -402,6 +427,9 @@ BAD = {
     "both ways": ({"architectures": ["GemmaForCausalLM"],
                    "use_bidirectional_attention": True}, [],
                   '"use_bidirectional_attention" is not known'),
+    "no scaling of GPT-OSS": ({"architectures": ["GptOssForCausalLM"],
+                               **MIXTRAL, "rope_parameters": None}, [],
+                              'missing key "rope_parameters"'),
     "a value that is not supported": (
         {"architectures": ["FalconForCausalLM"],
          "apply_residual_connection_post_layernorm": True}, [],

@@ -530,11 +530,11 @@ def write(name, seed, folder):
               folder / "expected.safetensors")
 
 
-def main():
+def main(families, write):
     root, first, count = pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:4])
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    for name in sys.argv[4:] or FAMILIES:
+    for name in sys.argv[4:] or families:
         for seed in range(first, first + count):
             folder = root / f"{name}-{seed}"
             folder.mkdir(parents=True)
@@ -542,4 +542,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(FAMILIES, write)

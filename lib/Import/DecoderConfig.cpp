@@ -127,7 +127,8 @@ static LogicalResult readWindows(const ModelConfig &config,
   }
   bool none = config.isNull("sliding_window") ||
               (!config.has("sliding_window") && style.otherwise == 0);
-  if (!*used || none)
+  bool listed = style.layers == WindowStyle::AllOrListed && !types->empty();
+  if ((!*used && !listed) || none)
     return success();
   auto window = config.size("sliding_window", style.otherwise);
   if (failed(window))

@@ -15,8 +15,12 @@ extern "C" const char *__asan_default_options() {
 }
 
 static bool isSmall(const ModelConfig &config) {
-  auto layers = config.integer("num_hidden_layers");
-  return succeeded(layers) && *layers <= 4;
+  for (const char *key : {"num_hidden_layers", "n_layer", "n_layers"})
+    if (config.has(key)) {
+      auto layers = config.integer(key);
+      return succeeded(layers) && *layers <= 4;
+    }
+  return false;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -5,18 +5,18 @@
 // functions on whole tensors, parameters as views of the stored tensors.
 //
 // Encoders have the entry `main`. Decoders have two, which share parameters and
-// the states of the KV cache, [batch, context, kv_heads, head_dim] for each
-// layer's keys and values:
+// the states of the KV cache: each layer's keys and values, [batch, context,
+// kv_heads, head_dim], or with latent attention one state of latents.
 //
-//   prefill(input_ids [b, s], lengths [b])    fills the cache from its
-//   beginning decode(input_ids [b, 1], positions [b])   adds one token to each
-//   row
+// prefill(input_ids [b, s], lengths [b])     fills the cache from its beginning
+// decode(input_ids [b, 1], positions [b])    adds one token to each row
 //
 // In prefill, row i has lengths[i] tokens and then anything; in decode,
 // positions[i] tokens are in the cache of row i before. Both give `logits` of
 // each row's last token, [b, vocabulary].
 //
-// A family of models is a row of data (Families.cpp), not a class.
+// A family of models is a row of data (Families.cpp,
+// DecoderFamilies.cpp), not a class.
 //
 //===----------------------------------------------------------------------===//
 

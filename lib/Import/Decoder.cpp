@@ -25,8 +25,7 @@ void DecoderBuilder::prefill() {
   length = options.length;
   SmallVector<GraphBuilder::Input> inputs{
       {"input_ids", RankedTensorType::get({batch, length}, i64)}};
-  bool hasLengths = options.logits == LogitsOf::LastToken &&
-                    !options.without.contains("lengths");
+  bool hasLengths = !options.without.contains("lengths");
   if (hasLengths)
     inputs.push_back({"lengths", RankedTensorType::get({batch}, i64)});
   SmallVector<Value> arguments = g.begin("prefill", inputs);

@@ -2,6 +2,7 @@
 
 #include "GraphBuilder.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
+#include "tpc/Dialect/Tpc/ElementTypes.h"
 #include "tpcrt/Safetensors.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -114,20 +115,11 @@ FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
               : nullptr;
   if (!found)
     return storedType;
-  switch (found->type.value_or(tpcrt::ElementType::Bool)) {
-  case tpcrt::ElementType::F32:
-    return Type(builder.getF32Type());
-  case tpcrt::ElementType::F64:
-    return Type(builder.getF64Type());
-  case tpcrt::ElementType::BF16:
-    return Type(builder.getBF16Type());
-  case tpcrt::ElementType::F16:
-    return Type(builder.getF16Type());
-  default:
-    return emitError(location)
-           << "tensor \"" << stored << "\": expected floating point, found "
-           << found->dtype;
-  }
+  if (found->type && tpcrt::isFloat(*found->type))
+    return toType(*found->type, builder.getContext());
+  return emitError(location)
+         << "tensor \"" << stored << "\": expected floating point, found "
+         << found->dtype;
 }
 
 Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> names,

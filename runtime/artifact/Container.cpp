@@ -43,19 +43,14 @@ std::vector<std::byte> tpcrt::wrapArtifact(const void *payload, size_t size) {
   return file;
 }
 
-Result<OutputFile> tpcrt::prepareArtifactFile(const std::string &path,
-                                              const void *payload,
-                                              size_t size) {
-  Header header = makeHeader(payload, size);
+Result<OutputFile> ArtifactBytes::prepareFile(const std::string &path) const {
   TPCRT_ASSIGN(OutputFile file, OutputFile::create(path));
-  TPCRT_TRY(file.write(&header, sizeof(header)));
-  TPCRT_TRY(file.write(payload, size));
+  TPCRT_TRY(file.write(data(), size()));
   return file;
 }
 
-Result<void> tpcrt::writeArtifactFile(const std::string &path,
-                                      const void *payload, size_t size) {
-  TPCRT_ASSIGN(OutputFile file, prepareArtifactFile(path, payload, size));
+Result<void> ArtifactBytes::writeFile(const std::string &path) const {
+  TPCRT_ASSIGN(OutputFile file, prepareFile(path));
   return file.commit();
 }
 

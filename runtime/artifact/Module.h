@@ -50,6 +50,8 @@ struct PlacedTensor {
       bytes *= size;
     return bytes;
   }
+
+  friend bool operator==(const PlacedTensor &, const PlacedTensor &) = default;
 };
 
 struct StridedSource {
@@ -57,12 +59,17 @@ struct StridedSource {
   std::vector<uint64_t> storedShape;
   uint64_t offset = 0;
   std::vector<int64_t> strides;
+
+  friend bool operator==(const StridedSource &,
+                         const StridedSource &) = default;
 };
 
 struct Parameter : PlacedTensor {
   ElementType storedType = ElementType::F32;
   int32_t stackDim = -1;
   std::vector<StridedSource> sources;
+
+  friend bool operator==(const Parameter &, const Parameter &) = default;
 };
 
 struct State : PlacedTensor {};

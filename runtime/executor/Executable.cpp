@@ -4,6 +4,7 @@
 #include "device/cpu/CpuInfo.h"
 #include "executor/Executor.h"
 #include "executor/MemoryNeed.h"
+#include "executor/SharedStorage.h"
 #include "support/Fail.h"
 #include "tpcrt/AvailableMemory.h"
 #include "weights/ParameterLoader.h"
@@ -25,7 +26,8 @@ struct Executable::Impl {
   std::deque<DeviceMemory> memory; // by device
   std::vector<LoadedProgram> programs;
   std::vector<bool> keepUnpacked; // parameters that some step reads as they lie
-  DeviceStatistics planned;       // bytes that each device will take
+  DeviceStatistics planned;       // bytes that each device will hold
+  DeviceStatistics shared;        // of them, what is there already
   std::vector<ProgramInfo> programInfos;
   std::vector<TensorInfo> stateInfos;
   Statistics statistics;
@@ -33,9 +35,12 @@ struct Executable::Impl {
 
   // The phases of load.
   Result<void> planPrograms();
+  void takeShared();
   Result<void> checkMemory() const;
   Result<void> allocateMemory();
   Result<void> loadParameters(const WeightSource &weights);
+  /// Whether a step reads it, or a packed form of it, that is not there.
+  bool isNeeded(size_t parameter, const DeviceMemory &device) const;
   Result<void> loadDevice(const WeightSource &weights, uint64_t device);
   void bindPrograms();
   void describe();
@@ -75,6 +80,13 @@ double millisecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(
              std::chrono::steady_clock::now() - start)
       .count();
+}
+
+uint64_t totalBytes(const std::vector<Buffer> &buffers) {
+  uint64_t bytes = 0;
+  for (const Buffer &buffer : buffers)
+    bytes += buffer.size();
+  return bytes;
 }
 
 Result<void> checkTensor(std::string_view what, const TensorInfo &expected,
@@ -129,14 +141,19 @@ Result<std::unique_ptr<Executable>> Executable::load(ArtifactBytes artifact,
     return fail("expected a CPU with AVX2, FMA and F16C");
   std::string name = artifact.name();
   auto impl = std::make_unique<Impl>();
+  if (!options.storage)
+    options.storage = createSharedStorage();
   impl->options = options;
   auto phases = [&]() -> Result<void> {
     TPCRT_ASSIGN(impl->kernels, KernelLibrary::load(impl->module));
+    TPCRT_TRY(options.storage->join(impl->module.mesh));
     TPCRT_TRY(impl->planPrograms());
     TPCRT_TRY(checkWeights(impl->module, weights));
+    impl->takeShared();
     TPCRT_TRY(impl->checkMemory());
     TPCRT_TRY(impl->allocateMemory());
     TPCRT_TRY(impl->loadParameters(weights));
+    options.storage->keep(impl->module, impl->matmuls, impl->memory);
     impl->bindPrograms();
     impl->describe();
     return {};
@@ -171,6 +188,8 @@ Result<void> Executable::Impl::planPrograms() {
   uint64_t devices = module.mesh.numDevices();
   communicator = createThreadsCommunicator(module.mesh);
   pool = std::make_unique<WorkerPool>(devices, options.threads);
+  if (options.storage)
+    matmuls.known = options.storage->packed(module);
   // Primitives are made for the number of threads that will run them.
   ThreadTeam team(pool->threadsPerWorker());
   for (const Program &program : module.programs) {
@@ -188,22 +207,49 @@ Result<void> Executable::Impl::planPrograms() {
   return {};
 }
 
+void Executable::Impl::takeShared() {
+  for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
+    memory.emplace_back(module, device).packed.resize(matmuls.packed.size());
+    options.storage->take(module, matmuls, device, memory.back());
+  }
+  // All devices share alike.
+  const DeviceMemory &device = memory.front();
+  for (size_t i = 0; i < module.parameters.size(); ++i)
+    if (keepUnpacked[i])
+      shared.weightBytes += device.parameters[i].size();
+  shared.packedBytes = totalBytes(device.packed);
+  shared.stateBytes = totalBytes(device.states);
+}
+
 Result<void> Executable::Impl::checkMemory() const {
+  DeviceStatistics missing = planned;
+  missing.weightBytes -= shared.weightBytes;
+  missing.packedBytes -= shared.packedBytes;
+  missing.stateBytes -= shared.stateBytes;
   return tpcrt::checkMemory(
-      memoryNeed(module, programs, planned, keepUnpacked, pool->workers()),
+      memoryNeed(module, programs, missing, keepUnpacked, pool->workers()),
       availableMemory());
 }
 
 Result<void> Executable::Impl::allocateMemory() {
   TPCRT_ASSIGN(constants, copyConstants(module));
-  for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
-    TPCRT_ASSIGN(DeviceMemory created, DeviceMemory::create(module, device));
-    TPCRT_ASSIGN(created.scratch,
+  for (DeviceMemory &device : memory) {
+    TPCRT_TRY(device.allocate(module));
+    TPCRT_ASSIGN(device.scratch,
                  Buffer::allocate(planned.scratchBytes, "scratch memory"));
-    created.packed.resize(matmuls.packed.size());
-    memory.push_back(std::move(created));
   }
   return {};
+}
+
+bool Executable::Impl::isNeeded(size_t parameter,
+                                const DeviceMemory &device) const {
+  if (keepUnpacked[parameter] && device.parameters[parameter].size() == 0)
+    return true;
+  for (size_t i = 0; i < matmuls.packed.size(); ++i)
+    if (matmuls.packed[i].ref.index == parameter &&
+        device.packed[i].size() == 0)
+      return true;
+  return false;
 }
 
 Result<void> Executable::Impl::loadDevice(const WeightSource &weights,
@@ -211,8 +257,11 @@ Result<void> Executable::Impl::loadDevice(const WeightSource &weights,
   LoadCounts counts;
   DeviceMemory &mine = memory[device];
   for (size_t i = 0; i < module.parameters.size(); ++i) {
-    TPCRT_ASSIGN(mine.parameters[i], loadParameter(module, module.parameters[i],
-                                                   weights, device, counts));
+    if (isNeeded(i, mine) && mine.parameters[i].size() == 0) {
+      TPCRT_ASSIGN(
+          mine.parameters[i],
+          loadParameter(module, module.parameters[i], weights, device, counts));
+    }
     TPCRT_TRY(packParameter(matmuls, i, mine));
     if (!keepUnpacked[i])
       mine.parameters[i] = Buffer();
@@ -251,21 +300,17 @@ void Executable::Impl::describe() {
     programInfos.push_back(describeProgram(program));
   for (const State &state : module.states)
     stateInfos.push_back(describeTensor(state));
-  auto total = [](const std::vector<Buffer> &buffers) {
-    uint64_t bytes = 0;
-    for (const Buffer &buffer : buffers)
-      bytes += buffer.size();
-    return bytes;
-  };
   for (uint64_t device = 0; device < memory.size(); ++device) {
     DeviceStatistics &result = statistics.devices[device];
-    result.weightBytes = total(memory[device].parameters);
-    result.packedBytes = total(memory[device].packed);
-    result.stateBytes = total(memory[device].states);
+    result.weightBytes = totalBytes(memory[device].parameters);
+    result.packedBytes = totalBytes(memory[device].packed);
+    result.stateBytes = totalBytes(memory[device].states);
     result.arenaBytes = memory[device].arena.size();
     result.scratchBytes = memory[device].scratch.size();
+    result.sharedBytes =
+        shared.weightBytes + shared.packedBytes + shared.stateBytes;
   }
-  statistics.constantBytes = total(constants);
+  statistics.constantBytes = totalBytes(constants);
   statistics.kernelIsa = kernels.isa();
   statistics.workers = pool->workers();
   statistics.threadsPerWorker = pool->threadsPerWorker();

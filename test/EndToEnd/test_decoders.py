@@ -92,7 +92,7 @@ def test_greedy_continuation_equals_transformers(name, mesh, tmp_path):
     expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
     found, _ = run_model(FIXTURES[name] / "model", mesh,
                          {"input_ids": expected["input_ids"]},
-                         ["tokens", "logits"], tmp_path, "--generate", 16)
+                         ["tokens", "logits"], tmp_path, "--max-new-tokens", 16)
     assert found["tokens"][0].tolist() == expected["greedy.tokens"].tolist()
     close(found["logits"][0], expected["greedy.logits"])
 
@@ -125,7 +125,7 @@ def test_rows_of_different_lengths_are_continued_each_for_itself(
         np.array([[1] * 15, [1] * 12 + [0] * 3]))
     found, report = run_model(FIXTURES[name] / "model", mesh,
                               {"input_ids": rows, "lengths": lengths},
-                              ["tokens", "logits"], tmp_path, "--generate", 8,
+                              ["tokens", "logits"], tmp_path, "--max-new-tokens", 8,
                               "--check")
     assert found["tokens"][0].tolist() == greedy[3:11].tolist()
     assert found["tokens"][1].tolist() == greedy[:8].tolist()
@@ -133,6 +133,24 @@ def test_rows_of_different_lengths_are_continued_each_for_itself(
     close(found["logits"][1], expected["greedy.logits"][:8])
     assert report["check"]["ok"]
     assert len(report["generation"]["decode_ms"]) == 7
+
+
+def sampled(tmp_path, *options, mesh="tp=1"):
+    name = next(iter(FIXTURES))
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    found, _ = run_model(FIXTURES[name] / "model", mesh,
+                         {"input_ids": expected["input_ids"]}, ["tokens"],
+                         tmp_path, "--max-new-tokens", 8, *options)
+    return found["tokens"].tolist(), expected["greedy.tokens"].tolist()[:8]
+
+
+def test_tokens_by_chance(tmp_path):
+    warm = "--temperature", 2
+    first, greedy = sampled(tmp_path, *warm, "--seed", 1)
+    assert sampled(tmp_path, *warm, "--seed", 1, mesh="tp=2")[0] == first
+    assert sampled(tmp_path, *warm, "--seed", 2)[0] != first
+    for narrow in (["--top-k", 1], ["--top-p", 1e-6]):
+        assert sampled(tmp_path, *warm, *narrow)[0][0] == greedy
 
 
 @pytest.mark.parametrize("name", [name for name in FIXTURES
@@ -466,12 +484,15 @@ BAD = {
                  ["--length", "8"], "expected 6 factors, found 1"),
     "context": ({}, ["--length", "16", "--context", "8"], "--context"),
     "context of generation": ({}, ["--length", "16", "--context", "18",
-                                   "--generate", "8"], "23"),
+                                   "--max-new-tokens", "8"], "23"),
     "entry": ({}, ["--entry", "main"], "prefill, decode"),
-    "entry and generation": ({}, ["--entry", "decode", "--generate", "2"],
+    "entry and generation": ({}, ["--entry", "decode", "--max-new-tokens", "2"],
                              "--entry"),
     "logits": ({}, ["--logits", "some"], "last or all"),
-    "logits of generation": ({}, ["--logits", "all", "--generate", "2"],
+    "temperature": ({}, ["--temperature", "-1", "--max-new-tokens", "2"],
+                    "temperature"),
+    "top-p": ({}, ["--top-p", "0", "--max-new-tokens", "2"], "top_p"),
+    "logits of generation": ({}, ["--logits", "all", "--max-new-tokens", "2"],
                              "--logits"),
 }
 
@@ -517,7 +538,7 @@ def test_experts_are_checked_one_by_one(tmp_path):
 
 
 def test_generation_wants_a_decoder(tmp_path):
-    result = tool("tpc-run", ROOT / "examples/mlp.mlir", "--generate", 2,
+    result = tool("tpc-run", ROOT / "examples/mlp.mlir", "--max-new-tokens", 2,
                   "--dry-run", check=False)
     assert result.returncode == 1
     assert "prefill and decode" in result.stderr
@@ -525,7 +546,7 @@ def test_generation_wants_a_decoder(tmp_path):
 
 def test_lengths_are_checked(tmp_path):
     model = ROOT / "test/data/hf/llama_rope3/model"
-    result = tool("tpc-run", model, "--generate", 2, "--input",
+    result = tool("tpc-run", model, "--max-new-tokens", 2, "--input",
                   "input_ids=1x4xi64=3", "--input", "lengths=1xi64=5",
                   check=False)
     assert result.returncode == 1

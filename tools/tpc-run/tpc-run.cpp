@@ -2,18 +2,13 @@
 
 #include "Calibrate.h"
 #include "Check.h"
-#include "Generate.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "Profile.h"
-#include "mlir/IR/Verifier.h"
-#include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Driver/Compilation.h"
+#include "tpc/Driver/Diagnostics.h"
 #include "tpc/Import/HuggingFace.h"
-#include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Pipeline.h"
-#include "tpc/Pipeline/Report.h"
-#include "tpc/Target/Artifact.h"
-#include "tpcrt/Artifact.h"
 #include "tpcrt/Npy.h"
 #include "tpcrt/OutputFile.h"
 #include "tpcrt/Runtime.h"
@@ -32,20 +27,19 @@ namespace {
 class Session {
 public:
   Session(MLIRContext &context, const RunOptions &options)
-      : context(context), options(options) {
-    report.mode = options.mode;
-  }
+      : context(context), options(options) {}
 
   int run() {
     if (!checkOptions() || !readInputs() || !importModel() ||
-        emitted("whole") || !chooseEntry() || !measureUnsharded() ||
-        !assign() || emitted("assigned") || !partition() ||
-        emitted("program") || !summarize() || !verify())
+        emitted("whole") || !measureUnsharded() ||
+        !phase(&Compilation::assign) || emitted("assigned") ||
+        !phase(&Compilation::partition) || emitted("program") ||
+        !phase(&Compilation::verify))
       return code;
-    if (plansMemory() && (!plan() || emitted("plan")))
+    if (plansMemory() && (!phase(&Compilation::plan) || emitted("plan")))
       return code;
     if (!options.quiet)
-      llvm::outs() << planText(report)
+      llvm::outs() << planText(compilation->report())
                    << "Proved: the per-device program computes the whole model"
                    << (plansMemory()
                            ? ", and in its memory plan every read sees\nthe "
@@ -59,7 +53,8 @@ public:
         return code;
     if (!writeFiles())
       return code;
-    return report.check && !report.check->ok ? 1 : 0;
+    const std::optional<CheckSummary> &check = compilation->report().check;
+    return check && !check->ok ? 1 : 0;
   }
 
 private:
@@ -77,18 +72,9 @@ private:
   bool emitted(StringRef form) {
     if (options.emit != form)
       return false;
-    module->print(llvm::outs());
+    compilation->module().print(llvm::outs());
     llvm::outs() << "\n";
     return true;
-  }
-
-  template <typename Fn> bool timed(StringRef phase, Fn fn) {
-    auto begin = std::chrono::steady_clock::now();
-    bool ok = fn();
-    std::chrono::duration<double> elapsed =
-        std::chrono::steady_clock::now() - begin;
-    report.seconds.push_back({phase.str(), elapsed.count()});
-    return ok;
   }
 
   bool checkOptions() {
@@ -103,12 +89,14 @@ private:
                   "\"");
     if (options.repeat < 1)
       return fail("--repeat: expected a number of at least 1, found 0");
-    if (options.generate && options.entry)
-      return fail("--generate runs the entries prefill and decode; leave "
+    if (options.newTokens && options.entry)
+      return fail("--max-new-tokens runs the entries prefill and decode; leave "
                   "--entry out");
-    if (options.generate && options.logits != "last")
-      return fail("--generate needs the logits of the last tokens; leave "
+    if (options.newTokens && options.logits != "last")
+      return fail("--max-new-tokens needs the logits of the last tokens; leave "
                   "--logits out");
+    if (auto good = options.sampling.check(); !good)
+      return fail(good.error().message);
     return true;
   }
 
@@ -121,47 +109,42 @@ private:
   }
 
   bool importModel() {
-    return timed("import", [&] {
-      module = loadModel(&context, options, given);
-      if (!module)
-        return failQuietly();
-      std::string error;
-      bool hasMesh = !module->getOps<MeshOp>().empty();
-      if (options.mesh || !hasMesh)
-        if (failed(setMesh(*module, options.mesh.value_or("tp=1"), error)))
-          return fail(error);
-      if (failed(mlir::verify(*module)))
-        return failQuietly();
-      // What is compared with is the module as it came.
-      if (options.check)
-        unsharded = module->clone();
-      return true;
-    });
-  }
-
-  bool phase(StringRef name, llvm::function_ref<void(OpPassManager &)> build) {
-    return timed(name, [&] {
-      return succeeded(runPhase(*module, build)) || failQuietly();
-    });
-  }
-
-  bool assign() {
-    AssignPhaseOptions assign;
-    assign.mode = options.mode;
-    assign.machine = options.machine;
-    assign.memoryLimit = options.memoryLimit;
-    assign.weights = options.mix;
-    assign.pins = options.pins;
-    assign.timeLimit = options.searchTime;
-    if (!phase("assign",
-               [&](OpPassManager &pm) { buildAssignPhase(pm, assign); }))
+    auto begin = std::chrono::steady_clock::now();
+    OwningOpRef<ModuleOp> module = loadModel(&context, options, given);
+    if (!module)
+      return failQuietly();
+    if (!chooseEntry(*module))
       return false;
-    report.machine = options.machine;
-    report.search = searchSummary(*module);
-    for (func::FuncOp function : module->getOps<func::FuncOp>())
-      if (auto prediction = predictionOf(*module, function.getName()))
-        report.predicted.push_back(std::move(*prediction));
+    CompileOptions compile;
+    compile.mesh = options.mesh;
+    compile.assign.mode = options.mode;
+    compile.assign.machine = options.machine;
+    compile.assign.memoryLimit = options.memoryLimit;
+    compile.assign.weights = options.mix;
+    compile.assign.pins = options.pins;
+    compile.assign.timeLimit = options.searchTime;
+    compile.entry = entryName;
+    compile.name = options.model;
+    compile.threads = options.threads;
+    compilation.emplace(std::move(module), std::move(compile));
+    if (failed(compilation->setMesh()))
+      return failQuietly();
+    // What is compared with is the module as it came.
+    if (options.check)
+      unsharded = compilation->module().clone();
+    addSeconds("import", begin);
     return true;
+  }
+
+  void addSeconds(StringRef phase,
+                  std::chrono::steady_clock::time_point begin) {
+    std::chrono::duration<double> elapsed =
+        std::chrono::steady_clock::now() - begin;
+    compilation->report().seconds.push_back({phase.str(), elapsed.count()});
+  }
+
+  bool phase(LogicalResult (Compilation::*run)()) {
+    return succeeded((*compilation.*run)()) || failQuietly();
   }
 
   /// Kernels and memory are planned for the CPU, on which programs run. A plan
@@ -171,122 +154,40 @@ private:
            options.emit == "plan";
   }
 
-  bool partition() { return phase("partition", buildPartitionPhase); }
-
-  //===--------------------------------------------------------------------===//
-  // Memory and the plan
-  //===--------------------------------------------------------------------===//
-
-  /// Plans the same module for one device, for comparison.
   bool measureUnsharded() {
-    if (!options.emit.empty() || !plansMemory())
-      return true;
-    OwningOpRef<ModuleOp> single = module->clone();
-    // Pins may name axes, or parts of them, that one device does not have.
-    removePins(*single);
-    std::string error;
-    if (failed(setMesh(*single, "tp=1", error)))
-      return fail(error);
-    bool ok = succeeded(runPhase(*single, [&](OpPassManager &pm) {
-      buildAssignPhase(pm, "megatron");
-      buildPartitionPhase(pm);
-      buildPlanPhase(pm);
-    }));
-    if (!ok)
-      return failQuietly();
-    Mesh one = toMesh(*single->getOps<MeshOp>().begin());
-    report.memory.unshardedPeak = summarizeMemory(*single, one).peak;
-    return true;
+    return !options.emit.empty() || !plansMemory() ||
+           phase(&Compilation::measureUnsharded);
   }
 
-  Mesh mesh() { return toMesh(*module->getOps<MeshOp>().begin()); }
-
   /// The function that the user wants, by name or because it is the only one.
-  bool chooseEntry() {
+  bool chooseEntry(ModuleOp module) {
     if (!options.emit.empty())
       return true;
     SmallVector<StringRef> names;
-    for (func::FuncOp function : module->getOps<func::FuncOp>())
+    for (func::FuncOp function : module.getOps<func::FuncOp>())
       names.push_back(function.getName());
     if (names.empty())
       return fail(options.model + ": expected a function, found none");
     // The importer puts the entry that comes first in use first.
-    bool ordered = isHuggingFaceDirectory(options.model) || options.generate;
+    bool ordered = isHuggingFaceDirectory(options.model) || options.newTokens;
     if (!options.entry && names.size() > 1 && !ordered)
       return fail("expected --entry with one of: " + llvm::join(names, ", "));
-    entryName = options.entry.value_or(options.generate ? "prefill"
-                                                        : names.front().str());
-    if (options.generate && (!llvm::is_contained(names, "prefill") ||
-                             !llvm::is_contained(names, "decode")))
-      return fail("--generate: expected the functions prefill and decode, "
-                  "found " +
-                  llvm::join(names, ", "));
+    entryName = options.entry.value_or(options.newTokens ? "prefill"
+                                                         : names.front().str());
+    if (options.newTokens && (!llvm::is_contained(names, "prefill") ||
+                              !llvm::is_contained(names, "decode")))
+      return fail(
+          "--max-new-tokens: expected the functions prefill and decode, "
+          "found " +
+          llvm::join(names, ", "));
     if (!llvm::is_contained(names, entryName))
       return fail("--entry: there is no function \"" + entryName +
                   "\"; expected one of: " + llvm::join(names, ", "));
     return true;
   }
 
-  bool summarize() {
-    for (auto program : module->getOps<spmd::ProgramOp>())
-      if (program.getWhole() == entryName)
-        summarizeProgram(program, mesh(), report);
-    return true;
-  }
-
-  bool verify() { return phase("verify", buildVerifyPhase); }
-
-  bool plan() {
-    if (!phase("codegen", buildPlanPhase))
-      return false;
-    int64_t unsharded = report.memory.unshardedPeak;
-    report.memory = summarizeMemory(*module, mesh());
-    report.memory.unshardedPeak = unsharded;
-    auto kernels = module->getOps<plan::KernelFuncOp>();
-    report.kernels = std::distance(kernels.begin(), kernels.end());
-    report.steps = summarizeSteps(*module);
-    return !options.emit.empty() || reserve();
-  }
-
-  /// What the runtime will allocate, and with it the peak of every entry.
-  bool reserve() {
-    EmitOptions emit;
-    emit.withImages = false;
-    auto payload = emitArtifact(*module, emit);
-    if (failed(payload))
-      return failQuietly();
-    auto bytes = wrapped(*payload);
-    if (!bytes)
-      return fail(bytes.error().message);
-    tpcrt::LoadOptions load;
-    load.threads = options.threads;
-    auto planned = tpcrt::Executable::planMemory(*bytes, load);
-    if (!planned)
-      return fail(planned.error().message);
-    auto number = [](uint64_t bytes) { return static_cast<int64_t>(bytes); };
-    report.memory.reserved = ReservedMemory{
-        number(planned->weightBytes), number(planned->packedBytes),
-        number(planned->stateBytes), number(planned->arenaBytes),
-        number(planned->scratchBytes)};
-    for (EntryPrediction &entry : report.predicted)
-      entry.peakBytes = report.memory.reserved->total();
-    return true;
-  }
-
-  tpcrt::Result<tpcrt::ArtifactBytes>
-  wrapped(const std::vector<uint8_t> &payload) {
-    std::vector<std::byte> bytes =
-        tpcrt::wrapArtifact(payload.data(), payload.size());
-    return tpcrt::ArtifactBytes::fromMemory(bytes.data(), bytes.size(),
-                                            options.model);
-  }
-
   bool emitKernels() {
-    auto begin = std::chrono::steady_clock::now();
-    auto bytes = emitArtifact(*module, EmitOptions());
-    std::chrono::duration<double> elapsed =
-        std::chrono::steady_clock::now() - begin;
-    report.seconds.back().second += elapsed.count();
+    auto bytes = compilation->emit();
     if (failed(bytes))
       return failQuietly();
     artifact = std::move(*bytes);
@@ -305,24 +206,23 @@ private:
   }
 
   bool load() {
-    return timed("load", [&] {
-      auto bytes = wrapped(artifact);
-      if (!bytes)
-        return fail(bytes.error().message);
-      tpcrt::LoadOptions load;
-      load.threads = options.threads;
-      load.profile = options.profile;
-      auto loaded = tpcrt::Executable::load(
-          *bytes, given.weights.value_or(tpcrt::WeightSource()), load);
-      if (!loaded)
-        return fail(loaded.error().message);
-      executable = std::move(*loaded);
-      program = executable->findProgram(entryName);
-      if (options.generate)
-        if (auto fits = checkDecoder(*executable); !fits)
-          return fail(fits.error().message);
-      return program ? true : fail("the artifact has no program " + entryName);
-    });
+    auto begin = std::chrono::steady_clock::now();
+    tpcrt::LoadOptions load;
+    load.threads = options.threads;
+    load.profile = options.profile;
+    auto loaded = tpcrt::Executable::load(
+        *artifact, given.weights.value_or(tpcrt::WeightSource()), load);
+    if (!loaded)
+      return fail(loaded.error().message);
+    executable = std::move(*loaded);
+    addSeconds("load", begin);
+    program = executable->findProgram(entryName);
+    if (options.newTokens)
+      if (auto fits =
+              DecoderPrograms{executable.get(), executable.get()}.check();
+          !fits)
+        return fail(fits.error().message);
+    return program ? true : fail("the artifact has no program " + entryName);
   }
 
   static std::vector<std::string>
@@ -339,56 +239,86 @@ private:
     if (!ordered)
       return fail(ordered.error().message);
     const std::vector<tpcrt::HostTensor> &inputs = *ordered;
-    outputNames = options.generate
+    outputNames = options.newTokens
                       ? std::vector<std::string>{"tokens", "logits"}
                       : names(program->outputs);
     if (!matchOutputs())
       return false;
     for (unsigned i = 0; i < options.repeat; ++i) {
-      auto made = options.generate
-                      ? generateGreedily(*executable, inputs, options.generate)
-                      : runOnce(inputs);
+      calls.clear();
+      auto made = options.newTokens ? generateTokens(inputs) : runOnce(inputs);
       if (!made)
         return fail(made.error().message);
-      calls = std::move(*made);
       double ms = 0;
       for (const Call &call : calls)
         ms += call.ms;
-      report.runsMs.push_back(ms);
+      compilation->report().runsMs.push_back(ms);
     }
-    if (options.generate)
+    if (options.newTokens)
       reportGeneration();
     if (options.profile)
       printProfile(executable->profile(), llvm::outs());
-    outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
-    report.runtimeJson = tpcrt::toJson(executable->statistics());
+    outputs = calls[0].outputs;
+    if (options.newTokens)
+      outputs = {std::move(generated.tokens), generatedLogits()};
+    compilation->report().runtimeJson = tpcrt::toJson(executable->statistics());
     return true;
   }
 
   void reportGeneration() {
     for (const Call &call : calls)
-      report.generationMs.push_back(call.ms);
+      compilation->report().generationMs.push_back(call.ms);
     if (options.quiet)
       return;
     llvm::outs() << llvm::formatv(
-        "Generated {0} tokens per row: prefill {1:f1} "
-        "ms",
-        calls.size(), calls.front().ms);
+        "Generated {0} tokens per row: prefill {1:f1} ms", calls.size(),
+        calls.front().ms);
     if (calls.size() > 1)
-      llvm::outs() << llvm::formatv(", then {0:f2} ms per token",
-                                    (report.runsMs.back() - calls.front().ms) /
-                                        (calls.size() - 1));
+      llvm::outs() << llvm::formatv(
+          ", then {0:f2} ms per token",
+          (compilation->report().runsMs.back() - calls.front().ms) /
+              (calls.size() - 1));
     llvm::outs() << "\n";
   }
 
   /// Every run starts from the same states, so that --check holds for all.
-  tpcrt::Result<std::vector<Call>>
-  runOnce(const std::vector<tpcrt::HostTensor> &inputs) {
+  tpcrt::Result<void> runOnce(const std::vector<tpcrt::HostTensor> &inputs) {
     executable->resetStates();
-    auto call = runProgram(*executable, entryName, inputs);
-    if (!call)
-      return tl::unexpected(call.error());
-    return std::vector<Call>{std::move(*call)};
+    auto begin = std::chrono::steady_clock::now();
+    auto result = executable->run(entryName, inputs);
+    std::chrono::duration<double, std::milli> elapsed =
+        std::chrono::steady_clock::now() - begin;
+    if (!result)
+      return tl::unexpected(result.error());
+    calls.push_back({entryName, inputs, std::move(*result), elapsed.count()});
+    return {};
+  }
+
+  tpcrt::Result<void>
+  generateTokens(const std::vector<tpcrt::HostTensor> &inputs) {
+    GenerationOptions generation;
+    generation.count = options.newTokens;
+    generation.sampling = options.sampling;
+    generation.onCall = [this](const Call &call) { calls.push_back(call); };
+    auto made =
+        generate({executable.get(), executable.get()}, inputs, generation);
+    if (!made)
+      return tl::unexpected(made.error());
+    generated = std::move(*made);
+    return {};
+  }
+
+  /// The logits that the tokens were chosen by: [b, count, vocabulary].
+  tpcrt::HostTensor generatedLogits() const {
+    const tpcrt::HostTensor &first = calls.front().outputs[0];
+    uint64_t batch = first.shape()[0], count = calls.size();
+    tpcrt::HostTensor logits(first.type(), {batch, count, first.shape()[1]});
+    uint64_t rowBytes = first.byteSize() / batch;
+    for (auto [step, made] : llvm::enumerate(calls))
+      for (uint64_t row = 0; row < batch; ++row)
+        std::memcpy(logits.data() + (row * count + step) * rowBytes,
+                    made.outputs[0].data() + row * rowBytes, rowBytes);
+    return logits;
   }
 
   bool check() {
@@ -398,7 +328,7 @@ private:
                               given.weights.value_or(tpcrt::WeightSource()));
     if (failed(summary))
       return failQuietly();
-    report.check = *summary;
+    compilation->report().check = *summary;
     llvm::outs() << llvm::formatv(
         "Check against the unsharded reference: largest difference {0:e2}, "
         "values up to {1:f3}: {2}\n",
@@ -436,8 +366,7 @@ private:
     for (const auto &[index, path] : outputFiles)
       if (!add(tpcrt::prepareNpy(path, outputs[index])))
         return false;
-    if (options.save && !add(tpcrt::prepareArtifactFile(
-                            *options.save, artifact.data(), artifact.size())))
+    if (options.save && !add(artifact->prepareFile(*options.save)))
       return false;
     if (options.report && !add(prepareReport()))
       return false;
@@ -453,7 +382,7 @@ private:
     auto file = tpcrt::OutputFile::create(*options.report);
     if (!file)
       return file;
-    std::string json = toJson(report);
+    std::string json = toJson(compilation->report());
     if (auto written = file->write(json.data(), json.size()); !written)
       return tl::unexpected(written.error());
     return file;
@@ -462,13 +391,14 @@ private:
   MLIRContext &context;
   const RunOptions &options;
   Given given;
-  OwningOpRef<ModuleOp> module, unsharded;
-  Report report;
+  std::optional<Compilation> compilation;
+  OwningOpRef<ModuleOp> unsharded;
   std::string entryName;
-  std::vector<uint8_t> artifact;
+  std::optional<tpcrt::ArtifactBytes> artifact;
   std::unique_ptr<tpcrt::Executable> executable;
   const tpcrt::ProgramInfo *program = nullptr;
   std::vector<Call> calls;
+  Generated generated;
   std::vector<std::string> outputNames;
   std::vector<tpcrt::HostTensor> outputs;
   std::vector<std::pair<unsigned, std::string>> outputFiles;
@@ -476,27 +406,6 @@ private:
 };
 
 } // namespace
-
-/// "mlp.mlir:4:9: ", with the name of the part of the model if there is one;
-/// the tool's name where nothing is known.
-static std::string place(Location location) {
-  std::string text;
-  if (auto file = location->findInstanceOf<FileLineColLoc>())
-    text = llvm::formatv("{0}:{1}:{2}: ", file.getFilename().getValue(),
-                         file.getLine(), file.getColumn());
-  if (auto name = location->findInstanceOf<NameLoc>())
-    text += name.getName().str() + ": ";
-  return text.empty() ? "tpc-run: " : text;
-}
-
-static void printDiagnostic(Diagnostic &diagnostic) {
-  StringRef kind =
-      diagnostic.getSeverity() == DiagnosticSeverity::Error ? "error" : "note";
-  llvm::errs() << place(diagnostic.getLocation()) << kind << ": " << diagnostic
-               << "\n";
-  for (Diagnostic &note : diagnostic.getNotes())
-    printDiagnostic(note);
-}
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
@@ -512,6 +421,8 @@ int main(int argc, char **argv) {
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler(printDiagnostic);
+  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
+    llvm::errs() << diagnosticText(diagnostic, "tpc-run: ");
+  });
   return Session(context, options).run();
 }

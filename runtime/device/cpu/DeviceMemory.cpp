@@ -18,14 +18,10 @@ Result<Buffer> Buffer::allocate(uint64_t size, std::string_view what) {
     return fail("out of memory: {} needs {} bytes", what, size);
   if (size >= hugePage)
     ::madvise(address, size, MADV_HUGEPAGE);
-  buffer.address = static_cast<std::byte *>(address);
+  buffer.memory = {static_cast<std::byte *>(address),
+                   [size](std::byte *memory) { ::munmap(memory, size); }};
   buffer.length = size;
   return buffer;
-}
-
-Buffer::~Buffer() {
-  if (address)
-    ::munmap(address, length);
 }
 
 Result<SharedConstants> tpcrt::copyConstants(const Module &module) {
@@ -39,23 +35,25 @@ Result<SharedConstants> tpcrt::copyConstants(const Module &module) {
   return constants;
 }
 
-Result<DeviceMemory> DeviceMemory::create(const Module &module,
-                                          uint64_t device) {
-  DeviceMemory memory;
+DeviceMemory::DeviceMemory(const Module &module, uint64_t device)
+    : parameters(module.parameters.size()), states(module.states.size()) {
+  for (const std::vector<int64_t> &values : module.deviceScalars)
+    scalars.push_back(values[device]);
+}
+
+Result<void> DeviceMemory::allocate(const Module &module) {
   uint64_t arenaBytes = 0;
   for (const Program &program : module.programs)
     arenaBytes = std::max(arenaBytes, program.arenaBytes);
-  TPCRT_ASSIGN(memory.arena, Buffer::allocate(arenaBytes, "the arena"));
-  for (const State &state : module.states) {
-    TPCRT_ASSIGN(Buffer buffer,
-                 Buffer::allocate(state.blockBytes(),
-                                  fmt::format("state '{}'", state.name)));
-    memory.states.push_back(std::move(buffer));
-  }
-  memory.parameters.resize(module.parameters.size());
-  for (const std::vector<int64_t> &values : module.deviceScalars)
-    memory.scalars.push_back(values[device]);
-  return memory;
+  TPCRT_ASSIGN(arena, Buffer::allocate(arenaBytes, "the arena"));
+  for (size_t i = 0; i < states.size(); ++i)
+    if (states[i].size() == 0) {
+      const State &state = module.states[i];
+      TPCRT_ASSIGN(states[i],
+                   Buffer::allocate(state.blockBytes(),
+                                    fmt::format("state '{}'", state.name)));
+    }
+  return {};
 }
 
 void *DeviceMemory::resolve(const BufferRef &ref,

@@ -5,27 +5,39 @@
 #include "artifact/Module.h"
 #include "tpcrt/Error.h"
 
+#include <memory>
+
 namespace tpcrt {
 
-/// Zeroed memory at a 64-byte boundary; empty ones have a null address.
+/// Zeroed memory at a 64-byte boundary; empty ones have a null address. Copies
+/// share the memory, which is freed with the last of them.
 class Buffer {
 public:
   static Result<Buffer> allocate(uint64_t size, std::string_view what);
 
-  Buffer() = default;
-  Buffer(Buffer &&other) noexcept { *this = std::move(other); }
-  Buffer &operator=(Buffer &&other) noexcept {
-    std::swap(address, other.address);
-    std::swap(length, other.length);
-    return *this;
-  }
-  ~Buffer();
+  std::byte *data() const { return memory.get(); }
+  uint64_t size() const { return memory ? length : 0; }
 
-  std::byte *data() const { return address; }
-  uint64_t size() const { return length; }
+  /// What finds the memory again as long as a Buffer holds it.
+  class Weak {
+  public:
+    Weak() = default;
+    Weak(const Buffer &buffer) : memory(buffer.memory), length(buffer.length) {}
+    /// Empty if the memory has been freed.
+    Buffer lock() const {
+      Buffer buffer;
+      buffer.memory = memory.lock();
+      buffer.length = length;
+      return buffer;
+    }
+
+  private:
+    std::weak_ptr<std::byte> memory;
+    uint64_t length = 0;
+  };
 
 private:
-  std::byte *address = nullptr;
+  std::shared_ptr<std::byte> memory;
   uint64_t length = 0;
 };
 
@@ -41,8 +53,12 @@ struct DeviceMemory {
   Buffer scratch;             // used within one step
   std::vector<int64_t> scalars;
 
-  /// Allocates the arena and the states, and picks the device's scalars.
-  static Result<DeviceMemory> create(const Module &module, uint64_t device);
+  DeviceMemory() = default;
+  /// Picks the device's scalars; no memory is allocated yet.
+  DeviceMemory(const Module &module, uint64_t device);
+
+  /// Allocates the arena, and the states that are not there.
+  Result<void> allocate(const Module &module);
 
   void *resolve(const BufferRef &ref, const SharedConstants &constants);
 };

@@ -201,7 +201,8 @@ Result<void> tpcrt::packParameter(const MatmulContext &context,
                                   uint32_t parameter, DeviceMemory &memory) {
   try {
     for (size_t i = 0; i < context.packed.size(); ++i)
-      if (context.packed[i].ref.index == parameter) {
+      if (context.packed[i].ref.index == parameter &&
+          memory.packed[i].size() == 0) {
         TPCRT_ASSIGN(memory.packed[i], packOne(context, context.packed[i],
                                                memory.parameters[parameter]));
       }

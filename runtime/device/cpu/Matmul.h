@@ -25,6 +25,8 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <algorithm>
+
 namespace tpcrt {
 
 /// Where an operand is read or written by the library.
@@ -58,14 +60,24 @@ struct PackedWeights {
 struct MatmulContext {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   std::vector<PackedWeights> packed;
+  /// What other executables have packed: where its format serves, it is taken.
+  std::vector<PackedWeights> known;
 
   /// The first of `packed` that holds the same as `key` in a format that
-  /// `fits` accepts; -1 if there is none.
-  template <class Fits> int find(const PackedWeights &key, Fits fits) const {
-    for (size_t i = 0; i < packed.size(); ++i)
-      if (packed[i].holdsSame(key) && fits(packed[i].desc))
-        return i;
-    return -1;
+  /// `fits` accepts, or of `known`, which joins `packed`; -1 if there is none.
+  template <class Fits> int find(const PackedWeights &key, Fits fits) {
+    auto serves = [&](const PackedWeights &other) {
+      return other.holdsSame(key) && fits(other.desc);
+    };
+    auto found = std::ranges::find_if(packed, serves);
+    if (found == packed.end()) {
+      auto other = std::ranges::find_if(known, serves);
+      if (other == known.end())
+        return -1;
+      packed.push_back(*other);
+      return packed.size() - 1;
+    }
+    return found - packed.begin();
   }
 };
 
@@ -140,7 +152,7 @@ void packPanel(const dnnl::engine &engine, const PackedWeights &weights,
                std::byte *packed);
 
 /// Fills those of memory.packed (one buffer per entry of context.packed) that
-/// are views of `parameter`.
+/// are views of `parameter` and not there yet.
 Result<void> packParameter(const MatmulContext &context, uint32_t parameter,
                            DeviceMemory &memory);
 

@@ -27,14 +27,6 @@ inline constexpr uint32_t artifactVersion = 2;
 /// The container of a finished FlatBuffers payload.
 std::vector<std::byte> wrapArtifact(const void *payload, size_t size);
 
-/// A file with the container, complete but not yet committed.
-Result<OutputFile> prepareArtifactFile(const std::string &path,
-                                       const void *payload, size_t size);
-
-/// Writes the container to `path`; a file at `path` is either whole or absent.
-Result<void> writeArtifactFile(const std::string &path, const void *payload,
-                               size_t size);
-
 /// The bytes of a container, from a file (mapped) or from memory (copied).
 /// `name` says in messages where they come from.
 class ArtifactBytes {
@@ -46,6 +38,11 @@ public:
   const std::byte *data() const { return bytes.get(); }
   size_t size() const { return length; }
   const std::string &name() const { return label; }
+
+  /// A file with these bytes, complete but not yet committed.
+  Result<OutputFile> prepareFile(const std::string &path) const;
+  /// Writes them to `path`; a file at `path` is either whole or absent.
+  Result<void> writeFile(const std::string &path) const;
 
 private:
   std::shared_ptr<const std::byte> bytes;

@@ -24,6 +24,10 @@ namespace tpcrt {
 struct MeshAxis {
   std::string name;
   uint32_t size = 1;
+
+  friend bool operator==(const MeshAxis &a, const MeshAxis &b) {
+    return a.name == b.name && a.size == b.size;
+  }
 };
 
 /// A part of a mesh axis: an axis of size n seen as [pre, size, n/(pre*size)],
@@ -32,11 +36,19 @@ struct AxisPart {
   uint32_t axis = 0;
   uint32_t pre = 1;
   uint32_t size = 1;
+
+  friend bool operator==(const AxisPart &a, const AxisPart &b) {
+    return a.axis == b.axis && a.pre == b.pre && a.size == b.size;
+  }
 };
 
 struct Mesh {
   std::string name;
   std::vector<MeshAxis> axes;
+
+  friend bool operator==(const Mesh &a, const Mesh &b) {
+    return a.name == b.name && a.axes == b.axes;
+  }
 
   uint64_t numDevices() const {
     uint64_t count = 1;

@@ -20,6 +20,14 @@
 
 namespace tpcrt {
 
+/// Executables that are loaded with the same storage share the parameter blocks,
+/// packed weights and states that are the same in both (name, type, shape and
+/// placement), and keep the values of those states. They must be of one mesh
+/// and one set of weights, must be loaded one after the other, and those that
+/// share states must not run at the same time.
+class SharedStorage;
+std::shared_ptr<SharedStorage> createSharedStorage();
+
 struct LoadOptions {
   /// Threads for all devices together; 0: one per core.
   unsigned threads = 0;
@@ -29,6 +37,8 @@ struct LoadOptions {
   std::chrono::milliseconds deadline{60000};
   /// Measures every step of device 0, see Executable::profile.
   bool profile = false;
+  /// Null: nothing is shared.
+  std::shared_ptr<SharedStorage> storage;
 };
 
 /// Where device 0 spent the runs of a program so far.
@@ -70,6 +80,7 @@ struct DeviceStatistics {
   uint64_t stateBytes = 0;
   uint64_t arenaBytes = 0;
   uint64_t scratchBytes = 0;
+  uint64_t sharedBytes = 0; // of weights, packed and states: were there before
   uint64_t loadBytes = 0; // of stored tensors that loading asked for
   uint64_t loadPages = 0; // of 4096 bytes that it touched
 };
@@ -119,7 +130,8 @@ public:
                        const std::vector<HostTensor> &inputs,
                        std::vector<HostTensor> &outputs);
 
-  /// States live across runs; all are zero after load and after this.
+  /// States live across runs; all are zero after load, unless they are shared,
+  /// and after this.
   void resetStates();
   Result<HostTensor> readState(std::string_view name) const;
   Result<void> writeState(std::string_view name, const HostTensor &value);

@@ -43,9 +43,7 @@ TEST(Artifact, DecodesWhatWasWritten) {
 
 TEST(Artifact, FileRoundTrip) {
   TemporaryFolder folder;
-  auto payload = smallArtifact().payload();
-  auto written =
-      writeArtifactFile(folder.file("a.tpcx"), payload.data(), payload.size());
+  auto written = smallArtifact().bytes().writeFile(folder.file("a.tpcx"));
   ASSERT_TRUE(written) << written.error().message;
   EXPECT_EQ(folder.entries(), std::vector<std::string>{"a.tpcx"});
   auto bytes = ArtifactBytes::fromFile(folder.file("a.tpcx"));
@@ -54,7 +52,7 @@ TEST(Artifact, FileRoundTrip) {
 }
 
 TEST(Artifact, UnwritableFile) {
-  auto written = writeArtifactFile("/nonexistent/a.tpcx", "x", 1);
+  auto written = smallArtifact().bytes().writeFile("/nonexistent/a.tpcx");
   ASSERT_FALSE(written);
   EXPECT_NE(written.error().message.find("/nonexistent/a.tpcx"),
             std::string::npos);

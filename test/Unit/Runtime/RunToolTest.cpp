@@ -15,9 +15,7 @@ namespace {
 class RunTool : public testing::Test {
 protected:
   RunTool() {
-    auto payload = smallArtifact().payload();
-    EXPECT_TRUE(writeArtifactFile(folder.file("a.tpcx"), payload.data(),
-                                  payload.size()));
+    EXPECT_TRUE(smallArtifact().bytes().writeFile(folder.file("a.tpcx")));
   }
 
   /// Runs the tool in the folder; its exit status, and what it printed.

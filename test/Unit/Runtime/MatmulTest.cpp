@@ -181,7 +181,7 @@ void checkStep(MatmulStep step, MatmulContext &context, unsigned threads) {
   plainMatmul(step, a.values, b.values, expected.values, 0, 0, 0, 0);
   finish(step, bias, expected);
   for (int round = 0; round < 2; ++round) {
-    auto result = run.run(stream);
+    auto result = run.run(stream, team);
     ASSERT_TRUE(result) << result.error().message;
     c.read(step.cType);
     for (size_t i = 0; i < expected.values.size(); ++i)
@@ -374,7 +374,7 @@ TEST(Matmul, EpiloguesKeepNaN) {
     DeviceMatmul run(*matmul, context,
                      {bytes(a), bytes(b), bytes(c), bytes(bias)},
                      scratch.data());
-    ASSERT_TRUE(run.run(dnnl::stream(context.engine)));
+    ASSERT_TRUE(run.run(dnnl::stream(context.engine), ThreadTeam(1)));
     EXPECT_TRUE(std::isnan(c[5])) << activationName(activation);
     EXPECT_EQ(c[4], 0) << activationName(activation);
   }

@@ -125,9 +125,9 @@ int main(int argc, char **argv) {
   unsigned threads = argc > 1 ? std::atoi(argv[1]) : coreCount();
   ThreadTeam team(threads);
   fmt::print("{} threads; m x n x k\n", threads);
-  std::pair<int64_t, int64_t> shapes[] = {
-      {512, 256}, {512, 512}, {512, 1408}, {1408, 512}, {2048, 5632},
-      {5632, 2048}};
+  std::pair<int64_t, int64_t> shapes[] = {{512, 256},   {512, 512},
+                                          {512, 1408},  {1408, 512},
+                                          {2048, 5632}, {5632, 2048}};
   for (auto [k, n] : shapes) {
     for (int64_t m : {1, 4})
       measure(ElementType::F32, m, k, n, team);

@@ -50,8 +50,8 @@ const BlockedKernels *tpcrt::chooseBlockedKernels(ElementType type,
 
 void tpcrt::runBlocked(const BlockedKernels &kernels,
                        const BlockedProduct &product, const ThreadTeam &team) {
-  if (kernels.prepare)
-    team.parallelFor((product.m + 15) / 16, [&](int64_t begin, int64_t end) {
+  if (int64_t tasks = kernels.prepareTasks(product))
+    team.parallelFor(tasks, [&](int64_t begin, int64_t end) {
       kernels.prepare(product, begin, end);
     });
   int64_t groups = (product.n + kGroupColumns - 1) / kGroupColumns;

@@ -9,6 +9,7 @@ struct Numbers {
   using V = F32x16;
   using Reg = V::Reg;
   static constexpr int64_t pack = 1;
+  static constexpr bool asksAhead(int rows) { return rows > 1; }
 
   static Reg broadcast(const std::byte *a) {
     return V::set1(*reinterpret_cast<const float *>(a));

@@ -69,8 +69,8 @@ template <class V>
 inline typename V::Reg finished(const BlockedProduct &p, typename V::Reg sums,
                                 int64_t column, int64_t count) {
   if (p.bias)
-    sums = V::add(sums, V::loadPart(p.cType, p.bias + column * resultBytes(p),
-                                    count));
+    sums = V::add(
+        sums, V::loadPart(p.cType, p.bias + column * resultBytes(p), count));
   if (p.activation != Activation::None)
     sums = Activations<V>::apply(p.activation, sums);
   return sums;

@@ -27,7 +27,8 @@ namespace tpcrt {
 struct BlockedProduct {
   ElementType type = ElementType::F32; // of a and b: f32 or bf16
   int64_t m = 0, n = 0, k = 0;
-  /// Rows of a are contiguous; those of bf16 have a zero after an odd k.
+  /// Rows of a are contiguous; those of bf16 have a zero after an odd k, unless
+  /// the kernels read odd rows.
   const std::byte *a = nullptr;
   int64_t aRowBytes = 0;
   /// What a block holds past k and n is zero.
@@ -51,9 +52,10 @@ constexpr int64_t kGroupColumns = 16;
 struct BlockedKernels {
   const char *name;
   int64_t maxRows; // of a
+  bool readsOdd;   // an odd number of bf16 in a row
   uint64_t (*scratchBytes)(const BlockedProduct &product);
-  /// What is to be done before `multiply`, for tiles [begin, end) of 16 rows;
-  /// null: nothing.
+  /// What is to be done before `multiply`, in so many tasks.
+  int64_t (*prepareTasks)(const BlockedProduct &product);
   void (*prepare)(const BlockedProduct &product, int64_t begin, int64_t end);
   /// Columns of groups [begin, end).
   void (*multiply)(const BlockedProduct &product, int64_t begin, int64_t end);

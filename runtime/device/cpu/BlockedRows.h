@@ -9,14 +9,14 @@
 namespace tpcrt {
 namespace {
 
-/// P: V, pack (rows of b in 4 bytes), broadcast(4 bytes of a row of a) and
-/// multiplyAdd(a, b, sums).
+/// P: V, pack (rows of b in 4 bytes), broadcast(4 bytes of a row of a),
+/// multiplyAdd(a, b, sums), and whether weights are asked for ahead of their
+/// use with so many rows: where little is computed the CPU does that better.
 template <class P> struct BlockedRows {
   using V = typename P::V;
   using Reg = typename V::Reg;
   static_assert(V::lanes == kGroupColumns);
   static constexpr int64_t maxRows = 4, maxGroups = 4;
-  /// How far ahead of their use weights are asked for.
   static constexpr int64_t ahead = 4096;
 
   /// `Groups` groups of one block, of which `group` is the first.
@@ -34,7 +34,8 @@ template <class P> struct BlockedRows {
       Reg weights[Groups];
       for (int g = 0; g < Groups; ++g) {
         const std::byte *at = b + g * kGroupColumns * 4;
-        __builtin_prefetch(at + ahead);
+        if constexpr (P::asksAhead(Rows))
+          __builtin_prefetch(at + ahead);
         weights[g] = V::load(reinterpret_cast<const float *>(at));
       }
       for (int r = 0; r < Rows; ++r) {
@@ -72,9 +73,11 @@ template <class P> struct BlockedRows {
   }
 
   static uint64_t scratchBytes(const BlockedProduct &) { return 0; }
+  static int64_t prepareTasks(const BlockedProduct &) { return 0; }
 
   static constexpr BlockedKernels kernels(const char *name) {
-    return {name, maxRows, scratchBytes, nullptr, multiply};
+    return {name,    maxRows, /*readsOdd=*/false, scratchBytes, prepareTasks,
+            nullptr, multiply};
   }
 };
 

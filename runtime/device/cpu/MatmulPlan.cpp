@@ -326,8 +326,7 @@ bool MatmulPlanner::tryBlocked() {
   shape.cRowStride = form.c.rowStride;
   shape.cType = form.c.type;
   shape.activation = form.activation;
-  // Kernels that prepare their rows care for an odd k themselves.
-  bool whole = kernels->prepare || shape.k * element % 4 == 0;
+  bool whole = kernels->readsOdd || shape.k * element % 4 == 0;
   blocked.staged = form.a.type != weights.type ||
                    withUsualStrides(form.a).colStride != 1 || !whole;
   shape.aRowBytes = blocked.staged ? (shape.k * element + 3) / 4 * 4

@@ -1,5 +1,5 @@
 // Vectors of 16 f32 with AVX-512 (F, BW, DQ, VL). Included once per translation
-// unit of attention kernels.
+// unit of kernels.
 #ifndef TPCRT_DEVICE_CPU_VECTORF32X16_H
 #define TPCRT_DEVICE_CPU_VECTORF32X16_H
 

@@ -6,7 +6,7 @@
 //
 // Both give the logits of each row's last token. 2 key/value heads of 6 elements,
 // 2 query heads for each; a vocabulary of 37; a cache of 10 tokens. So this goes
-// on after a prompt: tpc-run --generate 4 --weights FILE.safetensors
+// on after a prompt: tpc-run --max-new-tokens 4 --weights FILE.safetensors
 tpc.mesh @mesh <"tp" = 2>
 tpc.parameter @words : tensor<37x24xf32>
 tpc.parameter @norm  : tensor<24xf32>

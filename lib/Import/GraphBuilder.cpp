@@ -2,6 +2,7 @@
 
 #include "GraphBuilder.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
+#include "tpc/Dialect/Tpc/ElementTypes.h"
 #include "tpcrt/Safetensors.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -106,20 +107,11 @@ FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
               : nullptr;
   if (!found)
     return storedType;
-  switch (found->type.value_or(tpcrt::ElementType::Bool)) {
-  case tpcrt::ElementType::F32:
-    return Type(builder.getF32Type());
-  case tpcrt::ElementType::F64:
-    return Type(builder.getF64Type());
-  case tpcrt::ElementType::BF16:
-    return Type(builder.getBF16Type());
-  case tpcrt::ElementType::F16:
-    return Type(builder.getF16Type());
-  default:
-    return emitError(location)
-           << "tensor \"" << stored << "\": expected floating point, found "
-           << found->dtype;
-  }
+  if (found->type && tpcrt::isFloat(*found->type))
+    return toType(*found->type, builder.getContext());
+  return emitError(location)
+         << "tensor \"" << stored << "\": expected floating point, found "
+         << found->dtype;
 }
 
 Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
@@ -162,6 +154,14 @@ Value GraphBuilder::parameter(StringRef stored, Shape shape) {
   return declare(stored, stored.str(), shape, shape, {});
 }
 
+Value GraphBuilder::view(StringRef stored, Shape storedShape, Shape shape) {
+  SmallVector<ViewStepAttr> steps;
+  if (storedShape != shape)
+    steps.push_back(
+        ViewStepAttr::get(builder.getContext(), ViewKind::Reshape, shape, {}));
+  return declare(stored, stored.str(), storedShape, shape, steps);
+}
+
 Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
   SmallVector<int64_t> storedShape(shape), zeros(shape.size(), 0);
   storedShape[0] = rows;
@@ -171,16 +171,86 @@ Value GraphBuilder::firstRows(StringRef stored, int64_t rows, Shape shape) {
 }
 
 Value GraphBuilder::weight(StringRef stored, Shape in, Shape out) {
+  return weight(stored, in, out, {}, false);
+}
+
+/// The name of the parameter that is a part of a stored tensor.
+static std::string partName(StringRef stored, const GraphBuilder::Part &part) {
+  if (part.name.empty())
+    return stored.str();
+  auto [before, kind] = stored.rsplit('.');
+  return (before + "." + part.name + "." + kind).str();
+}
+
+/// Adds the steps from a view [in..., rows] to the part of its rows, in
+/// `shape`.
+static void addPart(MLIRContext *context, SmallVectorImpl<ViewStepAttr> &view,
+                    Shape in, const GraphBuilder::Part &part, Shape shape) {
+  SmallVector<int64_t> cut(in), taken(in), offsets(in.size() + 2, 0);
+  cut.append({part.groups, part.size});
+  taken.append({part.groups, part.count});
+  offsets.back() = part.first;
+  if (part.size) {
+    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, cut, {}));
+    view.push_back(ViewStepAttr::get(context, ViewKind::Slice, offsets, taken));
+  }
+  if (part.size || shape.size() != in.size() + 1)
+    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, shape, {}));
+}
+
+/// How many rows there are in all, of which a part has `taken`.
+static int64_t storedRows(const GraphBuilder::Part &part, int64_t taken) {
+  return part.size ? part.groups * part.size : taken;
+}
+
+Value GraphBuilder::weight(StringRef stored, Shape in, Shape out,
+                           const Part &part, bool transposed) {
   SmallVector<int64_t> shape(in);
   shape.append(out.begin(), out.end());
-  int64_t rows = ShapedType::getNumElements(out);
+  int64_t rows = storedRows(part, ShapedType::getNumElements(out));
   int64_t columns = ShapedType::getNumElements(in);
   MLIRContext *context = builder.getContext();
-  SmallVector<ViewStepAttr> view = {
-      ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {})};
-  if (shape.size() != 2)
-    view.push_back(ViewStepAttr::get(context, ViewKind::Reshape, shape, {}));
-  return declare(stored, stored.str(), {rows, columns}, shape, view);
+  SmallVector<ViewStepAttr> view;
+  if (!transposed)
+    view.push_back(ViewStepAttr::get(context, ViewKind::Transpose, {1, 0}, {}));
+  addPart(context, view, {columns}, part, shape);
+  SmallVector<int64_t> storedShape{rows, columns};
+  if (transposed)
+    std::swap(storedShape[0], storedShape[1]);
+  return declare(partName(stored, part), stored.str(), storedShape, shape,
+                 view);
+}
+
+Value GraphBuilder::storedStack(StringRef stored, int64_t count, Shape in,
+                                int64_t out, const Part &part) {
+  SmallVector<int64_t> before{count};
+  before.append(in.begin(), in.end());
+  SmallVector<int64_t> shape(before), storedShape(before);
+  shape.push_back(out);
+  storedShape.push_back(storedRows(part, out));
+  SmallVector<ViewStepAttr> view;
+  addPart(builder.getContext(), view, before, part, shape);
+  std::string name = stored.str();
+  if (!part.name.empty())
+    name += "." + part.name.str();
+  return declare(name, stored.str(), storedShape, shape, view);
+}
+
+bool GraphBuilder::isStored(StringRef stored) const {
+  return weights &&
+         weights->find(std::string_view(stored.data(), stored.size()));
+}
+
+Value GraphBuilder::stackedVectors(StringRef stored, Shape shape) {
+  auto [before, after] = stored.split("{}");
+  int64_t size = shape.back(), count = ShapedType::getNumElements(shape) / size;
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < count; ++i)
+    names.push_back(before.str() + std::to_string(i) + after.str());
+  Value stack = declare(
+      before.str() + after.drop_front().str(), names, {size}, {count, size},
+      {ViewStepAttr::get(builder.getContext(), ViewKind::Stack, {0}, {})});
+  return reshape(stack, shape);
 }
 
 Value GraphBuilder::stackedWeights(StringRef stored, int64_t count, int64_t in,
@@ -198,12 +268,15 @@ Value GraphBuilder::stackedWeights(StringRef stored, int64_t count, int64_t in,
 }
 
 Value GraphBuilder::vector(StringRef stored, Shape shape) {
+  return vector(stored, shape, {});
+}
+
+Value GraphBuilder::vector(StringRef stored, Shape shape, const Part &part) {
   SmallVector<ViewStepAttr> view;
-  if (shape.size() != 1)
-    view.push_back(
-        ViewStepAttr::get(builder.getContext(), ViewKind::Reshape, shape, {}));
-  return declare(stored, stored.str(), {ShapedType::getNumElements(shape)},
-                 shape, view);
+  addPart(builder.getContext(), view, {}, part, shape);
+  return declare(partName(stored, part), stored.str(),
+                 {storedRows(part, ShapedType::getNumElements(shape))}, shape,
+                 view);
 }
 
 Value GraphBuilder::state(StringRef name, Shape shape) {
@@ -231,6 +304,36 @@ Value GraphBuilder::add(Value x, Value y) {
 Value GraphBuilder::mul(Value x, Value y) {
   return MulOp::create(builder, loc(), x.getType(), x, y);
 }
+Value GraphBuilder::exp(Value x) {
+  return ExpOp::create(builder, loc(), x.getType(), x);
+}
+Value GraphBuilder::log(Value x) {
+  return LogOp::create(builder, loc(), x.getType(), x);
+}
+Value GraphBuilder::min(Value x, Value y) {
+  return MinOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::max(Value x, Value y) {
+  return MaxOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::scaled(Value x, double factor) {
+  return mul(x, constant(factor, shapeOf(x), elementOf(x)));
+}
+Value GraphBuilder::shifted(Value x, double by) {
+  return add(x, constant(by, shapeOf(x), elementOf(x)));
+}
+Value GraphBuilder::clamped(Value x, double low, double high) {
+  return max(min(x, constant(high, shapeOf(x), elementOf(x))),
+             constant(low, shapeOf(x), elementOf(x)));
+}
+Value GraphBuilder::softcapped(Value x, double limit) {
+  return scaled(tanh(scaled(x, 1 / limit)), limit);
+}
+Value GraphBuilder::sigmoid(Value x) {
+  Value divisor = shifted(exp(scaled(x, -1)), 1);
+  return DivOp::create(builder, loc(), x.getType(),
+                       constant(1, shapeOf(x), elementOf(x)), divisor);
+}
 Value GraphBuilder::tanh(Value x) {
   return TanhOp::create(builder, loc(), x.getType(), x);
 }
@@ -254,11 +357,13 @@ std::pair<Value, Value> GraphBuilder::topK(Value x, int64_t count) {
   return {op.getValues(), op.getPositions()};
 }
 
-Value GraphBuilder::normalized(Value x) {
+Value GraphBuilder::normalized(Value x, double epsilon) {
   Shape shape = shapeOf(x);
   int64_t last = shape.size() - 1;
-  Value sum = broadcast(reduceSum(x, last), shape,
-                        llvm::to_vector(llvm::seq<int64_t>(0, last)));
+  Value sum = reduceSum(x, last);
+  if (epsilon != 0)
+    sum = shifted(sum, epsilon);
+  sum = broadcast(sum, shape, llvm::to_vector(llvm::seq<int64_t>(0, last)));
   return DivOp::create(builder, loc(), x.getType(), x, sum);
 }
 
@@ -268,6 +373,20 @@ Value GraphBuilder::experts(Value x, Value choices, Value scores, Value gate,
   shape.back() = shapeOf(down).back();
   return ExpertsOp::create(builder, loc(), tensor(shape, elementOf(x)), x,
                            choices, scores, gate, up, down);
+}
+
+Value GraphBuilder::groupedMatmul(Value rows, Value choices, Value weights) {
+  SmallVector<int64_t> shape(shapeOf(choices));
+  shape.push_back(shapeOf(weights).back());
+  return GroupedMatmulOp::create(builder, loc(), tensor(shape, elementOf(rows)),
+                                 rows, choices, weights);
+}
+
+Value GraphBuilder::gatherRows(Value table, Value indices) {
+  SmallVector<int64_t> shape(shapeOf(indices));
+  shape.push_back(shapeOf(table).back());
+  return GatherOp::create(builder, loc(), tensor(shape, elementOf(table)),
+                          table, indices, builder.getI64IntegerAttr(0));
 }
 
 Value GraphBuilder::silu(Value x) {
@@ -331,12 +450,12 @@ Value GraphBuilder::attention(Value query, Value key, Value value, double scale,
   shape.back() = shapeOf(value).back();
   return AttentionOp::create(
       builder, loc(), tensor(shape, elementOf(query)), query, key, value,
-      visible.bias, visible.lengths, visible.offset, /*sinks=*/Value(),
+      visible.bias, visible.lengths, visible.offset, visible.sinks,
       builder.getF64FloatAttr(scale),
       visible.causal ? builder.getUnitAttr() : UnitAttr(),
       visible.window ? builder.getI64IntegerAttr(visible.window)
                      : IntegerAttr(),
-      /*softcap=*/FloatAttr());
+      visible.softcap ? builder.getF64FloatAttr(visible.softcap) : FloatAttr());
 }
 
 Value GraphBuilder::convert(Value x, Type element) {
@@ -367,6 +486,14 @@ Value GraphBuilder::reduceSum(Value x, int64_t dim) {
   shape.erase(shape.begin() + dim);
   return ReduceOp::create(builder, loc(), tensor(shape, elementOf(x)),
                           Reduction::Sum, x,
+                          builder.getDenseI64ArrayAttr({dim}));
+}
+
+Value GraphBuilder::reduceMax(Value x, int64_t dim) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  shape.erase(shape.begin() + dim);
+  return ReduceOp::create(builder, loc(), tensor(shape, elementOf(x)),
+                          Reduction::Max, x,
                           builder.getDenseI64ArrayAttr({dim}));
 }
 

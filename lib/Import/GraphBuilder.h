@@ -66,15 +66,38 @@ public:
 
   /// The stored tensor as it is.
   mlir::Value parameter(llvm::StringRef stored, Shape shape);
+  /// The stored tensor under another shape.
+  mlir::Value view(llvm::StringRef stored, Shape storedShape, Shape shape);
   /// The first `shape[0]` rows of a stored table of `rows` rows.
   mlir::Value firstRows(llvm::StringRef stored, int64_t rows, Shape shape);
   /// A stored [out, in] matrix as [in..., out...]: in and out may be several
   /// dimensions (heads), whose products are the stored sizes.
   mlir::Value weight(llvm::StringRef stored, Shape in, Shape out);
+  /// A part of a stored matrix: its `out` dimension is `groups` groups of
+  /// `size` rows, of which rows `first` to `first + count` are meant. All, if
+  /// `size` is 0.
+  struct Part {
+    llvm::StringRef name; ///< of the parameter: "STORED.NAME"
+    int64_t groups = 1, size = 0, first = 0, count = 0;
+  };
+  /// As weight(), of a part of a matrix [out, in], or with `transposed` of one
+  /// that is stored [in, out].
+  mlir::Value weight(llvm::StringRef stored, Shape in, Shape out,
+                     const Part &part, bool transposed);
+  /// As vector(), of a part.
+  mlir::Value vector(llvm::StringRef stored, Shape shape, const Part &part);
+  /// A part of each of `count` matrices [in, out] that are stored in one
+  /// tensor, or with an empty `in` of vectors [out].
+  mlir::Value storedStack(llvm::StringRef stored, int64_t count, Shape in,
+                          int64_t out, const Part &part);
   /// Stored [out, in] matrices one after the other, [count, in, out]. `stored`
   /// has a "{}" for their number.
   mlir::Value stackedWeights(llvm::StringRef stored, int64_t count, int64_t in,
                              int64_t out);
+  /// Stored vectors [size] one after the other, as `shape` [count..., size].
+  mlir::Value stackedVectors(llvm::StringRef stored, Shape shape);
+  /// Whether the weights are known and have this tensor.
+  bool isStored(llvm::StringRef stored) const;
   /// A stored vector as several dimensions.
   mlir::Value vector(llvm::StringRef stored, Shape shape);
 
@@ -87,6 +110,18 @@ public:
   //===--------------------------------------------------------------------===//
 
   mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value exp(mlir::Value x);
+  mlir::Value log(mlir::Value x);
+  mlir::Value min(mlir::Value x, mlir::Value y);
+  mlir::Value max(mlir::Value x, mlir::Value y);
+  /// x times a number, plus a number.
+  mlir::Value scaled(mlir::Value x, double factor);
+  mlir::Value shifted(mlir::Value x, double by);
+  /// Between the two.
+  mlir::Value clamped(mlir::Value x, double low, double high);
+  /// limit * tanh(x / limit)
+  mlir::Value softcapped(mlir::Value x, double limit);
+  mlir::Value sigmoid(mlir::Value x);
   mlir::Value tanh(mlir::Value x);
   mlir::Value gelu(mlir::Value x, GeluForm form);
   mlir::Value relu(mlir::Value x);
@@ -94,8 +129,14 @@ public:
   mlir::Value softmax(mlir::Value x);
   /// The `count` largest values along the last dimension, and where they stand.
   std::pair<mlir::Value, mlir::Value> topK(mlir::Value x, int64_t count);
-  /// x divided by its sums over the last dimension.
-  mlir::Value normalized(mlir::Value x);
+  /// x divided by its sums over the last dimension, to which `epsilon` is
+  /// added.
+  mlir::Value normalized(mlir::Value x, double epsilon = 0);
+  /// Rows times the matrices that they choose: tpc.grouped_matmul.
+  mlir::Value groupedMatmul(mlir::Value rows, mlir::Value choices,
+                            mlir::Value weights);
+  /// Rows of a table by index.
+  mlir::Value gatherRows(mlir::Value table, mlir::Value indices);
   mlir::Value experts(mlir::Value x, mlir::Value choices, mlir::Value scores,
                       mlir::Value gate, mlir::Value up, mlir::Value down);
   mlir::Value rmsNorm(mlir::Value x, mlir::Value weight, double epsilon);
@@ -109,11 +150,12 @@ public:
                      llvm::StringRef equation);
   mlir::Value matmul(mlir::Value x, mlir::Value y, llvm::StringRef equation);
   mlir::Value embedding(mlir::Value table, mlir::Value tokens);
-  /// What limits attention beside its operands; null and 0: nothing.
+  /// What shapes attention beside its operands; null and 0: nothing.
   struct Visible {
-    mlir::Value bias, lengths, offset;
+    mlir::Value bias, lengths, offset, sinks;
     bool causal = false;
     int64_t window = 0;
+    double softcap = 0;
   };
   mlir::Value attention(mlir::Value query, mlir::Value key, mlir::Value value,
                         double scale, const Visible &visible);
@@ -122,6 +164,7 @@ public:
   /// A vector of f32.
   mlir::Value constant(llvm::ArrayRef<float> values);
   mlir::Value reduceSum(mlir::Value x, int64_t dim);
+  mlir::Value reduceMax(mlir::Value x, int64_t dim);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t dim);
   /// `x` with a part replaced; `start` as in tpc.update_slice.
   mlir::Value updateSlice(mlir::Value x, mlir::Value update, mlir::Value start);

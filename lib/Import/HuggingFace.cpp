@@ -16,18 +16,32 @@ bool tpc::isHuggingFaceDirectory(StringRef path) {
   return llvm::sys::fs::exists(config);
 }
 
-/// The row of the first architecture that config.json names.
-static FailureOr<Architecture> findArchitecture(const ModelConfig &config) {
+/// The first architecture that config.json names, which is one of either.
+namespace {
+struct Known {
+  const DecoderFamily *decoder = nullptr;
+  const Architecture *encoder = nullptr;
+};
+} // namespace
+
+static FailureOr<Known> findArchitecture(const ModelConfig &config) {
   auto name = config.firstText("architectures");
   if (failed(name))
     return failure();
-  for (const Architecture &architecture : architectures())
-    if (architecture.name == *name)
-      return architecture;
+  SmallVector<StringRef> names;
+  for (const Architecture &encoder : architectures()) {
+    if (encoder.name == *name)
+      return Known{nullptr, &encoder};
+    names.push_back(encoder.name);
+  }
+  for (const DecoderFamily &decoder : decoderFamilies()) {
+    if (decoder.architecture == *name)
+      return Known{&decoder, nullptr};
+    names.push_back(decoder.architecture);
+  }
   auto error = config.error()
                << "unknown architecture \"" << *name << "\"; known are: ";
-  llvm::interleaveComma(architectures(), error,
-                        [&](const Architecture &a) { error << a.name; });
+  llvm::interleaveComma(names, error);
   return error;
 }
 
@@ -79,22 +93,25 @@ static FailureOr<Type> elementType(const ModelConfig &config, StringRef wanted,
 }
 
 static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
+                           const DecoderFamily &family,
+                           const ImportOptions &options) {
+  auto decoder = readDecoderConfig(config, family);
+  if (failed(decoder) ||
+      failed(config.checkAllKeysAreKnown(family.architecture, family.ignored)))
+    return failure();
+  return buildDecoder(graph, *decoder, options);
+}
+
+static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
                            const Architecture &architecture,
                            const ImportOptions &options) {
-  auto named = [&](const auto &family) {
-    return family.modelType == architecture.modelType;
-  };
-  if (architecture.head == Head::CausalLanguageModel) {
-    const DecoderFamily &family = *llvm::find_if(decoderFamilies(), named);
-    auto decoder = readDecoderConfig(config, family,
-                                     options.context.value_or(options.length));
-    if (failed(decoder))
-      return failure();
-    return buildDecoder(graph, family, *decoder, options);
-  }
-  const EncoderFamily &family = *llvm::find_if(encoderFamilies(), named);
+  const EncoderFamily &family =
+      *llvm::find_if(encoderFamilies(), [&](const EncoderFamily &family) {
+        return family.modelType == architecture.modelType;
+      });
   auto encoder = readEncoderConfig(config);
-  if (failed(encoder) || failed(checkActivation(config, encoder->activation)))
+  if (failed(encoder) || failed(checkActivation(config, encoder->activation)) ||
+      failed(config.checkAllKeysAreKnown(architecture.name)))
     return failure();
   return buildEncoder(graph, family, architecture, *encoder, options);
 }
@@ -124,7 +141,9 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
   OwningOpRef<ModuleOp> module = ModuleOp::create(config->location());
   GraphBuilder graph(*module, config->location(), *element, *stored,
                      options.weights);
-  if (failed(build(graph, *config, *architecture, options)))
+  if (failed(architecture->decoder
+                 ? build(graph, *config, *architecture->decoder, options)
+                 : build(graph, *config, *architecture->encoder, options)))
     return {};
   return module;
 }

@@ -1,22 +1,44 @@
 //===- ModelConfig.cpp - Reading config.json ------------------------------===//
 
 #include "ModelConfig.h"
+#include "ConfigKeys.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Path.h"
 #include <simdjson.h>
 
 using namespace mlir;
 using namespace tpc;
 
+using Element = simdjson::dom::element;
+
+struct ModelConfig::Object {
+  /// The value of a key that is there and not null; the key counts as asked
+  /// for.
+  std::optional<Element> lookup(StringRef key) {
+    asked.insert(key);
+    Element value;
+    if (!fields ||
+        fields->at_key(std::string_view(key.data(), key.size())).get(value) ||
+        value.is_null())
+      return std::nullopt;
+    return value;
+  }
+
+  /// Nothing where the key of a section is absent.
+  std::optional<simdjson::dom::object> fields;
+  /// "rope_parameters." for a section.
+  std::string prefix;
+  llvm::StringSet<> asked;
+};
+
 struct ModelConfig::Document {
   simdjson::dom::parser parser;
   std::optional<Location> location;
-};
-
-struct ModelConfig::Object {
-  /// Nothing where the key of a section is absent.
-  std::optional<simdjson::dom::object> fields;
+  /// The whole and every section that was asked for.
+  std::vector<std::shared_ptr<Object>> objects;
 };
 
 ModelConfig::ModelConfig(std::shared_ptr<Document> document,
@@ -41,29 +63,19 @@ FailureOr<ModelConfig> ModelConfig::read(MLIRContext *context,
            << "cannot read " << path << ": expected a JSON object; "
            << simdjson::error_message(code);
   root->fields = fields;
+  document->objects.push_back(root);
   return ModelConfig(std::move(document), std::move(root), "");
 }
 
 Location ModelConfig::location() const { return *document->location; }
 InFlightDiagnostic ModelConfig::error() const { return emitError(location()); }
 
-using Element = simdjson::dom::element;
-
-static std::optional<Element>
-lookup(const std::optional<simdjson::dom::object> &fields, StringRef key) {
-  Element value;
-  if (!fields ||
-      fields->at_key(std::string_view(key.data(), key.size())).get(value) ||
-      value.is_null())
-    return std::nullopt;
-  return value;
-}
-
 bool ModelConfig::has(StringRef key) const {
-  return lookup(object->fields, key).has_value();
+  return object->lookup(key).has_value();
 }
 
 bool ModelConfig::isNull(StringRef key) const {
+  object->asked.insert(key);
   Element value;
   return object->fields &&
          !object->fields->at_key(std::string_view(key.data(), key.size()))
@@ -97,8 +109,8 @@ static FailureOr<T> get(const ModelConfig &config, std::optional<Element> value,
 
 FailureOr<int64_t> ModelConfig::integer(StringRef key,
                                         std::optional<int64_t> fallback) const {
-  return get<int64_t>(*this, lookup(object->fields, key), prefix + key,
-                      fallback, "an integer");
+  return get<int64_t>(*this, object->lookup(key), prefix + key, fallback,
+                      "an integer");
 }
 
 FailureOr<int64_t> ModelConfig::size(StringRef key,
@@ -114,12 +126,12 @@ FailureOr<int64_t> ModelConfig::size(StringRef key,
 
 FailureOr<double> ModelConfig::number(StringRef key,
                                       std::optional<double> fallback) const {
-  return get<double>(*this, lookup(object->fields, key), prefix + key, fallback,
+  return get<double>(*this, object->lookup(key), prefix + key, fallback,
                      "a number");
 }
 
 FailureOr<bool> ModelConfig::flag(StringRef key, bool fallback) const {
-  return get<bool>(*this, lookup(object->fields, key), prefix + key, fallback,
+  return get<bool>(*this, object->lookup(key), prefix + key, fallback,
                    "true or false");
 }
 
@@ -128,15 +140,15 @@ ModelConfig::text(StringRef key, std::optional<std::string> fallback) const {
   std::optional<std::string_view> view;
   if (fallback)
     view = *fallback;
-  auto value = get<std::string_view>(*this, lookup(object->fields, key),
-                                     prefix + key, view, "a string");
+  auto value = get<std::string_view>(*this, object->lookup(key), prefix + key,
+                                     view, "a string");
   if (failed(value))
     return failure();
   return std::string(*value);
 }
 
 FailureOr<std::string> ModelConfig::firstText(StringRef key) const {
-  std::optional<Element> value = lookup(object->fields, key);
+  std::optional<Element> value = object->lookup(key);
   std::string_view first;
   if (!value || value->at_pointer("/0").get<std::string_view>().get(first))
     return error() << "key \"" << prefix << key
@@ -145,7 +157,7 @@ FailureOr<std::string> ModelConfig::firstText(StringRef key) const {
 }
 
 FailureOr<std::vector<std::string>> ModelConfig::texts(StringRef key) const {
-  std::optional<Element> value = lookup(object->fields, key);
+  std::optional<Element> value = object->lookup(key);
   std::vector<std::string> result;
   if (!value)
     return result;
@@ -164,7 +176,7 @@ FailureOr<std::vector<std::string>> ModelConfig::texts(StringRef key) const {
 }
 
 FailureOr<std::vector<double>> ModelConfig::numbers(StringRef key) const {
-  std::optional<Element> value = lookup(object->fields, key);
+  std::optional<Element> value = object->lookup(key);
   auto list = get<simdjson::dom::array>(*this, value, prefix + key,
                                         std::nullopt, "a list of numbers");
   if (failed(list))
@@ -181,13 +193,61 @@ FailureOr<std::vector<double>> ModelConfig::numbers(StringRef key) const {
 }
 
 FailureOr<ModelConfig> ModelConfig::section(StringRef key) const {
+  std::string inside = prefix + key.str() + ".";
+  for (const std::shared_ptr<Object> &known : document->objects)
+    if (known->prefix == inside)
+      return ModelConfig(document, known, inside);
   auto inner = std::make_shared<Object>();
-  if (std::optional<Element> value = lookup(object->fields, key)) {
+  inner->prefix = inside;
+  if (std::optional<Element> value = object->lookup(key)) {
     auto fields = get<simdjson::dom::object>(*this, value, prefix + key,
                                              std::nullopt, "an object");
     if (failed(fields))
       return failure();
     inner->fields = *fields;
   }
-  return ModelConfig(document, std::move(inner), prefix + key.str() + ".");
+  document->objects.push_back(inner);
+  return ModelConfig(document, std::move(inner), std::move(inside));
+}
+
+LogicalResult ModelConfig::expect(StringRef key, StringRef value) const {
+  std::optional<Element> found = object->lookup(key);
+  if (!found || simdjson::minify(*found) == value)
+    return success();
+  return error() << "key \"" << prefix << key << "\": expected " << value
+                 << ", " << foundText(*found) << ", which is not supported";
+}
+
+LogicalResult
+ModelConfig::checkAllKeysAreKnown(StringRef architecture,
+                                  ArrayRef<StringRef> ignored) const {
+  for (const std::shared_ptr<Object> &section : document->objects)
+    if (failed(checkKeysOf(*section, architecture, ignored)))
+      return failure();
+  return success();
+}
+
+LogicalResult ModelConfig::checkKeysOf(const Object &section,
+                                       StringRef architecture,
+                                       ArrayRef<StringRef> ignored) const {
+  if (!section.fields)
+    return success();
+  for (auto [view, value] : *section.fields) {
+    StringRef key(view.data(), view.size());
+    std::string name = section.prefix + key.str();
+    std::string text = simdjson::minify(value);
+    std::pair<StringRef, StringRef> pair(name, text);
+    if (value.is_null() || section.asked.contains(key) ||
+        llvm::is_contained(keysWithoutEffect(), pair.first) ||
+        llvm::is_contained(valuesWithoutEffect(), pair) ||
+        llvm::is_contained(ignored, pair.first))
+      continue;
+    return error() << "key \"" << name << "\" is not known for " << architecture
+                   << ": it may say something about the model that the result "
+                      "would lack, "
+                   << foundText(value)
+                   << "; if the model does not depend on it, remove it from "
+                      "config.json";
+  }
+  return success();
 }

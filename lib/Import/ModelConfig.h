@@ -13,13 +13,16 @@
 namespace tpc {
 
 /// The values of a config.json. Getters emit an error that names the key, what
-/// was expected and what was found.
+/// was expected and what was found. They also note which keys were asked for:
+/// one that nobody asks for may say something about the model that the graph
+/// then lacks, so it is an error (`checkAllKeysAreKnown`).
 class ModelConfig {
 public:
   /// Reads DIRECTORY/config.json; emits an error if that fails.
   static mlir::FailureOr<ModelConfig> read(mlir::MLIRContext *context,
                                            llvm::StringRef directory);
-  /// Null and absent are the same: not there.
+  /// Null and absent are the same: not there. So for the getters: a fallback
+  /// stands for both.
   bool has(llvm::StringRef key) const;
   /// There, and null.
   bool isNull(llvm::StringRef key) const;
@@ -44,6 +47,16 @@ public:
   /// name "key.inner".
   mlir::FailureOr<ModelConfig> section(llvm::StringRef key) const;
 
+  /// Emits an error unless `key` is absent, null, or `value` as JSON text: for
+  /// what would change the result and is not supported.
+  mlir::LogicalResult expect(llvm::StringRef key, llvm::StringRef value) const;
+  /// Emits an error for a key, of this object or a section of it, that is not
+  /// null, that nobody asked for, and that is neither in the lists of what has
+  /// no effect on any model (ConfigKeys.cpp) nor in `ignored`.
+  mlir::LogicalResult
+  checkAllKeysAreKnown(llvm::StringRef architecture,
+                       llvm::ArrayRef<llvm::StringRef> ignored = {}) const;
+
   mlir::Location location() const;
   mlir::InFlightDiagnostic error() const;
 
@@ -52,6 +65,9 @@ private:
   struct Object;
   ModelConfig(std::shared_ptr<Document> document,
               std::shared_ptr<Object> object, std::string prefix);
+  mlir::LogicalResult
+  checkKeysOf(const Object &section, llvm::StringRef architecture,
+              llvm::ArrayRef<llvm::StringRef> ignored) const;
   std::shared_ptr<Document> document;
   std::shared_ptr<Object> object;
   std::string prefix;

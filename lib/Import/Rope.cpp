@@ -10,7 +10,8 @@
 //             blend by wavelength
 //   yarn      likewise by a ramp over the index of the pair, and cos and sin
 //             scaled (Peng et al., arXiv:2309.00071)
-//   longrope  divided by a list, one for short and one for long contexts
+//   longrope  divided by a list, one for short and one for long sequences
+//   dynamic   of a theta that grows with sequences above the model's length
 //
 // Everything is computed in double and rounded once.
 //
@@ -25,11 +26,30 @@ using namespace tpc;
 
 namespace {
 
-/// The frequencies before rounding.
+/// Frequencies before rounding.
 struct Scaled {
-  std::vector<double> values;
-  double scale = 1;
+  std::vector<double> values, beyond, exponents;
+  double scale = 1, growth = 0;
+  int64_t longest = std::numeric_limits<int64_t>::max();
 };
+
+/// The length before scaling.
+FailureOr<int64_t> originalLength(const RopeSource &source) {
+  if (source.originalPositions)
+    return source.originalPositions;
+  return source.section.size("original_max_position_embeddings",
+                             source.positions ? std::optional(source.positions)
+                                              : std::nullopt);
+}
+
+/// The model's length.
+FailureOr<int64_t> modelLength(const RopeSource &source) {
+  if (!source.positions)
+    return source.section.error()
+           << "missing key \"max_position_embeddings\"; rotary positions that "
+              "are scaled depend on it";
+  return source.positions;
+}
 
 /// A section with `keys`, all numbers.
 template <size_t N>
@@ -57,24 +77,39 @@ LogicalResult scaleLinear(Scaled &rope, const ModelConfig &section) {
   return success();
 }
 
-LogicalResult scaleLlama3(Scaled &rope, const ModelConfig &section) {
+LogicalResult scaleLlama3(Scaled &rope, const RopeSource &source) {
+  const ModelConfig &section = source.section;
   auto numbers =
-      readNumbers(section, {"factor", "low_freq_factor", "high_freq_factor",
-                            "original_max_position_embeddings"});
-  if (failed(numbers))
+      readNumbers(section, {"factor", "low_freq_factor", "high_freq_factor"});
+  auto original = originalLength(source);
+  if (failed(numbers) || failed(original))
     return failure();
-  auto [factor, low, high, original] = *numbers;
+  auto [factor, low, high] = *numbers;
   if (high <= low)
     return section.error() << "rotary positions \"llama3\": expected "
                               "high_freq_factor above low_freq_factor, found "
                            << high << " and " << low;
   for (double &frequency : rope.values) {
     // How often it turns within the original context.
-    double turns = original * frequency / (2 * M_PI);
+    double turns = *original * frequency / (2 * M_PI);
     double kept = std::clamp((turns - low) / (high - low), 0.0, 1.0);
     frequency = (1 - kept) * frequency / factor + kept * frequency;
   }
   return success();
+}
+
+/// By how much a context of `original` tokens is stretched.
+FailureOr<double> readFactor(const RopeSource &source, int64_t original) {
+  if (source.section.has("factor")) {
+    auto numbers = readNumbers(source.section, {"factor"});
+    if (failed(numbers))
+      return failure();
+    return (*numbers)[0];
+  }
+  auto length = modelLength(source);
+  if (failed(length))
+    return failure();
+  return double(*length) / double(original);
 }
 
 /// 0.1 m ln(factor) + 1, the growth of attention's temperature.
@@ -82,27 +117,27 @@ double yarnScale(double factor, double m) {
   return factor <= 1 ? 1 : 0.1 * m * std::log(factor) + 1;
 }
 
-LogicalResult scaleYarn(Scaled &rope, const ModelConfig &section, double theta,
-                        int64_t modelLength) {
-  auto numbers = readNumbers(section, {"factor"});
+LogicalResult scaleYarn(Scaled &rope, const RopeSource &source, double theta) {
+  const ModelConfig &section = source.section;
+  auto original = originalLength(source);
   auto fast = section.number("beta_fast", 32);
   auto slow = section.number("beta_slow", 1);
-  auto original =
-      section.number("original_max_position_embeddings", modelLength);
   auto truncate = section.flag("truncate", true);
   auto given = section.number("attention_factor", 0);
   auto m = section.number("mscale", 0);
   auto mAll = section.number("mscale_all_dim", 0);
-  if (failed(numbers) || failed(fast) || failed(slow) || failed(original) ||
-      failed(truncate) || failed(given) || failed(m) || failed(mAll))
+  if (failed(original) || failed(fast) || failed(slow) || failed(truncate) ||
+      failed(given) || failed(m) || failed(mAll))
     return failure();
-  double factor = (*numbers)[0];
+  auto factor = readFactor(source, *original);
+  if (failed(factor))
+    return failure();
   if (*given != 0)
     rope.scale = *given;
   else if (*m != 0 && *mAll != 0)
-    rope.scale = yarnScale(factor, *m) / yarnScale(factor, *mAll);
+    rope.scale = yarnScale(*factor, *m) / yarnScale(*factor, *mAll);
   else
-    rope.scale = yarnScale(factor, 1);
+    rope.scale = yarnScale(*factor, 1);
 
   double dim = 2.0 * rope.values.size();
   /// The index of the pair that turns `turns` times in the original context.
@@ -121,97 +156,145 @@ LogicalResult scaleYarn(Scaled &rope, const ModelConfig &section, double theta,
     high += 0.001; // as transformers does, for a ramp of no length
   for (auto [i, frequency] : llvm::enumerate(rope.values)) {
     double ramp = std::clamp((double(i) - low) / (high - low), 0.0, 1.0);
-    frequency = ramp * frequency / factor + (1 - ramp) * frequency;
+    frequency = ramp * frequency / *factor + (1 - ramp) * frequency;
   }
   return success();
 }
 
-LogicalResult scaleLong(Scaled &rope, const ModelConfig &config,
-                        const ModelConfig &section, int64_t modelLength,
-                        int64_t context) {
-  // The original length stands beside or inside the section.
-  auto outer = config.number("original_max_position_embeddings", modelLength);
-  if (failed(outer))
-    return failure();
-  auto original = section.number("original_max_position_embeddings", *outer);
-  if (failed(original))
-    return failure();
-  auto factor = section.number("factor", modelLength / *original);
+LogicalResult scaleLong(Scaled &rope, const RopeSource &source) {
+  const ModelConfig &section = source.section;
+  auto original = originalLength(source);
   auto given = section.number("attention_factor", 0);
-  auto list =
-      section.numbers(context > *original ? "long_factor" : "short_factor");
-  if (failed(factor) || failed(given) || failed(list))
+  auto shorter = section.numbers("short_factor");
+  auto longer = section.numbers("long_factor");
+  if (failed(original) || failed(given) || failed(shorter) || failed(longer))
     return failure();
-  if (list->size() != rope.values.size())
-    return section.error() << "rotary positions \"longrope\": expected "
-                           << rope.values.size() << " factors, found "
-                           << list->size();
+  auto factor = readFactor(source, *original);
+  if (failed(factor))
+    return failure();
+  for (const auto &list : {*shorter, *longer})
+    if (list.size() != rope.values.size())
+      return section.error()
+             << "rotary positions \"longrope\": expected " << rope.values.size()
+             << " factors, found " << list.size();
   if (*given != 0)
     rope.scale = *given;
   else if (*factor > 1)
-    rope.scale = std::sqrt(1 + std::log(*factor) / std::log(*original));
-  for (auto [frequency, by] : llvm::zip_equal(rope.values, *list))
-    frequency /= by;
+    rope.scale = std::sqrt(1 + std::log(*factor) / std::log(double(*original)));
+  rope.longest = *original;
+  for (auto [frequency, s, l] :
+       llvm::zip_equal(rope.values, *shorter, *longer)) {
+    rope.beyond.push_back(frequency / l);
+    frequency /= s;
+  }
   return success();
+}
+
+/// theta grows by (1 + factor (L / length - 1)) ^ (r / (r - 2)), where r
+/// elements turn.
+LogicalResult scaleDynamic(Scaled &rope, const RopeSource &source) {
+  auto numbers = readNumbers(source.section, {"factor"});
+  auto length = modelLength(source);
+  if (failed(numbers) || failed(length))
+    return failure();
+  double turned = 2.0 * rope.values.size();
+  if (turned == 2)
+    return source.section.error()
+           << "rotary positions \"dynamic\": expected more than one pair of "
+              "elements in a head";
+  rope.longest = *length;
+  rope.growth = (*numbers)[0];
+  for (size_t i = 0; i < rope.values.size(); ++i)
+    rope.exponents.push_back(-2.0 * i / (turned - 2));
+  return success();
+}
+
+std::vector<double> unscaled(double theta, int64_t turned) {
+  std::vector<double> values;
+  for (int64_t i = 0; i < turned / 2; ++i)
+    values.push_back(std::pow(theta, -2.0 * i / turned));
+  return values;
+}
+
+std::vector<float> rounded(const std::vector<double> &values) {
+  return {values.begin(), values.end()};
 }
 
 } // namespace
 
-FailureOr<RopeFrequencies> tpc::readRope(const ModelConfig &config,
-                                         int64_t headDim, int64_t context) {
-  auto section = config.section(
-      config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
-  auto outerTheta = config.number("rope_theta", 10000);
-  auto outerPartial = config.number("partial_rotary_factor", 1);
-  auto modelLength = config.size("max_position_embeddings");
-  if (failed(section) || failed(outerTheta) || failed(outerPartial) ||
-      failed(modelLength))
-    return failure();
-  auto theta = section->number("rope_theta", *outerTheta);
-  auto partial = section->number("partial_rotary_factor", *outerPartial);
-  auto kind = section->text(section->has("rope_type") ? "rope_type" : "type",
-                            "default");
+FailureOr<ModelConfig> tpc::ropeSection(const ModelConfig &config) {
+  bool old = config.has("rope_scaling");
+  (void)config.has("rope_parameters"); // asked for, if overruled
+  return config.section(old ? "rope_scaling" : "rope_parameters");
+}
+
+RopeFrequencies tpc::plainRope(double theta, int64_t turned) {
+  RopeFrequencies result;
+  result.values = rounded(unscaled(theta, turned));
+  return result;
+}
+
+FailureOr<RopeFrequencies> tpc::readRope(const RopeSource &source) {
+  const ModelConfig &section = source.section;
+  bool old = !section.has("rope_type") && section.has("type");
+  (void)section.has("type"); // files have both spellings beside each other
+  auto theta = section.number("rope_theta", source.theta);
+  auto partial = section.number("partial_rotary_factor", source.partial);
+  auto kind = section.text(old ? "type" : "rope_type", "default");
   if (failed(theta) || failed(partial) || failed(kind))
     return failure();
   if (!(*theta > 1))
-    return config.error() << "key \"rope_theta\": expected a number above 1, "
-                             "found "
-                          << *theta;
+    return section.error() << "key \"rope_theta\": expected a number above 1, "
+                              "found "
+                           << *theta;
+  if (!source.partly && *partial != 1)
+    return section.error()
+           << "key \"partial_rotary_factor\": expected 1, since "
+              "whole heads turn in this architecture, found "
+           << *partial;
   if (!(*partial > 0 && *partial <= 1))
-    return config.error() << "key \"partial_rotary_factor\": expected a number "
-                             "above 0, at most 1, found "
-                          << *partial;
-  int64_t turned = static_cast<int64_t>(headDim * *partial);
+    return section.error()
+           << "key \"partial_rotary_factor\": expected a number above 0, at "
+              "most 1, found "
+           << *partial;
+  int64_t turned = static_cast<int64_t>(source.headDim * *partial);
   if (turned < 2 || turned % 2 != 0)
-    return config.error() << "key \"partial_rotary_factor\": expected an even "
-                             "number of the "
-                          << headDim << " elements of a head, found " << turned;
+    return section.error() << "key \"partial_rotary_factor\": expected an even "
+                              "number of the "
+                           << source.headDim << " elements of a head, found "
+                           << turned;
 
   Scaled rope;
-  for (int64_t i = 0; i < turned / 2; ++i)
-    rope.values.push_back(std::pow(*theta, -2.0 * i / turned));
+  rope.values = unscaled(*theta, turned);
   LogicalResult scaled = success();
   if (*kind == "linear")
-    scaled = scaleLinear(rope, *section);
+    scaled = scaleLinear(rope, section);
   else if (*kind == "llama3")
-    scaled = scaleLlama3(rope, *section);
+    scaled = scaleLlama3(rope, source);
+  else if (*kind == "longrope" || *kind == "su" ||
+           (*kind == "yarn" &&
+            section.has("short_factor")) /*Phi-3's old names*/)
+    scaled = scaleLong(rope, source);
   else if (*kind == "yarn")
-    scaled = scaleYarn(rope, *section, *theta, *modelLength);
-  else if (*kind == "longrope")
-    scaled = scaleLong(rope, config, *section, *modelLength, context);
+    scaled = scaleYarn(rope, source, *theta);
+  else if (*kind == "dynamic")
+    scaled = scaleDynamic(rope, source);
   else if (*kind != "default")
-    return config.error()
+    return section.error()
            << "rotary positions: expected the kind default, linear, llama3, "
-              "yarn or longrope, found \""
+              "yarn, longrope or dynamic, found \""
            << *kind << "\"";
   if (failed(scaled))
     return failure();
   auto isPositive = [](double value) {
     return std::isfinite(value) && value > 0;
   };
-  if (!isPositive(rope.scale) || !llvm::all_of(rope.values, isPositive))
-    return config.error() << "rotary positions \"" << *kind
-                          << "\": expected values that give finite frequencies "
-                             "above 0";
-  return RopeFrequencies{{rope.values.begin(), rope.values.end()}, rope.scale};
+  if (!isPositive(rope.scale) || !llvm::all_of(rope.values, isPositive) ||
+      !llvm::all_of(rope.beyond, isPositive))
+    return section.error()
+           << "rotary positions \"" << *kind
+           << "\": expected values that give finite frequencies above 0";
+  return RopeFrequencies{
+      rounded(rope.values),    rope.scale, rope.longest, rounded(rope.beyond),
+      rounded(rope.exponents), rope.growth};
 }

@@ -2,6 +2,7 @@
 
 #include "tpc/Reference/HostTensors.h"
 #include "mlir/IR/Builders.h"
+#include "tpc/Dialect/Tpc/ElementTypes.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -13,30 +14,9 @@ using tpcrt::HostTensor;
 // Element types
 //===----------------------------------------------------------------------===//
 
-static Type typeOfHost(ElementType type, MLIRContext *context) {
-  Builder builder(context);
-  switch (type) {
-  case ElementType::F32:
-    return builder.getF32Type();
-  case ElementType::F64:
-    return builder.getF64Type();
-  case ElementType::BF16:
-    return builder.getBF16Type();
-  case ElementType::F16:
-    return builder.getF16Type();
-  case ElementType::I32:
-    return builder.getI32Type();
-  case ElementType::I64:
-    return builder.getI64Type();
-  case ElementType::Bool:
-    return builder.getI1Type();
-  }
-  llvm_unreachable("unknown element type");
-}
-
 static ElementType hostType(Type type) {
   for (unsigned i = 0; i < tpcrt::numElementTypes; ++i)
-    if (typeOfHost(ElementType(i), type.getContext()) == type)
+    if (toType(ElementType(i), type.getContext()) == type)
       return ElementType(i);
   llvm_unreachable("no tensor of the dialect has another type");
 }
@@ -73,7 +53,7 @@ static void store16(const Tensor &from, HostTensor &to) {
 
 Tensor reference::fromHost(const HostTensor &host, MLIRContext *context) {
   Tensor tensor(SmallVector<int64_t>(host.shape().begin(), host.shape().end()),
-                typeOfHost(host.type(), context));
+                toType(host.type(), context));
   switch (host.type()) {
   case ElementType::F32:
     load<float>(host, tensor);
@@ -141,7 +121,7 @@ static FailureOr<Tensor> readStored(ParameterOp op, StringRef name,
   RankedTensorType expected = op.getStoredTensorType();
   SmallVector<int64_t> shape(stored->shape.begin(), stored->shape.end());
   if (!stored->type || ArrayRef<int64_t>(shape) != expected.getShape() ||
-      typeOfHost(*stored->type, op.getContext()) != expected.getElementType()) {
+      toType(*stored->type, op.getContext()) != expected.getElementType()) {
     auto error = op.emitOpError("stored tensor \"")
                  << name << "\": expected " << expected << ", found "
                  << stored->dtype << " of shape [";

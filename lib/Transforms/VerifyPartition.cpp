@@ -88,7 +88,9 @@ private:
         needed.insert(&op);
   }
 
-  /// The axes and parts of axes that the program mentions.
+  /// The axes and parts of axes that the program mentions, and what they leave
+  /// of an axis: where an all-to-all over all of "tp" = 4 follows one over
+  /// "tp":(2)2, the values before it are cut by "tp":(1)2, which nothing names.
   void collectUnits() {
     llvm::append_range(units, mesh.axes());
     auto add = [&](const AxisRef &axis) {
@@ -118,6 +120,30 @@ private:
       if (auto axes = op->getAttrOfType<AxesAttr>("axes"))
         llvm::for_each(axes.getAxes(), add);
     });
+    for (const AxisRef &axis : mesh.axes())
+      addPartsBetween(boundariesOf(axis.name), axis.name);
+  }
+
+  /// Where the units cut an axis, as products of sizes from its major end.
+  SmallVector<int64_t> boundariesOf(StringAttr name) const {
+    SmallVector<int64_t> boundaries;
+    for (const AxisRef &unit : units)
+      if (unit.name == name)
+        boundaries.append({unit.pre, unit.pre * mesh.size(unit)});
+    llvm::sort(boundaries);
+    boundaries.erase(llvm::unique(boundaries), boundaries.end());
+    return boundaries;
+  }
+
+  void addPartsBetween(ArrayRef<int64_t> boundaries, StringAttr name) {
+    for (auto [i, from] : llvm::enumerate(boundaries))
+      for (int64_t to : boundaries.drop_front(i + 1)) {
+        if (to % from != 0)
+          continue;
+        AxisRef part = mesh.canonical({name, from, to / from});
+        if (!llvm::is_contained(units, part))
+          units.push_back(part);
+      }
   }
 
   /// An error at a local operation, with a note where the whole function

@@ -107,7 +107,8 @@ Result<Buffer> tpcrt::loadParameter(const Module &module,
                        src - weights.files()[tensor.file].bytes.get(),
                        storedSize, part.dims);
     // The copy is what stays in memory.
-    releasePages(tensor.data, tensor.bytes);
+    if (weights.files()[tensor.file].mapped)
+      releasePages(tensor.data, tensor.bytes);
   }
   return buffer;
 }

@@ -1,6 +1,7 @@
 // Opens safetensors files, alone or as the parts of one model.
 #include "support/Fail.h"
 #include "support/MappedFile.h"
+#include "tpcrt/HostTensor.h"
 #include "weights/SafetensorsHeader.h"
 
 #include <simdjson.h>
@@ -125,16 +126,34 @@ Result<void> WeightSource::addFile(const std::string &path) {
   auto tensors = parseSafetensors({file.bytes.get(), file.size});
   if (!tensors)
     return fail("'{}': {}", path, tensors.error().message);
-  for (const StoredTensor &tensor : *tensors)
+  return add(std::move(*tensors), {path, std::move(file.bytes), file.size});
+}
+
+Result<void> WeightSource::addTensor(std::string name, ElementType type,
+                                     std::vector<uint64_t> shape,
+                                     std::shared_ptr<const std::byte> data) {
+  StoredTensor tensor;
+  tensor.name = std::move(name);
+  tensor.dtype = typeName(type);
+  tensor.type = type;
+  tensor.bytes = numElements(shape) * byteSize(type);
+  tensor.shape = std::move(shape);
+  tensor.data = data.get();
+  uint64_t bytes = tensor.bytes;
+  return add({std::move(tensor)}, {"memory", std::move(data), bytes, false});
+}
+
+Result<void> WeightSource::add(std::vector<StoredTensor> tensors, File file) {
+  for (const StoredTensor &tensor : tensors)
     if (const StoredTensor *other = find(tensor.name))
       return fail("tensor '{}' is in both '{}' and '{}'", tensor.name,
-                  openFiles[other->file].path, path);
-  for (StoredTensor &tensor : *tensors) {
+                  openFiles[other->file].path, file.path);
+  for (StoredTensor &tensor : tensors) {
     tensor.file = openFiles.size();
     byName.emplace(tensor.name, list.size());
     list.push_back(std::move(tensor));
   }
-  openFiles.push_back({path, std::move(file.bytes), file.size});
+  openFiles.push_back(std::move(file));
   return {};
 }
 

@@ -16,8 +16,16 @@ import pytest
 from tools import (ROOT, read_safetensors, run_model, tool,
                    write_safetensors)
 
-KNOWN = ["LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM",
-         "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM"]
+KNOWN = [
+    "BloomForCausalLM", "CohereForCausalLM", "DeepseekV3ForCausalLM",
+    "FalconForCausalLM", "GPT2LMHeadModel", "GPTJForCausalLM",
+    "GPTNeoXForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
+    "GemmaForCausalLM", "GptOssForCausalLM", "GraniteForCausalLM",
+    "LlamaForCausalLM", "MistralForCausalLM", "MixtralForCausalLM",
+    "MptForCausalLM", "OPTForCausalLM", "Olmo2ForCausalLM", "OlmoForCausalLM",
+    "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
+    "Qwen2MoeForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM",
+    "SmolLM3ForCausalLM", "StableLmForCausalLM", "Starcoder2ForCausalLM"]
 MESHES = ["tp=1", "tp=2", "tp=3", "tp=4", "tp=8", "dp=2,tp=2"]
 FULL = ["--entry", "prefill", "--logits", "all"]
 
@@ -50,7 +58,8 @@ def bf16(array):
 
 
 def to_the_left(tokens, mask):
-    """Rows with their padding after the tokens, and their lengths."""
+    """Rows with their padding after the tokens, and their lengths; for logits
+    too."""
     rows = np.full_like(tokens, 5)  # anything: what follows is not looked at
     for row, tokens_of_row, real in zip(rows, tokens, mask.astype(bool)):
         row[:real.sum()] = tokens_of_row[real]
@@ -60,11 +69,21 @@ def to_the_left(tokens, mask):
 @pytest.mark.parametrize("mesh", MESHES)
 @pytest.mark.parametrize("name", FIXTURES)
 def test_prefill_equals_transformers(name, mesh, tmp_path):
+    """Every token's logits, of full rows and of rows that transformers padded
+    on the left: a row's logits do not depend on where its padding is."""
     expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
-    found, _ = run_model(FIXTURES[name] / "model", mesh,
-                         {"input_ids": expected["input_ids"]}, ["logits"],
-                         tmp_path, *FULL)
-    close(found["logits"], expected["logits"])
+    mask = expected["padded.attention_mask"]
+    rows, lengths = to_the_left(expected["padded.input_ids"], mask)
+    logits, _ = to_the_left(expected["padded.logits"], mask)
+    found, _ = run_model(
+        FIXTURES[name] / "model", mesh,
+        {"input_ids": np.concatenate([expected["input_ids"], rows])},
+        ["logits"], tmp_path, *FULL)
+    full = len(expected["input_ids"])
+    close(found["logits"][:full], expected["logits"])
+    assert len(set(lengths)) > 1
+    for row, length in enumerate(lengths):
+        close(found["logits"][full + row, :length], logits[row, :length])
 
 
 @pytest.mark.parametrize("mesh", MESHES)
@@ -73,16 +92,15 @@ def test_greedy_continuation_equals_transformers(name, mesh, tmp_path):
     expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
     found, _ = run_model(FIXTURES[name] / "model", mesh,
                          {"input_ids": expected["input_ids"]},
-                         ["tokens", "logits"], tmp_path, "--generate", 16)
+                         ["tokens", "logits"], tmp_path, "--max-new-tokens", 16)
     assert found["tokens"][0].tolist() == expected["greedy.tokens"].tolist()
     close(found["logits"][0], expected["greedy.logits"])
 
 
-@pytest.mark.parametrize("mesh", ["tp=1", "tp=3", "dp=2,tp=2"])
+@pytest.mark.parametrize("mesh", ["tp=3", "dp=2,tp=2"])
 @pytest.mark.parametrize("name", FIXTURES)
 def test_rows_of_different_lengths(name, mesh, tmp_path):
-    """The logits of each row's last token; transformers pads on the left, but a
-    row's logits do not depend on where its padding is."""
+    """The logits of each row's last token."""
     expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
     mask = expected["padded.attention_mask"]
     rows, lengths = to_the_left(expected["padded.input_ids"], mask)
@@ -93,7 +111,7 @@ def test_rows_of_different_lengths(name, mesh, tmp_path):
     close(found["logits"], expected["padded.logits"][:, -1])
 
 
-@pytest.mark.parametrize("mesh", ["tp=1", "tp=2", "dp=2,tp=2"])
+@pytest.mark.parametrize("mesh", ["tp=2", "dp=2,tp=2"])
 @pytest.mark.parametrize("name", FIXTURES)
 def test_rows_of_different_lengths_are_continued_each_for_itself(
         name, mesh, tmp_path):
@@ -107,7 +125,7 @@ def test_rows_of_different_lengths_are_continued_each_for_itself(
         np.array([[1] * 15, [1] * 12 + [0] * 3]))
     found, report = run_model(FIXTURES[name] / "model", mesh,
                               {"input_ids": rows, "lengths": lengths},
-                              ["tokens", "logits"], tmp_path, "--generate", 8,
+                              ["tokens", "logits"], tmp_path, "--max-new-tokens", 8,
                               "--check")
     assert found["tokens"][0].tolist() == greedy[3:11].tolist()
     assert found["tokens"][1].tolist() == greedy[:8].tolist()
@@ -115,6 +133,24 @@ def test_rows_of_different_lengths_are_continued_each_for_itself(
     close(found["logits"][1], expected["greedy.logits"][:8])
     assert report["check"]["ok"]
     assert len(report["generation"]["decode_ms"]) == 7
+
+
+def sampled(tmp_path, *options, mesh="tp=1"):
+    name = next(iter(FIXTURES))
+    expected = read_safetensors(FIXTURES[name] / "expected.safetensors")
+    found, _ = run_model(FIXTURES[name] / "model", mesh,
+                         {"input_ids": expected["input_ids"]}, ["tokens"],
+                         tmp_path, "--max-new-tokens", 8, *options)
+    return found["tokens"].tolist(), expected["greedy.tokens"].tolist()[:8]
+
+
+def test_tokens_by_chance(tmp_path):
+    warm = "--temperature", 2
+    first, greedy = sampled(tmp_path, *warm, "--seed", 1)
+    assert sampled(tmp_path, *warm, "--seed", 1, mesh="tp=2")[0] == first
+    assert sampled(tmp_path, *warm, "--seed", 2)[0] != first
+    for narrow in (["--top-k", 1], ["--top-p", 1e-6]):
+        assert sampled(tmp_path, *warm, *narrow)[0][0] == greedy
 
 
 @pytest.mark.parametrize("name", [name for name in FIXTURES
@@ -169,17 +205,16 @@ def test_large_configurations_compile_without_weights(name, tmp_path):
     assert report["seconds"]["import"] < 0.5
 
 
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2,
-           "moe_intermediate_size": 12}
+MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
+EXPERTS = {**MIXTRAL, "moe_intermediate_size": 12}
 
 
 @pytest.mark.parametrize("architecture, changes, expected", [
     ("MistralForCausalLM", {"sliding_window": 7}, [7, 7]),
     ("MistralForCausalLM", {"sliding_window": None}, [0, 0]),
     ("MistralForCausalLM", {}, [4096, 4096]),
-    ("LlamaForCausalLM", {"sliding_window": 7}, [0, 0]),
-    ("MixtralForCausalLM", {"sliding_window": 7, **EXPERTS}, [7, 7]),
-    ("MixtralForCausalLM", EXPERTS, [0, 0]),
+    ("MixtralForCausalLM", {"sliding_window": 7, **MIXTRAL}, [7, 7]),
+    ("MixtralForCausalLM", MIXTRAL, [0, 0]),
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, **EXPERTS}, [0, 0]),
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                              "max_window_layers": 1, **EXPERTS}, [7, 7]),
@@ -257,13 +292,17 @@ SHORT, LONG = np.linspace(1, 2, 32), np.linspace(2, 5, 32)
 LONGROPE = {"rope_type": "longrope", "short_factor": SHORT.tolist(),
             "long_factor": LONG.tolist(),
             "original_max_position_embeddings": 64}
+# Part of a head turns in some families only.
+PHI = {"architectures": ["PhiForCausalLM"], "rms_norm_eps": None}
 # rope_parameters, more of the configuration, the context, frequencies, scale.
 ROPE = {
     "default": ({}, {}, 64, BASE, 1),
     "theta": ({"rope_theta": 500.0}, {}, 64, 500.0 ** (-np.arange(32) / 32), 1),
     "linear": ({"rope_type": "linear", "factor": 4.0}, {}, 64, BASE / 4, 1),
-    "half of each head": ({}, {"partial_rotary_factor": 0.5}, 64,
+    "half of each head": ({}, {**PHI, "partial_rotary_factor": 0.5}, 64,
                           10000.0 ** (-np.arange(16) / 16), 1),
+    "a quarter, inside": ({"partial_rotary_factor": 0.25}, PHI, 64,
+                          10000.0 ** (-np.arange(8) / 8), 1),
     "llama3": ({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
                 "high_freq_factor": 4.0,
                 "original_max_position_embeddings": 1024}, {}, 64,
@@ -278,8 +317,18 @@ ROPE = {
                          (0.2 * np.log(4) + 1) / (0.1 * np.log(4) + 1)),
     "longrope, short": (LONGROPE, {}, 64, BASE / SHORT,
                         np.sqrt(1 + np.log(2) / np.log(64))),
-    "longrope, long": (LONGROPE, {}, 65, BASE / LONG,
+    "longrope, both": (LONGROPE, {}, 65, [BASE / SHORT, BASE / LONG],
                        np.sqrt(1 + np.log(2) / np.log(64))),
+    "yarn without factor": ({"rope_type": "yarn",
+                             "original_max_position_embeddings": 32}, {}, 64,
+                            rope_yarn(BASE, 4, 32, 10000), 0.1 * np.log(4) + 1),
+    "the length before scaling stands outside": (
+        {"rope_type": "yarn", "factor": 4.0},
+        {"original_max_position_embeddings": 1024}, 64,
+        rope_yarn(BASE, 4, 1024, 10000), 0.1 * np.log(4) + 1),
+    "both spellings of the section": (
+        {"factor": 3}, {"rope_scaling": {"type": "linear", "factor": 4.0}}, 64,
+        BASE / 4, 1),
 }
 
 
@@ -289,44 +338,109 @@ def test_frequencies_of_rotary_positions(case, tmp_path):
     model = config_with(tmp_path, rope_parameters=rope, head_dim=64, **more)
     text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole", "--dry-run",
                 "--length", context).stdout
-    constant = re.search(
-        rf"tpc.constant dense<([^>]*)> : tensor<{len(expected)}xf32>", text)
-    found = json.loads(constant.group(1))
-    assert np.allclose(found, expected.astype(np.float32), rtol=2e-7, atol=0)
+    expected = np.atleast_2d(expected)
+    found = re.findall(
+        rf"tpc.constant dense<(\[[^>]*)> : tensor<{expected.shape[1]}xf32>",
+        text)
+    assert len(found) == len(expected)
+    for values in expected:
+        assert any(np.allclose(json.loads(constant), values.astype(np.float32),
+                               rtol=2e-7, atol=0) for constant in found)
     scales = {float(x) for x in re.findall(r"tpc.rope .* scale (\S+)", text)}
     assert np.allclose(list(scales), [scale], rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [(), FULL])
+@pytest.mark.parametrize("rope, equal", [
+    # Above 8 tokens, the long factors count.
+    ({"rope_type": "longrope", "short_factor": [9.0] * 6,
+      "long_factor": [2.0] * 6, "attention_factor": 1.0,
+      "original_max_position_embeddings": 8},
+     {"rope_type": "linear", "factor": 2.0}),
+    # 12 tokens of a model for 8.
+    ({"rope_type": "dynamic", "factor": 3.0},
+     {"rope_type": "default",
+      "rope_theta": 1e4 * (3.0 * 12 / 8 - 2) ** (12 / 10)}),
+])
+def test_frequencies_of_long_rows(rope, equal, options, tmp_path):
+    """They depend on the longest row of a call: with lengths, and without."""
+    expected = read_safetensors(
+        ROOT / "test/data/hf/llama_rope3/expected.safetensors")
+    results = []
+    for parameters in (rope, equal):
+        model = config_with(tmp_path, rope_parameters=parameters,
+                            max_position_embeddings=8)
+        found, _ = run_model(
+            model, "tp=2", {"input_ids": expected["input_ids"]}, ["logits"],
+            tmp_path, "--weights",
+            ROOT / "test/data/hf/llama_rope3/model/model.safetensors", *options)
+        results.append(found["logits"])
+    close(results[0], results[1], 1e-5)
 
 
 # Errors ----------------------------------------------------------------------
 
 BAD = {
     "heads": ({"num_key_value_heads": 3}, [], "num_key_value_heads"),
-    "activation": ({"hidden_act": "gelu"}, [], "silu"),
+    "activation": ({"hidden_act": "snake"}, [], 'silu, swish'),
     "rope kind": ({"rope_parameters": {"rope_type": "spiral"}}, [],
                   "spiral"),
     "rope factor": ({"rope_parameters": {"rope_type": "linear"}}, [],
                     "rope_parameters.factor"),
     "rope section": ({"rope_parameters": 3}, [], "an object"),
-    "odd part": ({"partial_rotary_factor": 0.25}, [], "partial_rotary_factor"),
+    "odd part": ({**PHI, "partial_rotary_factor": 0.25}, [],
+                 "expected an even number of the 12 elements"),
+    "part of a head": ({"rope_parameters": {"partial_rotary_factor": 0.5}}, [],
+                       "whole heads turn"),
+    "no length to scale from": ({"rope_parameters": {"rope_type": "dynamic",
+                                                     "factor": 2.0},
+                                 "max_position_embeddings": None}, [],
+                                "max_position_embeddings"),
+    "layer kind": ({"architectures": ["Qwen2ForCausalLM"], "layer_types":
+                    ["full_attention", "chunked_attention"]}, [],
+                   "chunked_attention"),
+    "both ways": ({"architectures": ["GemmaForCausalLM"],
+                   "use_bidirectional_attention": True}, [],
+                  '"use_bidirectional_attention" is not known'),
+    "a value that is not supported": (
+        {"architectures": ["FalconForCausalLM"],
+         "apply_residual_connection_post_layernorm": True}, [],
+        "expected false, found true"),
+    "groups of experts": ({"architectures": ["DeepseekV3ForCausalLM"],
+                           "n_routed_experts": 6, "n_group": 4,
+                           "num_experts_per_tok": 2, "num_key_value_heads": 4,
+                           "moe_intermediate_size": 8}, [], "n_group"),
+    "learned positions": ({"architectures": ["OPTForCausalLM"],
+                           "ffn_dim": 64, "max_position_embeddings": 16,
+                           **{key: None for key in (
+                               "head_dim", "hidden_act", "intermediate_size",
+                               "num_key_value_heads", "rms_norm_eps",
+                               "rope_parameters")}},
+                          ["--length", "17"], "model's 16 positions"),
     "element": ({}, ["--element", "int4"], "int4"),
     "layer types": ({"architectures": ["Qwen2ForCausalLM"],
                      "sliding_window": 3, "use_sliding_window": True,
                      "layer_types": ["full_attention"]}, [], "layer_types"),
-    "experts per token": ({"architectures": ["MixtralForCausalLM"], **EXPERTS,
+    "a window in Llama": ({"sliding_window": 7}, [],
+                          '"sliding_window" is not known for Llama'),
+    "experts per token": ({"architectures": ["MixtralForCausalLM"], **MIXTRAL,
                            "num_experts_per_tok": 5}, [],
-                          "at most num_experts 4, found 5"),
+                          "at most num_local_experts 4, found 5"),
     "no experts": ({"architectures": ["MixtralForCausalLM"]}, [],
                    "num_experts"),
     "longrope": ({"rope_parameters": {**LONGROPE, "short_factor": [1.0]}},
                  ["--length", "8"], "expected 6 factors, found 1"),
     "context": ({}, ["--length", "16", "--context", "8"], "--context"),
     "context of generation": ({}, ["--length", "16", "--context", "18",
-                                   "--generate", "8"], "23"),
+                                   "--max-new-tokens", "8"], "23"),
     "entry": ({}, ["--entry", "main"], "prefill, decode"),
-    "entry and generation": ({}, ["--entry", "decode", "--generate", "2"],
+    "entry and generation": ({}, ["--entry", "decode", "--max-new-tokens", "2"],
                              "--entry"),
     "logits": ({}, ["--logits", "some"], "last or all"),
-    "logits of generation": ({}, ["--logits", "all", "--generate", "2"],
+    "temperature": ({}, ["--temperature", "-1", "--max-new-tokens", "2"],
+                    "temperature"),
+    "top-p": ({}, ["--top-p", "0", "--max-new-tokens", "2"], "top_p"),
+    "logits of generation": ({}, ["--logits", "all", "--max-new-tokens", "2"],
                              "--logits"),
 }
 
@@ -372,7 +486,7 @@ def test_experts_are_checked_one_by_one(tmp_path):
 
 
 def test_generation_wants_a_decoder(tmp_path):
-    result = tool("tpc-run", ROOT / "examples/mlp.mlir", "--generate", 2,
+    result = tool("tpc-run", ROOT / "examples/mlp.mlir", "--max-new-tokens", 2,
                   "--dry-run", check=False)
     assert result.returncode == 1
     assert "prefill and decode" in result.stderr
@@ -380,7 +494,7 @@ def test_generation_wants_a_decoder(tmp_path):
 
 def test_lengths_are_checked(tmp_path):
     model = ROOT / "test/data/hf/llama_rope3/model"
-    result = tool("tpc-run", model, "--generate", 2, "--input",
+    result = tool("tpc-run", model, "--max-new-tokens", 2, "--input",
                   "input_ids=1x4xi64=3", "--input", "lengths=1xi64=5",
                   check=False)
     assert result.returncode == 1

@@ -72,11 +72,11 @@ def test_decoder_goes_on_where_prefill_ended(mesh, weights, tmp_path):
     prompt = np.array([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
     found, report = run_model(example, mesh, {"input_ids": prompt},
                               ["tokens", "logits"], tmp_path, "--weights",
-                              weights[example], "--generate", 5, "--check")
+                              weights[example], "--max-new-tokens", 5, "--check")
     assert report["check"]["ok"]
     assert (found["logits"].argmax(axis=-1) == found["tokens"]).all()
     # What is decoded depends on the cache: each row has its own tokens.
     other, _ = run_model(example, mesh, {"input_ids": prompt[::-1]},
                          ["tokens"], tmp_path, "--weights", weights[example],
-                         "--generate", 5)
+                         "--max-new-tokens", 5)
     assert (other["tokens"] == found["tokens"][::-1]).all()

@@ -68,3 +68,39 @@ def test_unknown_architecture_is_named(tmp_path):
     result = tool("tpc-run", tmp_path, "--dry-run", check=False)
     assert result.returncode == 1
     assert "MambaModel" in result.stderr and "BertModel" in result.stderr
+
+
+def config_of(name, tmp_path, **changes):
+    config = json.loads(
+        (ROOT / f"test/data/hf/{name}/model/config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **changes}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["bert", "llama_rope3"])
+@pytest.mark.parametrize("changes, named", [
+    ({"embedding_warp": 3}, '"embedding_warp"'),
+    ({"quantization_config": {"bits": 4}}, '"quantization_config"'),
+])
+def test_unknown_keys_of_the_configuration_are_named(name, changes, named,
+                                                     tmp_path):
+    """Nobody asks for them, so what they say would be lacking."""
+    result = tool("tpc-run", config_of(name, tmp_path, **changes), "--dry-run",
+                  check=False)
+    assert result.returncode == 1
+    assert named in result.stderr and "remove it" in result.stderr
+
+
+def test_unknown_keys_of_a_section_are_named(tmp_path):
+    model = config_of("llama_rope3", tmp_path, rope_parameters={
+        "rope_type": "linear", "factor": 2.0, "twist": 1})
+    result = tool("tpc-run", model, "--dry-run", check=False)
+    assert result.returncode == 1
+    assert '"rope_parameters.twist"' in result.stderr
+
+
+@pytest.mark.parametrize("name", ["bert", "llama_rope3"])
+def test_keys_without_effect_and_nulls_are_ignored(name, tmp_path):
+    model = config_of(name, tmp_path, embedding_warp=None, use_cache=False,
+                      id2label={"0": "A"}, temperature=0.5, torch_dtype="float16")
+    tool("tpc-run", model, "--emit", "whole", "--dry-run", "--length", 8)

@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   (void)readEncoderConfig(*config);
   for (const DecoderFamily &family : decoderFamilies())
-    (void)readDecoderConfig(*config, family, /*context=*/64);
+    (void)readDecoderConfig(*config, family);
   if (!isSmall(*config))
     return 0;
   ImportOptions options;

@@ -36,6 +36,21 @@ spmd.program @main.spmd of @main(%x: tensor<1xf32>) -> tensor<2xf32> args [#tpc.
 
 // -----
 
+// Accepted: the broadcast's rows are cut by the major half of tp, which nothing
+// names, until the minor half follows it there.
+tpc.mesh @mesh <"tp" = 4>
+func.func @main(%x: tensor<2xf32>) -> tensor<4x2xf32> {
+  %0 = tpc.broadcast %x dims [1] : (tensor<2xf32>) -> tensor<4x2xf32>
+  return %0 : tensor<4x2xf32>
+}
+spmd.program @main.spmd of @main(%x: tensor<1xf32>) -> tensor<1x2xf32> args [#tpc.sharding<@mesh, [{"tp":(2)2}]>] results [#tpc.sharding<@mesh, [{"tp"}, {}]>] {
+  %0 = tpc.broadcast %x dims [1] : (tensor<1xf32>) -> tensor<2x1xf32>
+  %1 = spmd.all_to_all %0 split 0 concat 1 over @mesh{"tp":(2)2} : (tensor<2x1xf32>) -> tensor<1x2xf32>
+  spmd.return %1 : tensor<1x2xf32>
+}
+
+// -----
+
 // A function that is not linear does not act on contributions.
 tpc.mesh @mesh <"tp" = 2>
 func.func @main(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<f32> {

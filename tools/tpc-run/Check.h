@@ -3,7 +3,7 @@
 #ifndef TPC_TOOLS_TPCRUN_CHECK_H
 #define TPC_TOOLS_TPCRUN_CHECK_H
 
-#include "Generate.h"
+#include "tpc/Driver/Generator.h"
 #include "tpc/Pipeline/Report.h"
 #include "tpcrt/TensorSpec.h"
 

@@ -80,13 +80,13 @@ static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
     return {};
   // The last token that is generated does not go into the cache.
   import.context = options.context;
-  if (options.generate > 0) {
-    int64_t needed = import.length + options.generate - 1;
+  if (options.newTokens > 0) {
+    int64_t needed = import.length + options.newTokens - 1;
     import.context = options.context.value_or(needed);
     if (*import.context < needed) {
       emitError(UnknownLoc::get(context))
           << "--context: a prompt of " << import.length << " tokens and "
-          << options.generate << " more need a context of " << needed
+          << options.newTokens << " more need a context of " << needed
           << ", found " << *import.context;
       return {};
     }

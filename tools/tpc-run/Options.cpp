@@ -87,11 +87,25 @@ cl::opt<std::string> emit("emit",
                           cl::value_desc("form"), cl::cat(category));
 cl::opt<unsigned> repeat("repeat", cl::desc("runs this many times"),
                          cl::init(1), cl::cat(category));
-cl::opt<unsigned> generate("generate",
-                           cl::desc("generates this many tokens per row with "
-                                    "a decoder's prefill and decode, always "
-                                    "the likeliest; outputs tokens and logits"),
-                           cl::value_desc("N"), cl::init(0), cl::cat(category));
+cl::opt<unsigned>
+    newTokens("max-new-tokens",
+              cl::desc("generates this many tokens per row with a decoder's "
+                       "prefill and decode; outputs tokens and logits"),
+              cl::value_desc("N"), cl::init(0), cl::cat(category));
+cl::opt<double>
+    temperature("temperature",
+                cl::desc("chooses tokens by chance, from logits divided by "
+                         "this (default 0: always the likeliest)"),
+                cl::init(0), cl::cat(category));
+cl::opt<int64_t>
+    topK("top-k", cl::desc("of this many likeliest tokens (default 0: all)"),
+         cl::init(0), cl::cat(category));
+cl::opt<double> topP("top-p",
+                     cl::desc("of the fewest tokens whose probabilities reach "
+                              "this (default 1: all)"),
+                     cl::init(1), cl::cat(category));
+cl::opt<uint64_t> seed("seed", cl::desc("of the choices by chance"),
+                       cl::init(0), cl::cat(category));
 cl::opt<unsigned> threads("max-threads",
                           cl::desc("threads for all devices (default: cores)"),
                           cl::init(0), cl::cat(category));
@@ -185,7 +199,11 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.report = given(report);
   options.emit = emit;
   options.repeat = repeat;
-  options.generate = generate;
+  options.newTokens = newTokens;
+  options.sampling.temperature = temperature;
+  options.sampling.topK = topK;
+  options.sampling.topP = topP;
+  options.sampling.seed = seed;
   options.threads = threads;
   options.batch = given(batch);
   options.length = given(length);

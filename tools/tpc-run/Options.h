@@ -3,6 +3,7 @@
 #ifndef TPC_TOOLS_TPCRUN_OPTIONS_H
 #define TPC_TOOLS_TPCRUN_OPTIONS_H
 
+#include "tpc/Driver/Generator.h"
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ struct RunOptions {
   bool profile = false;
   unsigned repeat = 1;
   /// Tokens to generate per row; 0: one run of an entry.
-  unsigned generate = 0;
+  unsigned newTokens = 0;
+  Sampling sampling;
   unsigned threads = 0;
   /// Shape of token inputs where no input gives it.
   std::optional<int64_t> batch, length;

@@ -2,7 +2,6 @@
 
 #include "Calibrate.h"
 #include "Check.h"
-#include "Generate.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "Profile.h"
@@ -90,12 +89,14 @@ private:
                   "\"");
     if (options.repeat < 1)
       return fail("--repeat: expected a number of at least 1, found 0");
-    if (options.generate && options.entry)
-      return fail("--generate runs the entries prefill and decode; leave "
+    if (options.newTokens && options.entry)
+      return fail("--max-new-tokens runs the entries prefill and decode; leave "
                   "--entry out");
-    if (options.generate && options.logits != "last")
-      return fail("--generate needs the logits of the last tokens; leave "
+    if (options.newTokens && options.logits != "last")
+      return fail("--max-new-tokens needs the logits of the last tokens; leave "
                   "--logits out");
+    if (auto good = options.sampling.check(); !good)
+      return fail(good.error().message);
     return true;
   }
 
@@ -168,16 +169,17 @@ private:
     if (names.empty())
       return fail(options.model + ": expected a function, found none");
     // The importer puts the entry that comes first in use first.
-    bool ordered = isHuggingFaceDirectory(options.model) || options.generate;
+    bool ordered = isHuggingFaceDirectory(options.model) || options.newTokens;
     if (!options.entry && names.size() > 1 && !ordered)
       return fail("expected --entry with one of: " + llvm::join(names, ", "));
-    entryName = options.entry.value_or(options.generate ? "prefill"
-                                                        : names.front().str());
-    if (options.generate && (!llvm::is_contained(names, "prefill") ||
-                             !llvm::is_contained(names, "decode")))
-      return fail("--generate: expected the functions prefill and decode, "
-                  "found " +
-                  llvm::join(names, ", "));
+    entryName = options.entry.value_or(options.newTokens ? "prefill"
+                                                         : names.front().str());
+    if (options.newTokens && (!llvm::is_contained(names, "prefill") ||
+                              !llvm::is_contained(names, "decode")))
+      return fail(
+          "--max-new-tokens: expected the functions prefill and decode, "
+          "found " +
+          llvm::join(names, ", "));
     if (!llvm::is_contained(names, entryName))
       return fail("--entry: there is no function \"" + entryName +
                   "\"; expected one of: " + llvm::join(names, ", "));
@@ -215,8 +217,10 @@ private:
     executable = std::move(*loaded);
     addSeconds("load", begin);
     program = executable->findProgram(entryName);
-    if (options.generate)
-      if (auto fits = checkDecoder(*executable); !fits)
+    if (options.newTokens)
+      if (auto fits =
+              DecoderPrograms{executable.get(), executable.get()}.check();
+          !fits)
         return fail(fits.error().message);
     return program ? true : fail("the artifact has no program " + entryName);
   }
@@ -235,28 +239,28 @@ private:
     if (!ordered)
       return fail(ordered.error().message);
     const std::vector<tpcrt::HostTensor> &inputs = *ordered;
-    outputNames = options.generate
+    outputNames = options.newTokens
                       ? std::vector<std::string>{"tokens", "logits"}
                       : names(program->outputs);
     if (!matchOutputs())
       return false;
     for (unsigned i = 0; i < options.repeat; ++i) {
-      auto made = options.generate
-                      ? generateGreedily(*executable, inputs, options.generate)
-                      : runOnce(inputs);
+      calls.clear();
+      auto made = options.newTokens ? generateTokens(inputs) : runOnce(inputs);
       if (!made)
         return fail(made.error().message);
-      calls = std::move(*made);
       double ms = 0;
       for (const Call &call : calls)
         ms += call.ms;
       compilation->report().runsMs.push_back(ms);
     }
-    if (options.generate)
+    if (options.newTokens)
       reportGeneration();
     if (options.profile)
       printProfile(executable->profile(), llvm::outs());
-    outputs = options.generate ? generatedOutputs(calls) : calls[0].outputs;
+    outputs = calls[0].outputs;
+    if (options.newTokens)
+      outputs = {std::move(generated.tokens), generatedLogits()};
     compilation->report().runtimeJson = tpcrt::toJson(executable->statistics());
     return true;
   }
@@ -267,9 +271,8 @@ private:
     if (options.quiet)
       return;
     llvm::outs() << llvm::formatv(
-        "Generated {0} tokens per row: prefill {1:f1} "
-        "ms",
-        calls.size(), calls.front().ms);
+        "Generated {0} tokens per row: prefill {1:f1} ms", calls.size(),
+        calls.front().ms);
     if (calls.size() > 1)
       llvm::outs() << llvm::formatv(
           ", then {0:f2} ms per token",
@@ -279,13 +282,43 @@ private:
   }
 
   /// Every run starts from the same states, so that --check holds for all.
-  tpcrt::Result<std::vector<Call>>
-  runOnce(const std::vector<tpcrt::HostTensor> &inputs) {
+  tpcrt::Result<void> runOnce(const std::vector<tpcrt::HostTensor> &inputs) {
     executable->resetStates();
-    auto call = runProgram(*executable, entryName, inputs);
-    if (!call)
-      return tl::unexpected(call.error());
-    return std::vector<Call>{std::move(*call)};
+    auto begin = std::chrono::steady_clock::now();
+    auto result = executable->run(entryName, inputs);
+    std::chrono::duration<double, std::milli> elapsed =
+        std::chrono::steady_clock::now() - begin;
+    if (!result)
+      return tl::unexpected(result.error());
+    calls.push_back({entryName, inputs, std::move(*result), elapsed.count()});
+    return {};
+  }
+
+  tpcrt::Result<void>
+  generateTokens(const std::vector<tpcrt::HostTensor> &inputs) {
+    GenerationOptions generation;
+    generation.count = options.newTokens;
+    generation.sampling = options.sampling;
+    generation.onCall = [this](const Call &call) { calls.push_back(call); };
+    auto made =
+        generate({executable.get(), executable.get()}, inputs, generation);
+    if (!made)
+      return tl::unexpected(made.error());
+    generated = std::move(*made);
+    return {};
+  }
+
+  /// The logits that the tokens were chosen by: [b, count, vocabulary].
+  tpcrt::HostTensor generatedLogits() const {
+    const tpcrt::HostTensor &first = calls.front().outputs[0];
+    uint64_t batch = first.shape()[0], count = calls.size();
+    tpcrt::HostTensor logits(first.type(), {batch, count, first.shape()[1]});
+    uint64_t rowBytes = first.byteSize() / batch;
+    for (auto [step, made] : llvm::enumerate(calls))
+      for (uint64_t row = 0; row < batch; ++row)
+        std::memcpy(logits.data() + (row * count + step) * rowBytes,
+                    made.outputs[0].data() + row * rowBytes, rowBytes);
+    return logits;
   }
 
   bool check() {
@@ -365,6 +398,7 @@ private:
   std::unique_ptr<tpcrt::Executable> executable;
   const tpcrt::ProgramInfo *program = nullptr;
   std::vector<Call> calls;
+  Generated generated;
   std::vector<std::string> outputNames;
   std::vector<tpcrt::HostTensor> outputs;
   std::vector<std::pair<unsigned, std::string>> outputFiles;

@@ -11,9 +11,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
-#include <optional>
-#include <string>
-#include <vector>
+#include "tpc/Pipeline/AssignOptions.h"
 
 namespace tpc {
 
@@ -24,20 +22,6 @@ mlir::LogicalResult setMesh(mlir::ModuleOp module, llvm::StringRef text,
 
 /// Removes every pinned sharding of a module in the whole form.
 void removePins(mlir::ModuleOp module);
-
-struct AssignPhaseOptions {
-  std::string mode = "auto";
-  /// A built-in machine or a file; empty: what the module says.
-  std::string machine;
-  /// Bytes on one device; nothing: what the machine has.
-  std::optional<int64_t> memoryLimit;
-  /// "prefill=1,decode=100"; empty: all entries alike.
-  std::string weights;
-  /// Pins beside those in the module: tpc/Sharding/Pins.h.
-  std::vector<std::string> pins;
-  /// Seconds.
-  double timeLimit = 20;
-};
 
 /// Whole form -> assigned form.
 void buildAssignPhase(mlir::OpPassManager &pm,

@@ -73,6 +73,21 @@ struct ParameterSummary {
   int64_t count = 0;
 };
 
+/// One value of the assigned form, and what is done to it before it is used.
+struct ValueSummary {
+  std::string name;  ///< "mlp.down", "x", "model.embed_tokens.weight"
+  std::string kind;  ///< "parameter", "state", "input", or the operation
+  std::string entry; ///< of inputs and operations
+  std::vector<int64_t> shape, local;
+  std::string element;
+  /// The axes that split each dimension, and those that it is partial over.
+  std::vector<std::vector<std::string>> dims;
+  std::vector<std::string> partial;
+  std::string sharding; ///< in words
+  /// Reshards of it: why, and to what.
+  std::vector<std::string> reshards;
+};
+
 struct CheckSummary {
   double maxAbsDiff = 0;
   double maxAbsValue = 0;
@@ -91,6 +106,8 @@ struct Report {
   std::vector<ParameterSummary> parameters;
   std::vector<CollectiveSummary> collectives;
   MemorySummary memory;
+  /// Not in the JSON: valuesToJson.
+  std::vector<ValueSummary> values;
   /// Generated kernels, after deduplication.
   int64_t kernels = 0;
   /// By entry, in the module's order.
@@ -110,6 +127,9 @@ struct Report {
 void summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
                       Report &report);
 
+/// The values of a module in the assigned form.
+std::vector<ValueSummary> summarizeValues(mlir::ModuleOp module);
+
 /// What the plans of a module take on the device that holds most: the arena of
 /// the largest program, parameters and states.
 MemorySummary summarizeMemory(mlir::ModuleOp module, const Mesh &mesh);
@@ -119,6 +139,8 @@ std::vector<StepSummary> summarizeSteps(mlir::ModuleOp module);
 
 /// The report as JSON.
 std::string toJson(const Report &report);
+/// A list of objects with the fields of ValueSummary.
+std::string valuesToJson(const std::vector<ValueSummary> &values);
 /// The plan for people: splits, collectives with reasons, memory.
 std::string planText(const Report &report);
 

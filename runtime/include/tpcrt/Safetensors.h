@@ -27,8 +27,8 @@ struct StoredTensor {
   uint32_t file = 0; // index into WeightSource::files()
 };
 
-/// The tensors of one or several safetensors files. Cheap to copy; the mapped
-/// files live as long as a copy does.
+/// The tensors of one or several safetensors files, and of memory. Cheap to
+/// copy; the mapped files live as long as a copy does.
 class WeightSource {
 public:
   /// No tensors.
@@ -42,6 +42,12 @@ public:
   /// Opens `path` as one more file.
   Result<void> addFile(const std::string &path);
 
+  /// Adds a tensor that lies in memory, dense and row-major; it lives as long as
+  /// a copy of the source does.
+  Result<void> addTensor(std::string name, ElementType type,
+                         std::vector<uint64_t> shape,
+                         std::shared_ptr<const std::byte> data);
+
   /// By name, or null.
   const StoredTensor *find(std::string_view name) const;
   /// In the order of the files, and in a file by offset.
@@ -51,10 +57,13 @@ public:
     std::string path;
     std::shared_ptr<const std::byte> bytes;
     uint64_t size = 0;
+    bool mapped = true; // else memory that was handed in
   };
   const std::vector<File> &files() const { return openFiles; }
 
 private:
+  Result<void> add(std::vector<StoredTensor> tensors, File file);
+
   std::vector<File> openFiles;
   std::vector<StoredTensor> list;
   std::unordered_map<std::string, size_t> byName;

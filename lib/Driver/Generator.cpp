@@ -203,10 +203,8 @@ Generated Generation::finish() const {
 tpcrt::Result<Generated> Generation::run(std::vector<HostTensor> inputs) {
   if (auto fits = programs.check(); !fits)
     return tl::unexpected(fits.error());
-  if (auto good = options.sampling.check(); !good)
+  if (auto good = options.check(); !good)
     return tl::unexpected(good.error());
-  if (options.count < 1)
-    return tpcrt::makeError("expected at least 1 new token, found 0");
   if (auto read = readPositions(inputs); !read)
     return tl::unexpected(read.error());
   ended.assign(batch, false);
@@ -238,6 +236,12 @@ tpcrt::Result<Generated> Generation::run(std::vector<HostTensor> inputs) {
     goOn = choose(decode.outputs[0]);
   }
   return finish();
+}
+
+tpcrt::Result<void> GenerationOptions::check() const {
+  if (count < 1)
+    return tpcrt::makeError("expected at least 1 new token, found 0");
+  return sampling.check();
 }
 
 tpcrt::Result<Generated> tpc::generate(const DecoderPrograms &programs,

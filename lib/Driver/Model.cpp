@@ -26,7 +26,8 @@ public:
                              const GenerationOptions &options);
 
   std::mutex mutex; // one call at a time
-  bool isDecoder = false;
+  enum class Kind { Encoder, Decoder, EncoderDecoder };
+  Kind kind = Kind::Encoder;
   std::string directory;
   /// ModelOptions::context.
   std::optional<int64_t> context;
@@ -37,7 +38,7 @@ private:
   /// Runs the program for these inputs, or for longer ones, filled up.
   Result<NamedTensors> runPadded(const ImportOptions &options,
                                  NamedTensors inputs);
-  Result<DecoderPrograms> decoderPrograms(const ImportOptions &options);
+  Result<DecoderPrograms> decoderPrograms(const ImportOptions &prefill);
   /// Keeps what a generation runs from being dropped meanwhile.
   std::vector<ModelPrograms::Executable> inUse;
 };
@@ -127,7 +128,7 @@ Result<Generated> Model::generate(NamedTensors inputs,
   return impl->generate(std::move(inputs), options);
 }
 
-bool Model::generates() const { return impl->isDecoder; }
+bool Model::generates() const { return impl->kind != Impl::Kind::Encoder; }
 
 std::string Model::report() const {
   std::lock_guard lock(impl->mutex);
@@ -159,10 +160,17 @@ Result<void> Model::Impl::open() {
   // The smallest program tells what the model is, and whether it is whole.
   ImportOptions smallest;
   smallest.length = 1;
+  smallest.generated = 1;
   auto module = programs.import(smallest);
   if (!module)
     return tl::unexpected(module.error());
-  isDecoder = (*module)->lookupSymbol("decode") != nullptr;
+  auto prefill = (*module)->lookupSymbol<func::FuncOp>("prefill");
+  if (!prefill)
+    return {};
+  kind = Kind::Decoder;
+  for (unsigned i = 0; i < prefill.getNumArguments(); ++i)
+    if (argumentName(prefill, i) == "decoder_input_ids")
+      kind = Kind::EncoderDecoder;
   return {};
 }
 
@@ -170,25 +178,37 @@ Result<void> Model::Impl::open() {
 // Whole inputs
 //===----------------------------------------------------------------------===//
 
-Result<NamedTensors> Model::Impl::run(NamedTensors inputs) {
-  if (isDecoder)
-    return runDecoder(std::move(inputs));
-  ImportOptions exact;
+/// Batch and lengths of inputs that go to a program as they are. A mask is
+/// added where there is none, so that rows can be filled up.
+static Result<ImportOptions> shapesOf(NamedTensors &inputs) {
   if (auto good = checkTokens(inputs); !good)
     return tl::unexpected(good.error());
+  ImportOptions exact;
+  if (!inputs.empty() && !inputs[0].value.shape().empty())
+    exact.batch = inputs[0].value.shape()[0];
+  const HostTensor *decoder = findInput(inputs, "decoder_input_ids");
+  if (decoder && decoder->shape().size() == 2)
+    exact.decoderLength = decoder->shape()[1];
   if (const HostTensor *tokens = findInput(inputs, "input_ids")) {
     exact.batch = tokens->shape()[0];
     exact.length = tokens->shape()[1];
-    // With a mask, so that the rows can be filled up.
     if (!findInput(inputs, "attention_mask"))
       inputs.push_back({"attention_mask", ones(tokens->shape())});
-  } else if (!inputs.empty() && !inputs[0].value.shape().empty()) {
-    exact.batch = inputs[0].value.shape()[0];
   }
-  for (StringRef name : {"attention_mask", "token_type_ids"})
+  for (StringRef name :
+       {"attention_mask", "decoder_attention_mask", "token_type_ids"})
     if (!findInput(inputs, name))
       exact.without.insert(name);
-  return runPadded(exact, std::move(inputs));
+  return exact;
+}
+
+Result<NamedTensors> Model::Impl::run(NamedTensors inputs) {
+  if (kind == Kind::Decoder)
+    return runDecoder(std::move(inputs));
+  auto exact = shapesOf(inputs);
+  if (!exact)
+    return tl::unexpected(exact.error());
+  return runPadded(*exact, std::move(inputs));
 }
 
 Result<NamedTensors> Model::Impl::runDecoder(NamedTensors inputs) {
@@ -209,6 +229,28 @@ Result<NamedTensors> Model::Impl::runDecoder(NamedTensors inputs) {
   return outputs;
 }
 
+/// Inputs of these shapes, in the order of the program's and as long.
+static Result<std::vector<HostTensor>>
+filledUp(const tpcrt::ProgramInfo &program,
+         ArrayRef<std::vector<uint64_t>> shapes, NamedTensors inputs) {
+  std::vector<std::string> names;
+  for (const tpcrt::TensorInfo &port : program.inputs)
+    names.push_back(port.name);
+  auto ordered = tpcrt::orderByName("input", names, std::move(inputs));
+  if (!ordered)
+    return ordered;
+  for (auto [port, value, shape] :
+       llvm::zip_equal(program.inputs, *ordered, shapes)) {
+    if (value.type() != port.type || value.shape() != shape)
+      return tpcrt::makeError(llvm::formatv(
+          "input {0}: expected {1}, found {2}", port.name,
+          tpcrt::describeType(port.type, shape), value.describe()));
+    if (shape != port.shape)
+      value = resized(value, port.shape);
+  }
+  return ordered;
+}
+
 Result<NamedTensors> Model::Impl::runPadded(const ImportOptions &exact,
                                             NamedTensors inputs) {
   auto found = programs.signature(exact);
@@ -219,21 +261,9 @@ Result<NamedTensors> Model::Impl::runPadded(const ImportOptions &exact,
   if (!executable)
     return tl::unexpected(executable.error());
   const tpcrt::ProgramInfo &info = *(*executable)->findProgram(shapes.entry);
-  std::vector<std::string> names;
-  for (const tpcrt::TensorInfo &port : info.inputs)
-    names.push_back(port.name);
-  auto ordered = tpcrt::orderByName("input", names, std::move(inputs));
+  auto ordered = filledUp(info, shapes.inputs, std::move(inputs));
   if (!ordered)
     return tl::unexpected(ordered.error());
-  for (auto [port, value, shape] :
-       llvm::zip_equal(info.inputs, *ordered, shapes.inputs)) {
-    if (value.type() != port.type || value.shape() != shape)
-      return tpcrt::makeError(llvm::formatv(
-          "input {0}: expected {1}, found {2}", port.name,
-          tpcrt::describeType(port.type, shape), value.describe()));
-    if (shape != port.shape)
-      value = resized(value, port.shape);
-  }
   auto outputs = (*executable)->run(info.name, *ordered);
   if (!outputs)
     return tl::unexpected(outputs.error());
@@ -249,48 +279,69 @@ Result<NamedTensors> Model::Impl::runPadded(const ImportOptions &exact,
 // Generation
 //===----------------------------------------------------------------------===//
 
-Result<Generated> Model::Impl::generate(NamedTensors inputs,
-                                        const GenerationOptions &generation) {
-  if (!isDecoder)
-    return tpcrt::makeError(directory +
-                            ": this model does not generate: it has no decode");
+/// A decoder's prompts: rows from the left, and their lengths.
+static Result<ImportOptions> decoderPrompts(NamedTensors &inputs) {
   auto spans = decoderSpans(inputs);
   if (!spans)
     return tl::unexpected(spans.error());
   const HostTensor &tokens = *findInput(inputs, "input_ids");
-  uint64_t batch = tokens.shape()[0];
   ImportOptions exact;
-  exact.batch = static_cast<int64_t>(batch);
+  uint64_t batch = tokens.shape()[0];
+  exact.batch = batch;
   exact.length = *llvm::max_element(spans->lengths);
+  inputs = {{"input_ids", resized(toTheLeft(tokens, *spans),
+                                  {batch, uint64_t(exact.length)})},
+            {"lengths", lengthsOf(*spans)}};
+  return exact;
+}
+
+Result<Generated> Model::Impl::generate(NamedTensors inputs,
+                                        const GenerationOptions &generation) {
+  if (kind == Kind::Encoder)
+    return tpcrt::makeError(directory +
+                            ": this model does not generate: it has no decode");
+  if (auto good = generation.check(); !good)
+    return tl::unexpected(good.error());
+  bool isDecoder = kind == Kind::Decoder;
+  auto exact = isDecoder ? decoderPrompts(inputs) : shapesOf(inputs);
+  if (!exact)
+    return tl::unexpected(exact.error());
+  int64_t prompt = isDecoder ? exact->length : exact->decoderLength;
   // The last token that is generated does not go into the cache.
-  int64_t needed = exact.length + static_cast<int64_t>(generation.count) - 1;
-  exact.context = context.value_or(needed);
-  if (*exact.context < needed)
+  int64_t needed = prompt + static_cast<int64_t>(generation.count) - 1;
+  exact->generated = 1; // what an encoder-decoder's entries depend on
+  exact->context = context.value_or(needed);
+  if (*exact->context < needed)
     return tpcrt::makeError(llvm::formatv(
         "a prompt of {0} tokens and {1} more need a context of {2}, found {3}; "
         "open the model with a larger context",
-        exact.length, generation.count, needed, *exact.context));
-  ImportOptions wide = programs.rounded(exact);
+        prompt, generation.count, needed, *exact->context));
+  exact->entry = "prefill";
+  auto found = programs.signature(*exact);
+  if (!found)
+    return tl::unexpected(found.error());
+  const ModelPrograms::Signature &shapes = **found;
+  ImportOptions wide = shapes.compiled;
   if (context)
-    wide.context = exact.context;
-
+    wide.context = context;
   auto decoder = decoderPrograms(wide);
   if (!decoder)
     return tl::unexpected(decoder.error());
-
-  std::vector<HostTensor> ordered;
-  ordered.push_back(resized(toTheLeft(tokens, *spans),
-                            {batch, static_cast<uint64_t>(wide.length)}));
-  ordered.push_back(lengthsOf(*spans));
-  return tpc::generate(*decoder, std::move(ordered), generation);
+  auto ordered =
+      filledUp(*decoder->prefillExecutable->findProgram(shapes.entry),
+               shapes.inputs, std::move(inputs));
+  if (!ordered)
+    return tl::unexpected(ordered.error());
+  return tpc::generate(*decoder, std::move(*ordered), generation);
 }
 
 Result<DecoderPrograms>
-Model::Impl::decoderPrograms(const ImportOptions &both) {
-  ImportOptions prefill = both, decode = both;
-  prefill.entry = "prefill";
+Model::Impl::decoderPrograms(const ImportOptions &prefill) {
+  ImportOptions both = prefill, decode = prefill;
+  both.entry = "";
   decode.entry = "decode";
-  decode.length = 1;
+  if (kind == Kind::Decoder)
+    decode.length = 1; // one for all lengths of prompts
   // Together they decide how the weights are split.
   if (!programs.areSplit())
     if (auto made = programs.compileTogether(both, {prefill, decode}); !made)

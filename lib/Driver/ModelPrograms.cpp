@@ -61,14 +61,17 @@ ImportOptions ModelPrograms::rounded(const ImportOptions &exact) {
   wide.length = bucketOf(exact.length);
   if (exact.context)
     wide.context = std::max(bucketOf(*exact.context), wide.length);
+  else
+    wide.decoderLength = bucketOf(exact.decoderLength);
   // A table of positions may end before the bucket does.
   return import(wide) ? wide : exact;
 }
 
 static std::string keyOf(const ImportOptions &options) {
   std::string key = llvm::formatv(
-      "{0} {1} {2} {3} {4}", options.entry, options.batch, options.length,
-      options.context.value_or(0), static_cast<int>(options.logits));
+      "{0} {1} {2} {3} {4} {5}", options.entry, options.batch, options.length,
+      options.decoderLength, options.context.value_or(0),
+      static_cast<int>(options.logits));
   SmallVector<StringRef> without(options.without.keys());
   llvm::sort(without);
   return key + " " + llvm::join(without, " ");

@@ -65,7 +65,7 @@ class Model:
         outputs = self._native.run(_arrays(inputs))
         return {name: from_native(value) for name, value in outputs.items()}
 
-    def generate(self, input_ids: Any, max_new_tokens: int = 16, *,
+    def generate(self, input_ids: Any = None, max_new_tokens: int = 16, *,
                  attention_mask: Any = None, temperature: float = 0,
                  top_k: int = 0, top_p: float = 1, seed: int = 0,
                  eos_token_id: int | Sequence[int] | None | str = "config",
@@ -79,13 +79,16 @@ class Model:
         eos_token_id: ends a row, what follows is the padding token; default:
             what the directory says; None: nothing does.
         on_tokens: called with the tokens [batch] of every step; False stops.
+        inputs: of encoder-decoders, `input_features` in place of input_ids, and
+            `decoder_input_ids` to begin with another token than the directory
+            says.
         """
         return self.generation(
             input_ids, max_new_tokens, attention_mask=attention_mask,
             temperature=temperature, top_k=top_k, top_p=top_p, seed=seed,
             eos_token_id=eos_token_id, on_tokens=on_tokens, **inputs).tokens
 
-    def generation(self, input_ids: Any, max_new_tokens: int = 16, *,
+    def generation(self, input_ids: Any = None, max_new_tokens: int = 16, *,
                    attention_mask: Any = None, temperature: float = 0,
                    top_k: int = 0, top_p: float = 1, seed: int = 0,
                    eos_token_id: int | Sequence[int] | None | str = "config",
@@ -100,10 +103,13 @@ class Model:
         pad = self._defaults.get("pad_token_id")
         if pad is None or pad < 0:
             pad = ends[0] if ends else 0
-        ids, mask = _rows(input_ids, attention_mask)
-        inputs["input_ids"] = ids
-        if mask is not None:
-            inputs["attention_mask"] = mask
+        if input_ids is not None:
+            inputs["input_ids"], inputs["attention_mask"] = _rows(
+                input_ids, attention_mask)
+        start = self._defaults.get("decoder_start_token_id")
+        if start is not None and "decoder_input_ids" not in inputs and inputs:
+            batch = len(next(iter(inputs.values())))
+            inputs["decoder_input_ids"] = np.full((batch, 1), start, np.int64)
         made = self._native.generate(
             _arrays(inputs), int(max_new_tokens),
             (float(temperature), int(top_k), float(top_p), int(seed)), ends,

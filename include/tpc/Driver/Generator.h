@@ -56,6 +56,9 @@ struct GenerationOptions {
   std::function<bool(const std::vector<int64_t> &)> onTokens;
   /// Called after every run of a program.
   std::function<void(const Call &)> onCall;
+
+  /// An error that names the option that is out of range.
+  tpcrt::Result<void> check() const;
 };
 
 struct Generated {

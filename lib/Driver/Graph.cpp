@@ -2,6 +2,7 @@
 
 #include "tpc/Driver/Graph.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "tpc/Dialect/Tpc/ElementTypes.h"
@@ -369,8 +370,16 @@ Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
   llvm::append_range(compile.assign.pins, impl->pins);
   compile.name = "graph";
   compile.threads = threads;
+  IRMapping mapping;
+  OwningOpRef<ModuleOp> copy = cast<ModuleOp>((*impl->module)->clone(mapping));
+  Builder builder(&impl->context);
+  for (auto [number, value] : llvm::enumerate(impl->values))
+    if (auto result = dyn_cast<OpResult>(mapping.lookup(value)))
+      result.getOwner()->setAttr(
+          kValueNumberAttrName,
+          builder.getI64IntegerAttr(number - result.getResultNumber()));
   DiagnosticCollector diagnostics(&impl->context);
-  Compilation compilation(impl->module->clone(), std::move(compile));
+  Compilation compilation(std::move(copy), std::move(compile));
   auto artifact = compilation.compile();
   if (failed(artifact))
     return diagnostics.error();

@@ -56,20 +56,25 @@ std::vector<ValueSummary> tpc::summarizeValues(ModuleOp module) {
     values.push_back(summarize(state.getSymName().str(), "state",
                                state.getTensorType(), mesh));
   for (auto function : module.getOps<func::FuncOp>()) {
-    auto add = [&](Value value, std::string name, std::string kind) {
+    auto add = [&](Value value, std::string name,
+                   std::string kind) -> ValueSummary & {
       ValueSummary summary =
           summarize(std::move(name), std::move(kind),
                     cast<RankedTensorType>(value.getType()), mesh);
       summary.entry = function.getName().str();
       addReshards(value, summary);
-      values.push_back(std::move(summary));
+      return values.emplace_back(std::move(summary));
     };
     for (BlockArgument argument : function.getArguments())
       add(argument, argumentName(function, argument.getArgNumber()), "input");
     for (Operation &op : function.getBody().front())
       if (!isa<ReadOp, ReshardOp>(op))
-        for (Value result : op.getResults())
-          add(result, describe(result), op.getName().stripDialect().str());
+        for (OpResult result : op.getResults()) {
+          ValueSummary &summary =
+              add(result, describe(result), op.getName().stripDialect().str());
+          if (auto first = op.getAttrOfType<IntegerAttr>(kValueNumberAttrName))
+            summary.number = first.getInt() + result.getResultNumber();
+        }
   }
   return values;
 }
@@ -90,7 +95,8 @@ std::string tpc::valuesToJson(const std::vector<ValueSummary> &values) {
                            {"dims", std::move(dims)},
                            {"partial", llvm::json::Array(value.partial)},
                            {"sharding", value.sharding},
-                           {"reshards", llvm::json::Array(value.reshards)}});
+                           {"reshards", llvm::json::Array(value.reshards)},
+                           {"number", value.number}});
   }
   return llvm::formatv("{0}\n", llvm::json::Value(std::move(list))).str();
 }

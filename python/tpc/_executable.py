@@ -164,6 +164,7 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
         assign_arguments(mode, machine, memory_limit, mix, pins, search_time),
         threads)
     plan = Plan(compiled.report, compiled.plan, compiled.values)
+    graph.plan = plan
     native = _tpc.Executable.load(compiled.artifact, source, threads)
     return Executable(compiled.artifact, native, plan)
 

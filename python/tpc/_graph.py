@@ -169,6 +169,8 @@ class Graph:
         self._symbols: dict[str, tuple[tuple[int, ...], str]] = {}
         self._entry = "main"
         self._latest: Value | None = None
+        #: What was decided when the graph was compiled last.
+        self.plan: Any = None
         if mesh:
             self._native.set_mesh(mesh_text(mesh))
         self._plan = dict(plan or {})

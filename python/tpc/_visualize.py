@@ -6,7 +6,8 @@ import html
 import itertools
 from typing import Any, Sequence
 
-from tpc import _tpc
+from tpc._errors import error_here
+from tpc._graph import Value
 
 _COLORS = ("#8dd3c7", "#ffffb3", "#bebada", "#fb8072", "#80b1d3", "#fdb462",
            "#b3de69", "#fccde5", "#d9d9d9", "#bc80bd", "#ccebc5", "#ffed6f")
@@ -145,15 +146,28 @@ class Picture:
         return self.svg()
 
 
-def visualize(where: Any, name: str) -> Picture:
-    """How the value `name` of an executable, model or plan lies on its mesh:
-    its blocks, and the devices that hold each."""
-    plan = where if hasattr(where, "values") else where.plan
-    found = plan.values(name)
-    if not found:
-        plan.explain(name)  # names what there is
-        raise _tpc.Error(f"visualize: expected the name of one value, found "
-                         f"{name!r}, which is a part of the model")
+def visualize(what: Any, name: str | None = None) -> Picture:
+    """How a tensor lies on its mesh: its blocks, and the devices that hold
+    each. `what` is a value of a graph that was compiled; or an executable,
+    model or plan, with the name of one of its values."""
+    if isinstance(what, Value):
+        plan, found = what.graph.plan, []
+        if plan is None:
+            raise error_here("visualize: the graph is not compiled yet, so "
+                             "nothing is decided about its values")
+        found = [value for value in plan.values()
+                 if value["number"] == what._number or
+                 (what._name and value["name"] == what._name)]
+        if not found:
+            raise error_here("visualize: the compiler replaced this value by "
+                             "others; name one of plan.values()")
+    else:
+        plan = what if hasattr(what, "values") else what.plan
+        found = plan.values(name or "")
+        if not found:
+            plan.explain(name or "")  # names what there is
+            raise error_here(f"visualize: expected the name of one value, found "
+                             f"{name!r}, which is a part of the model")
     value = found[0]
     sizes = "x".join([*map(str, value["shape"]), value["dtype"]])
     return Picture(f"{value['name']}: {sizes}, {value['sharding']}",

@@ -56,3 +56,21 @@ def test_of_an_executable():
     assert "4:8" in str(tpc.visualize(exe.plan, "w"))
     with pytest.raises(tpc.Error, match="expected the name"):
         tpc.visualize(exe, "v")
+
+
+def test_of_a_value():
+    g = tpc.Graph()
+    x = g.input("x", (8, 16))
+    w = g.parameter("w", (16, 8), sharding=(None, "tp"))
+    y = tpc.tanh(x @ w)
+    values, _ = tpc.top_k(y, 3)
+    g.output(y=y, v=values)
+    with pytest.raises(tpc.Error, match="not compiled"):
+        tpc.visualize(y)
+    tpc.compile(g, mesh={"tp": 2}, pins=["@y=[{}, {\"tp\"}]"],
+                weights={"w": np.zeros((16, 8), np.float32)})
+    split = {(0, 0): [0], (0, 1): [1]}
+    assert tpc.visualize(w).devices() == split
+    assert tpc.visualize(y).devices() == split
+    assert tpc.visualize(x).title.startswith("x: 8x16xf32")
+    assert "8x3xf32" in tpc.visualize(values).title

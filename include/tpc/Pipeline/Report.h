@@ -73,6 +73,10 @@ struct ParameterSummary {
   int64_t count = 0;
 };
 
+/// Who builds a module may number values by this on the operation: an i64, the
+/// number of its first result.
+inline constexpr llvm::StringLiteral kValueNumberAttrName = "value_number";
+
 /// One value of the assigned form, and what is done to it before it is used.
 struct ValueSummary {
   std::string name;  ///< "mlp.down", "x", "model.embed_tokens.weight"
@@ -86,6 +90,8 @@ struct ValueSummary {
   std::string sharding; ///< in words
   /// Reshards of it: why, and to what.
   std::vector<std::string> reshards;
+  /// The value's number in a Graph, from kValueNumberAttrName; -1: none.
+  int64_t number = -1;
 };
 
 struct CheckSummary {

@@ -500,13 +500,15 @@ def test_config(workshop, case):
 
 
 # Changes to a decoder's, and the message.
+PHI = {"architectures": ["PhiForCausalLM"], "rms_norm_eps": None}
 ROPES = {
     "heads of no size": ({"head_dim": 1 << 30}, "from 1 to 65536"),
-    "more than a head": ({"partial_rotary_factor": 1e300}, "at most 1"),
-    "half a pair": ({"partial_rotary_factor": 0.25}, "even", "found 3"),
+    "more than a head": ({**PHI, "partial_rotary_factor": 1e300}, "at most 1"),
+    "half a pair": ({**PHI, "partial_rotary_factor": 0.25}, "even",
+                    "found 3"),
     "lengths below 0": ({"rope_scaling": {
         "type": "yarn", "factor": 2, "original_max_position_embeddings": -1}},
-                        "finite frequencies"),
+                        "expected a size from 1"),
     "factor 0": ({"rope_scaling": {
         "type": "longrope", "short_factor": [0] * 6, "long_factor": [0] * 6,
         "original_max_position_embeddings": 64}}, "finite frequencies"),

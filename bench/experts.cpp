@@ -115,7 +115,7 @@ public:
   void runDense() {
     dnnl::stream stream(context.engine);
     for (DeviceMatmul &matmul : bound)
-      orExit(matmul.run(stream));
+      orExit(matmul.run(stream, team));
   }
 
 private:

@@ -58,7 +58,7 @@ struct WindowStyle {
     None,
     All,
     /// Those that `layer_types` lists; without it the ones named below.
-    AllOrListed,
+    AllOrListed,    ///< all; if listed, whatever the switch says
     EveryOther,     ///< 0, 2, 4, ...
     AllButEachNth,  ///< but every `sliding_window_pattern`-th is full
     FromMaxLayer,   ///< from `max_window_layers` on

@@ -210,6 +210,10 @@ DecoderFamily rows::phi3() {
   r.fusion = Fusion::Rows;
   r.queryKeyValue = "model.layers.{}.self_attn.qkv_proj";
   r.gateUp = "model.layers.{}.mlp.gate_up_proj";
+  static const Expected expected[] = {{"full_attn_mod", "1"},
+                                      {"interpolate_factor", "1"},
+                                      {"lm_head_bias", "false"}};
+  r.expected = expected;
   return r;
 }
 
@@ -261,7 +265,8 @@ DecoderFamily rows::gemma2() {
   r.mlpNorm = "model.layers.{}.pre_feedforward_layernorm";
   r.mlpOutputNorm = "model.layers.{}.post_feedforward_layernorm";
   r.windows = {WindowStyle::EveryOther, 4096};
-  static const StringRef ignored[] = {"hidden_act"};
+  // The second is another name of sliding_window beside it.
+  static const StringRef ignored[] = {"hidden_act", "sliding_window_size"};
   r.ignored = ignored;
   r.adjust = adjustGemma2;
   return r;

@@ -5,6 +5,7 @@
 #ifndef TPCRT_ARTIFACT_MODULE_H
 #define TPCRT_ARTIFACT_MODULE_H
 
+#include "artifact/Activation.h"
 #include "tpcrt/Artifact.h"
 #include "tpcrt/ElementType.h"
 #include "tpcrt/Placement.h"
@@ -91,8 +92,6 @@ struct MatmulBatchDim {
   int64_t bStride = 0;
   int64_t cStride = 0;
 };
-
-enum class Activation : uint8_t { None, GeluErf, GeluTanh, Silu, Tanh };
 
 /// What a matmul makes of its sums before it rounds them, once:
 ///   c = activation(sum + bias[n])

@@ -243,6 +243,22 @@ EXPERTS = {**MIXTRAL, "moe_intermediate_size": 12}
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, **EXPERTS}, [0, 0]),
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                              "max_window_layers": 1, **EXPERTS}, [7, 7]),
+    ("Gemma2ForCausalLM", {"sliding_window": 7}, [7, 0]),
+    ("Gemma2ForCausalLM", {}, [4096, 0]),
+    ("Gemma2ForCausalLM", {"layer_types": ["full_attention",
+                                           "sliding_attention"]}, [0, 4096]),
+    ("Gemma3ForCausalLM", {"sliding_window_pattern": 2,
+                           "rope_parameters": None}, [4096, 0]),
+    ("Gemma3ForCausalLM", {"rope_parameters": None}, [4096, 4096]),
+    ("GptOssForCausalLM", MIXTRAL, [128, 0]),
+    ("SmolLM3ForCausalLM", {"sliding_window": 7, "no_rope_layers": [1, 0],
+                            "use_sliding_window": True}, [0, 7]),
+    ("SmolLM3ForCausalLM", {"sliding_window": 7, "no_rope_layers": [1, 0]},
+     [0, 0]),
+    ("SmolLM3ForCausalLM", {"sliding_window": 7, "layer_types": [
+        "sliding_attention", "full_attention"]}, [7, 0]),
+    ("Qwen2MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                             "max_window_layers": 2, **EXPERTS}, [7, 0]),
     ("Qwen2ForCausalLM", {"sliding_window": 7}, [0, 0]),
     ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                           "max_window_layers": 1}, [0, 7]),
@@ -279,6 +295,14 @@ def test_layers_with_experts(changes, sparse, normalized, tmp_path):
             layer not in sparse)
     assert text.count("tpc.experts") == len(sparse)
     assert text.count("tpc.div") == len(sparse) * normalized
+
+
+def test_layers_without_rotary_positions(tmp_path):
+    model = config_with(tmp_path, architectures=["SmolLM3ForCausalLM"],
+                        num_hidden_layers=5)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole",
+                "--dry-run", "--mesh", "tp=1").stdout
+    assert text.count("tpc.rope") == 2 * 4  # every fourth has none
 
 
 def config_with(tmp_path, **changes):

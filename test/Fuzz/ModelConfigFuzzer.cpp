@@ -18,8 +18,8 @@ extern "C" const char *__asan_default_options() {
 static bool isSmall(const ModelConfig &config) {
   bool found = false;
   for (llvm::StringRef key :
-       {"num_hidden_layers", "n_layers", "num_layers", "num_decoder_layers",
-        "encoder_layers", "decoder_layers"}) {
+       {"num_hidden_layers", "n_layer", "n_layers", "num_layers",
+        "num_decoder_layers", "encoder_layers", "decoder_layers"}) {
     if (!config.has(key))
       continue;
     auto layers = config.integer(key);

@@ -5,8 +5,8 @@
 // functions on whole tensors, parameters as views of the stored tensors.
 //
 // Encoders have the entry `main`. Decoders have two, which share parameters and
-// the states of the KV cache, [batch, context, kv_heads, head_dim] for each
-// layer's keys and values:
+// the states of the KV cache: each layer's keys and values, [batch, context,
+// kv_heads, head_dim], or with latent attention one state of latents.
 //
 //   prefill(input_ids [b, s], lengths [b])   fills the cache from its beginning
 //   decode(input_ids [b, 1], positions [b])  adds one token to each row

@@ -1,7 +1,7 @@
 // Attention in f32 with AVX2, FMA and F16C.
 #include "device/cpu/AttentionBlocks.h"
-#include "device/cpu/AttentionConvert.h"
-#include "device/cpu/AttentionMath.h"
+#include "device/cpu/VectorConvert.h"
+#include "device/cpu/VectorMath.h"
 #include "device/cpu/AttentionRows.h"
 
 #include <immintrin.h>

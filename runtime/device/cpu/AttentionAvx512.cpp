@@ -1,6 +1,6 @@
 // Attention in f32 with AVX-512.
 #include "device/cpu/AttentionBlocks.h"
-#include "device/cpu/AttentionF32x16.h"
+#include "device/cpu/VectorF32x16.h"
 #include "device/cpu/AttentionRows.h"
 
 namespace tpcrt {

@@ -5,7 +5,7 @@
 // Weights of two keys are rounded to a pair in place of their scores; values of
 // two keys are interleaved to pairs once for a block.
 #include "device/cpu/AttentionBlocks.h"
-#include "device/cpu/AttentionF32x16.h"
+#include "device/cpu/VectorF32x16.h"
 
 namespace tpcrt {
 namespace {

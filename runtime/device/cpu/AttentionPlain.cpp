@@ -1,6 +1,6 @@
 // Attention in f64: plain loops, one query at a time.
 #include "device/cpu/AttentionBlocks.h"
-#include "device/cpu/AttentionConvert.h"
+#include "device/cpu/VectorConvert.h"
 
 #include <cmath>
 

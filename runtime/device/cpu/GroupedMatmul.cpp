@@ -14,6 +14,8 @@ namespace {
 /// A panel of about this many columns is work for one thread, and stays in its
 /// cache while the rows pass.
 constexpr uint64_t kPanelColumns = 256;
+/// Up to so many rows of a panel our own kernels are the faster ones.
+constexpr uint64_t kBlockedRows = 32;
 /// Rows for which there are primitives.
 constexpr uint64_t kRowCounts[] = {64, 56, 48, 40, 32, 24, 16,
                                    12, 8,  6,  4,  3,  2,  1};
@@ -117,6 +119,22 @@ bool GroupedMatmul::planProducts(const dnnl::memory::desc &panel) {
   return true;
 }
 
+const BlockedKernels *
+GroupedMatmul::blockedKernels(uint64_t rows, BlockedProduct &product) const {
+  std::optional<BlockedWeights> blocks = asBlocked(weights.desc);
+  const BlockedKernels *kernels = chooseBlockedKernels(weights.type, rows);
+  int64_t rowBytes = step.d * byteSize(weights.type);
+  if (rows > kBlockedRows || !blocks || !kernels || rowBytes % 4 != 0)
+    return nullptr;
+  product.type = product.cType = weights.type;
+  product.m = rows, product.k = step.d;
+  product.n = product.cRowStride = weights.panelColumns;
+  product.aRowBytes = rowBytes;
+  product.columns = blocks->columns;
+  product.blockBytes = blocks->blockBytes;
+  return kernels;
+}
+
 uint64_t GroupedMatmul::maxTasks() const {
   uint64_t rows = step.n * step.c;
   return std::min(rows, step.e + rows / kTaskRows);
@@ -143,6 +161,12 @@ void GroupedMatmul::placeScratch() {
       packed < 0 ? step.d * weights.panelColumns * element : uint64_t(0);
   reserve(threadBytes, std::max(rowBytes * step.d, dense));
   blockOffset = reserve(threadBytes, rowBytes * weights.panelColumns);
+  for (uint64_t rows = 1; rows <= products.front().rows; ++rows) {
+    BlockedProduct product;
+    if (const BlockedKernels *kernels = blockedKernels(rows, product))
+      scratchpadBytes =
+          std::max(scratchpadBytes, kernels->scratchBytes(product));
+  }
   scratchpadOffset = reserve(threadBytes, scratchpadBytes);
   threadOffset = reserve(scratchSize, threads * threadBytes);
 }
@@ -320,12 +344,21 @@ void GroupedMatmulRun::runTask(const Task &task, uint64_t panel,
     for (uint64_t i = 0; i < count; ++i)
       copyStrided(own + i * step.d * element, type, rowOf(order[begin + i]),
                   step.type, {{step.d, 1, 1}});
-    dnnl::memory a(product->a, m.engine, own);
-    dnnl::memory c(product->c, m.engine, results);
-    product->primitive.execute(stream, {{DNNL_ARG_SRC, a},
-                                        {DNNL_ARG_WEIGHTS, b},
-                                        {DNNL_ARG_DST, c},
-                                        {DNNL_ARG_SCRATCHPAD, scratchpad}});
+    BlockedProduct blocked;
+    if (const BlockedKernels *kernels = m.blockedKernels(count, blocked)) {
+      blocked.a = own;
+      blocked.b = packed;
+      blocked.c = results;
+      blocked.scratch = own + m.scratchpadOffset;
+      runBlocked(*kernels, blocked, ThreadTeam(1));
+    } else {
+      dnnl::memory a(product->a, m.engine, own);
+      dnnl::memory c(product->c, m.engine, results);
+      product->primitive.execute(stream, {{DNNL_ARG_SRC, a},
+                                          {DNNL_ARG_WEIGHTS, b},
+                                          {DNNL_ARG_DST, c},
+                                          {DNNL_ARG_SCRATCHPAD, scratchpad}});
+    }
     for (uint64_t i = 0; i < count; ++i)
       copyStrided(resultOf(order[begin + i]) + first * byteSize(step.type),
                   step.type, results + i * columns * element, type,

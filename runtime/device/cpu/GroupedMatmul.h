@@ -8,9 +8,10 @@
 // up to kTaskRows rows of one matrix by one of its panels, alone on one thread.
 // A matrix that no row chooses is not read.
 //
-// A task's rows are gathered into a contiguous block, multiplied by oneDNN, and
-// the results scattered. There are primitives for a few numbers of rows: a
-// block takes the next larger one and ignores the rows that are too many.
+// A task's rows are gathered into a contiguous block, multiplied, and the
+// results scattered: by our own kernels where they read the panels faster
+// (Blocked.h), else by oneDNN. There are primitives for a few numbers of rows:
+// a block takes the next larger one and ignores the rows that are too many.
 //
 // Weights that are a parameter are packed once at load (MatmulContext); others
 // are packed when they are used, one matrix after the other. f64 runs in plain
@@ -55,6 +56,11 @@ private:
     dnnl::matmul primitive;
   };
   static constexpr uint64_t kTaskRows = 256;
+
+  /// Our kernels for so many rows and a panel, and what they are given but for
+  /// the addresses; null: oneDNN's.
+  const BlockedKernels *blockedKernels(uint64_t rows,
+                                       BlockedProduct &product) const;
 
   bool plan(ElementType type, MatmulContext &context);
   bool planProducts(const dnnl::memory::desc &panel);

@@ -42,6 +42,16 @@ DeviceMatmul::DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
     std::swap(base.a, base.b);
   if (matmul.simple)
     return;
+  if (matmul.blocked) {
+    const Matmul::Blocked &blocked = *matmul.blocked;
+    product = blocked.shape;
+    product.a = blocked.staged ? scratch + blocked.stageOffset : base.a;
+    product.b = base.b;
+    product.c = base.c;
+    product.bias = base.bias;
+    product.scratch = scratch + blocked.scratchOffset;
+    return;
+  }
   auto bind = [&](const MatmulOperand &operand, const std::byte *lies) {
     return dnnl::memory(operand.desc, context.engine,
                         operand.staged ? scratch + operand.stageOffset
@@ -62,9 +72,14 @@ DeviceMatmul::DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
   }
 }
 
-Result<void> DeviceMatmul::run(const dnnl::stream &stream) {
+Result<void> DeviceMatmul::run(const dnnl::stream &stream,
+                               const ThreadTeam &team) {
   if (matmul->simple) {
     runSimpleMatmul(matmul->form, base);
+    return {};
+  }
+  if (matmul->blocked) {
+    runBlocked(team);
     return {};
   }
   try {
@@ -73,6 +88,21 @@ Result<void> DeviceMatmul::run(const dnnl::stream &stream) {
     return tl::unexpected(describe(error));
   }
   return {};
+}
+
+void DeviceMatmul::runBlocked(const ThreadTeam &team) {
+  if (matmul->blocked->staged) {
+    const MatrixView &a = matmul->form.a;
+    std::byte *rows = scratch + matmul->blocked->stageOffset;
+    int64_t element = byteSize(product.type);
+    copyStrided(rows, product.type, base.a, a.type,
+                {{a.rows, product.aRowBytes / element, a.rowStride},
+                 {a.cols, 1, a.colStride}});
+    for (int64_t row = 0; row < product.m; ++row)
+      std::memset(rows + row * product.aRowBytes + product.k * element, 0,
+                  product.aRowBytes - product.k * element);
+  }
+  tpcrt::runBlocked(*matmul->blocked->kernels, product, team);
 }
 
 void DeviceMatmul::runOuter(size_t dim, const MatmulPointers &at,

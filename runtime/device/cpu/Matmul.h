@@ -1,8 +1,10 @@
-// Matrix products through oneDNN.
+// Matrix products through oneDNN and kernels of our own.
 //
 // A Matmul is one step, shared by all devices: a oneDNN primitive, the layouts
 // in which it wants its operands, and how to get them there. An operand goes to
 // oneDNN as it lies where that is fast, else through a dense copy ("staged").
+// Our own kernels take the primitive's place on packed weights that they read
+// faster (Blocked.h).
 //
 // Types: f32 runs as f32. bf16 runs as bf16 where oneDNN has a kernel for this
 // CPU (AVX-512), and is converted to f32 and back otherwise (AVX2). oneDNN 2.6
@@ -20,8 +22,10 @@
 #ifndef TPCRT_DEVICE_CPU_MATMUL_H
 #define TPCRT_DEVICE_CPU_MATMUL_H
 
+#include "device/cpu/Blocked.h"
 #include "device/cpu/DeviceMemory.h"
 #include "device/cpu/MatmulForm.h"
+#include "device/cpu/ThreadTeam.h"
 
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -95,11 +99,21 @@ public:
   std::string implementation() const;
 
 private:
+  /// Our own kernels in place of the primitive, on packed weights.
+  struct Blocked {
+    const BlockedKernels *kernels;
+    BlockedProduct shape; // without addresses
+    bool staged;          // a is copied to dense rows of shape.type first
+    uint64_t stageOffset; // in the scratch memory, if staged
+    uint64_t scratchOffset;
+  };
+
   friend class DeviceMatmul;
   friend class MatmulPlanner;
 
   MatmulForm form;
   bool simple = true;                // plain loops, no primitive
+  std::optional<Blocked> blocked;    // no primitive either
   MatmulBatchDim batch;              // of the primitive; size 0: it has none
   std::vector<MatmulBatchDim> outer; // one execution each
   dnnl::matmul::primitive_desc descriptor;
@@ -120,9 +134,11 @@ public:
   DeviceMatmul(const Matmul &matmul, const MatmulContext &context,
                const MatmulPointers &operands, std::byte *scratch);
 
-  Result<void> run(const dnnl::stream &stream);
+  /// `team` has as many threads as the matmul was created for.
+  Result<void> run(const dnnl::stream &stream, const ThreadTeam &team);
 
 private:
+  void runBlocked(const ThreadTeam &team);
   void runOuter(size_t dim, const MatmulPointers &at,
                 const dnnl::stream &stream);
   void runOnce(const MatmulPointers &at, const dnnl::stream &stream);
@@ -132,6 +148,7 @@ private:
   std::byte *scratch;
   dnnl::memory a, b, c, bias, scratchpad;
   std::vector<dnnl_exec_arg_t> arguments;
+  BlockedProduct product; // if matmul.blocked
 };
 
 /// A product of these operands, with a bias and operations on the result where

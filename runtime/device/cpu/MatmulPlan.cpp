@@ -29,6 +29,8 @@ private:
   void placeEpilogue(Types types);
   bool tryPrimitive(const dnnl::memory::desc &weights);
   dnnl::post_ops postOps() const;
+  bool tryBlocked();
+  uint64_t reserve(uint64_t size);
   void placeScratch();
   PackedWeights weightsKey() const;
   MatmulOperand operand(const MatrixView &view, int64_t batchStride,
@@ -128,6 +130,8 @@ Result<Matmul> Matmul::create(const MatmulStep &step, MatmulContext &context) {
 std::string Matmul::implementation() const {
   if (simple)
     return "loops";
+  if (blocked)
+    return blocked->kernels->name;
   return std::string(descriptor.impl_info_str()) + (fused ? "" : " + loops");
 }
 
@@ -144,8 +148,10 @@ Result<Matmul> MatmulPlanner::plan() {
   if (!(own.a == own.b && tryFusedOrNot(own)) && !tryFusedOrNot(wide))
     return fail("oneDNN has no kernel for a matmul of {} x {} x {}", form.m(),
                 form.k(), form.n());
-  matmul.primitive = dnnl::matmul(matmul.descriptor);
   matmul.simple = false;
+  if (tryBlocked())
+    return std::move(matmul);
+  matmul.primitive = dnnl::matmul(matmul.descriptor);
   placeScratch();
   return std::move(matmul);
 }
@@ -298,12 +304,46 @@ bool MatmulPlanner::tryPrimitive(const Desc &weights) {
   return found.has_value();
 }
 
+/// True if our own kernels multiply by the packed weights faster.
+bool MatmulPlanner::tryBlocked() {
+  const MatmulForm &form = matmul.form;
+  if (matmul.packed < 0 || !form.batch.empty() ||
+      withUsualStrides(form.c).colStride != 1)
+    return false;
+  const PackedWeights &weights = context.packed[matmul.packed];
+  std::optional<BlockedWeights> blocks = asBlocked(weights.desc);
+  const BlockedKernels *kernels = chooseBlockedKernels(weights.type, form.m());
+  if (!blocks || !kernels)
+    return false;
+  int64_t element = byteSize(weights.type);
+  Matmul::Blocked &blocked = matmul.blocked.emplace();
+  blocked.kernels = kernels;
+  BlockedProduct &shape = blocked.shape;
+  shape.type = weights.type;
+  shape.m = form.m(), shape.n = form.n(), shape.k = form.k();
+  shape.columns = blocks->columns;
+  shape.blockBytes = blocks->blockBytes;
+  shape.cRowStride = form.c.rowStride;
+  shape.cType = form.c.type;
+  shape.activation = form.activation;
+  bool whole = kernels->readsOdd || shape.k * element % 4 == 0;
+  blocked.staged = form.a.type != weights.type ||
+                   withUsualStrides(form.a).colStride != 1 || !whole;
+  shape.aRowBytes = blocked.staged ? (shape.k * element + 3) / 4 * 4
+                                   : form.a.rowStride * element;
+  if (blocked.staged)
+    blocked.stageOffset = reserve(shape.m * shape.aRowBytes);
+  blocked.scratchOffset = reserve(kernels->scratchBytes(shape));
+  return true;
+}
+
+uint64_t MatmulPlanner::reserve(uint64_t size) {
+  uint64_t offset = matmul.scratchSize;
+  matmul.scratchSize += (size + 63) / 64 * 64;
+  return offset;
+}
+
 void MatmulPlanner::placeScratch() {
-  auto reserve = [&](uint64_t size) {
-    uint64_t offset = matmul.scratchSize;
-    matmul.scratchSize += (size + 63) / 64 * 64;
-    return offset;
-  };
   for (MatmulOperand *operand : {&matmul.a, &matmul.b, &matmul.c, &matmul.bias})
     if (operand->staged)
       operand->stageOffset = reserve(operand->desc.get_size());

@@ -1,8 +1,10 @@
 // Matmul steps of many shapes, strides and types against plain f64 loops.
 #include "device/cpu/Matmul.h"
+#include "device/cpu/CpuInfo.h"
 #include "device/cpu/ThreadTeam.h"
 #include "support/StridedCopy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -181,7 +183,7 @@ void checkStep(MatmulStep step, MatmulContext &context, unsigned threads) {
   plainMatmul(step, a.values, b.values, expected.values, 0, 0, 0, 0);
   finish(step, bias, expected);
   for (int round = 0; round < 2; ++round) {
-    auto result = run.run(stream);
+    auto result = run.run(stream, team);
     ASSERT_TRUE(result) << result.error().message;
     c.read(step.cType);
     for (size_t i = 0; i < expected.values.size(); ++i)
@@ -374,7 +376,7 @@ TEST(Matmul, EpiloguesKeepNaN) {
     DeviceMatmul run(*matmul, context,
                      {bytes(a), bytes(b), bytes(c), bytes(bias)},
                      scratch.data());
-    ASSERT_TRUE(run.run(dnnl::stream(context.engine)));
+    ASSERT_TRUE(run.run(dnnl::stream(context.engine), ThreadTeam(1)));
     EXPECT_TRUE(std::isnan(c[5])) << activationName(activation);
     EXPECT_EQ(c[4], 0) << activationName(activation);
   }
@@ -392,6 +394,34 @@ TEST(Matmul, NormalFormMergesBatches) {
   }));
   ASSERT_EQ(form.batch.size(), 1u);
   EXPECT_EQ(form.batch[0].size, 6u);
+}
+
+/// What runs on packed weights, by rows.
+TEST(Matmul, OurKernelsReadPackedWeights) {
+  auto implementation = [](ElementType type, uint64_t m) {
+    MatmulContext context;
+    MatmulStep step = dense(m, 256, 512);
+    step.aType = step.bType = step.cType = type;
+    step.packB = true;
+    step.b = {Space::Parameter, 0, 0, 256 * 512 * byteSize(type)};
+    auto matmul = Matmul::create(step, context);
+    EXPECT_TRUE(matmul) << matmul.error().message;
+    return matmul->implementation();
+  };
+  std::vector<std::string> isas = supportedIsas();
+  if (std::ranges::count(isas, "avx512")) {
+    EXPECT_EQ(implementation(ElementType::F32, 1), "rows:avx512");
+    EXPECT_EQ(implementation(ElementType::F16, 4), "rows:avx512");
+    EXPECT_EQ(implementation(ElementType::F32, 5).find("rows:"),
+              std::string::npos);
+  }
+  if (hasAvx512Bf16()) {
+    EXPECT_EQ(implementation(ElementType::BF16, 4), "rows:avx512_bf16");
+  }
+  if (hasAmxBf16()) {
+    EXPECT_EQ(implementation(ElementType::BF16, 5), "tiles:amx_bf16");
+    EXPECT_EQ(implementation(ElementType::BF16, 300), "tiles:amx_bf16");
+  }
 }
 
 TEST(Matmul, PackedWeightsAreShared) {

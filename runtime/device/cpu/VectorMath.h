@@ -1,7 +1,7 @@
 // Functions on vectors of f32. Included once per instruction set, like
 // AttentionBlocks.h.
-#ifndef TPCRT_DEVICE_CPU_ATTENTIONMATH_H
-#define TPCRT_DEVICE_CPU_ATTENTIONMATH_H
+#ifndef TPCRT_DEVICE_CPU_VECTORMATH_H
+#define TPCRT_DEVICE_CPU_VECTORMATH_H
 
 namespace tpcrt {
 namespace {
@@ -39,4 +39,4 @@ template <class V> struct VectorMath {
 } // namespace
 } // namespace tpcrt
 
-#endif // TPCRT_DEVICE_CPU_ATTENTIONMATH_H
+#endif // TPCRT_DEVICE_CPU_VECTORMATH_H

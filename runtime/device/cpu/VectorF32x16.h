@@ -1,10 +1,10 @@
 // Vectors of 16 f32 with AVX-512 (F, BW, DQ, VL). Included once per translation
-// unit of attention kernels.
-#ifndef TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
-#define TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
+// unit of kernels.
+#ifndef TPCRT_DEVICE_CPU_VECTORF32X16_H
+#define TPCRT_DEVICE_CPU_VECTORF32X16_H
 
-#include "device/cpu/AttentionConvert.h"
-#include "device/cpu/AttentionMath.h"
+#include "device/cpu/VectorConvert.h"
+#include "device/cpu/VectorMath.h"
 
 #include <immintrin.h>
 
@@ -148,4 +148,4 @@ struct F32x16 : Conversions<float>, VectorMath<F32x16> {
 } // namespace
 } // namespace tpcrt
 
-#endif // TPCRT_DEVICE_CPU_ATTENTIONF32X16_H
+#endif // TPCRT_DEVICE_CPU_VECTORF32X16_H

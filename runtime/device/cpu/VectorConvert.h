@@ -1,7 +1,7 @@
 // Elements of all float types, converted to what an attention kernel computes
-// in. Included once per instruction set, like AttentionBlocks.h.
-#ifndef TPCRT_DEVICE_CPU_ATTENTIONCONVERT_H
-#define TPCRT_DEVICE_CPU_ATTENTIONCONVERT_H
+// in. Included once per instruction set.
+#ifndef TPCRT_DEVICE_CPU_VECTORCONVERT_H
+#define TPCRT_DEVICE_CPU_VECTORCONVERT_H
 
 #include "tpcrt/ElementType.h"
 
@@ -41,4 +41,4 @@ template <class Scalar> struct Conversions {
 } // namespace
 } // namespace tpcrt
 
-#endif // TPCRT_DEVICE_CPU_ATTENTIONCONVERT_H
+#endif // TPCRT_DEVICE_CPU_VECTORCONVERT_H

@@ -26,10 +26,11 @@ using namespace tpc;
 // Configuration
 //===----------------------------------------------------------------------===//
 
-/// T5 names the MLP "relu" or "gated-silu"; newer files also its parts.
+/// The activation of an MLP, and whether it is gated, by the name of its form;
+/// newer files also name these.
 static FailureOr<std::pair<std::string, bool>>
-readT5Mlp(const ModelConfig &config) {
-  auto text = config.text("feed_forward_proj", "relu");
+readMlp(const ModelConfig &config, StringRef key) {
+  auto text = config.text(key, "relu");
   if (failed(text))
     return failure();
   StringRef name = *text;
@@ -50,14 +51,14 @@ readStack(const ModelConfig &config, const EncoderDecoderFamily &family,
   std::string activation = "gelu";
   bool gated = false;
   LayerKeys keys = stack.keys;
-  if (family.isT5) {
-    auto mlp = readT5Mlp(config);
+  if (!family.mlpKey.empty()) {
+    auto mlp = readMlp(config, family.mlpKey);
     if (failed(mlp))
       return failure();
     std::tie(activation, gated) = *mlp;
-    if (!config.has(keys.layers))
-      keys.layers = family.encoder.keys.layers;
   }
+  if (!stack.otherLayers.empty() && !config.has(keys.layers))
+    keys.layers = stack.otherLayers;
   auto layers = readLayerSizes(config, keys, activation);
   if (failed(layers))
     return failure();
@@ -65,7 +66,7 @@ readStack(const ModelConfig &config, const EncoderDecoderFamily &family,
   result.layers.gated = gated;
   bool biased = family.biased;
   result.layers.biases = {biased, false, biased, biased, biased};
-  if (family.isT5)
+  if (!family.scaledScores)
     result.layers.scale = 1;
   if (!stack.positions.empty()) {
     auto positions = config.size(stack.positionCount);
@@ -93,9 +94,8 @@ tpc::readEncoderDecoderConfig(const ModelConfig &config,
   if (family.sound)
     channels = config.size("num_mel_bins", 80);
   FailureOr<bool> scaled = false;
-  // In older files, a head of its own says that the output is not scaled.
-  if (family.isT5 && succeeded(tied))
-    scaled = config.flag("scale_decoder_outputs", *tied);
+  if (!family.outputScaleKey.empty() && succeeded(tied))
+    scaled = config.flag(family.outputScaleKey, *tied);
   if (failed(encoder) || failed(decoder) || failed(vocabulary) ||
       failed(tied) || failed(channels) || failed(scaled))
     return failure();
@@ -247,11 +247,10 @@ private:
     return (architecture.prefix + name).str();
   }
 
-  /// T5 always ties, whatever the configuration says; but files in which the
-  /// head differs say so in older configurations.
+  /// Without files, the configuration is all that says it.
   bool isTied() {
     return config.tied ||
-           (family.isT5 && g.isStored(wordsName(family.decoder)));
+           (family.alwaysTied && g.isStored(wordsName(family.decoder)));
   }
 
   /// Where the table of words of a stack is stored.

@@ -25,6 +25,7 @@ static const llvm::StringRef kT5Ignored[] = {"is_encoder_decoder", "is_decoder",
 
 static const EncoderDecoderFamily kT5 = {
     {t5Keys("num_layers"),
+     "",
      {NormPlace::BeforePart,
       StackNorm::RootMeanSquare,
       {"encoder.block.{}.layer.0.SelfAttention.q",
@@ -43,6 +44,7 @@ static const EncoderDecoderFamily kT5 = {
      "",
      "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
     {t5Keys("num_decoder_layers"),
+     "num_layers",
      {NormPlace::BeforePart,
       StackNorm::RootMeanSquare,
       {"decoder.block.{}.layer.0.SelfAttention.q",
@@ -68,8 +70,11 @@ static const EncoderDecoderFamily kT5 = {
     /*sound=*/nullptr,
     "shared",
     "lm_head",
-    /*isT5=*/true,
     /*biased=*/false,
+    /*scaledScores=*/false,
+    "scale_decoder_outputs",
+    "feed_forward_proj",
+    /*alwaysTied=*/true,
     kT5Ignored};
 
 //===----------------------------------------------------------------------===//
@@ -91,6 +96,7 @@ static const llvm::StringRef kWhisperIgnored[] = {
 static const EncoderDecoderFamily kWhisper = {
     {{"d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim",
       "activation_function", /*epsilon=*/"", 1e-5},
+     "",
      {NormPlace::BeforePart,
       StackNorm::Layer,
       {"encoder.layers.{}.self_attn.q_proj",
@@ -107,6 +113,7 @@ static const EncoderDecoderFamily kWhisper = {
      "max_source_positions"},
     {{"d_model", "decoder_layers", "decoder_attention_heads", "decoder_ffn_dim",
       "activation_function", /*epsilon=*/"", 1e-5},
+     "",
      {NormPlace::BeforePart,
       StackNorm::Layer,
       {"decoder.layers.{}.self_attn.q_proj",
@@ -131,8 +138,11 @@ static const EncoderDecoderFamily kWhisper = {
     &kWhisperSound,
     /*sharedWords=*/"",
     "proj_out",
-    /*isT5=*/false,
     /*biased=*/true,
+    /*scaledScores=*/true,
+    /*outputScaleKey=*/"",
+    /*mlpKey=*/"",
+    /*alwaysTied=*/false,
     kWhisperIgnored};
 
 //===----------------------------------------------------------------------===//

@@ -15,6 +15,8 @@ namespace tpc {
 /// The encoder or the decoder. Names as in LayerForm.
 struct StackFamily {
   LayerKeys keys;
+  /// The key that stands in for that of the number of layers.
+  llvm::StringRef otherLayers;
   LayerForm layers;
   llvm::StringRef finalNorm;
   /// The table of words; empty: the input is sound.
@@ -38,12 +40,19 @@ struct EncoderDecoderFamily {
   /// are stored with other values; empty: the decoder's words.
   llvm::StringRef sharedWords;
   llvm::StringRef head;
-  /// Whether the decoder's output is divided by sqrt(hidden) for the head,
-  /// unless the configuration says otherwise; and whether the MLP is named by
-  /// `feed_forward_proj`, and queries times keys are not scaled: T5.
-  bool isT5;
   /// Whether query, value and output have biases, and the MLP.
   bool biased;
+  /// Whether queries times keys are divided by sqrt(head_dim).
+  bool scaledScores;
+  /// The key of a flag that says whether the decoder's output is divided by
+  /// sqrt(hidden) for the head; where it is not there, it is unless the head is
+  /// not tied. Empty: it is not.
+  llvm::StringRef outputScaleKey;
+  /// The key of the MLP's form, "relu" or "gated-silu"; empty: it is not gated.
+  llvm::StringRef mlpKey;
+  /// Whether words and head are tied whatever the configuration says, unless
+  /// the files hold other values.
+  bool alwaysTied;
   /// Keys that change nothing of what is computed.
   llvm::ArrayRef<llvm::StringRef> ignoredKeys;
 };

@@ -11,7 +11,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from tools import ROOT, read_safetensors, run_model, tool
+from tools import (ROOT, read_safetensors, run_model, tool,
+                   write_safetensors)
 
 FAMILIES = ("Bert", "Roberta", "DistilBert", "Electra", "ViT", "T5", "Whisper")
 # On one device, and where the mode is free, everything may be left whole.
@@ -151,6 +152,38 @@ def test_prefill_and_decode_are_entries(tmp_path):
     whole, _ = fixture.run(fixture.inputs, ["logits"])
     last, _ = fixture.run(fixture.inputs, ["logits"], "--entry", "prefill")
     close(last["logits"], whole["logits"][:, -1])
+
+
+def restored(name, folder, change):
+    """A copy of a fixture's model with changed tensors."""
+    folder.mkdir()
+    model = FIXTURES[name] / "model"
+    tensors = read_safetensors(model / "model.safetensors")
+    write_safetensors(folder / "model.safetensors", change(tensors))
+    (folder / "config.json").write_text((model / "config.json").read_text())
+    return folder
+
+
+def test_norms_under_their_old_names(tmp_path):
+    def rename(tensors):
+        return {key.replace("LayerNorm.weight", "LayerNorm.gamma")
+                .replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+                for key, tensor in tensors.items()}
+    fixture = Fixture("bert", ("tp=2", "megatron"), tmp_path)
+    fixture.model = restored("bert", tmp_path / "model", rename)
+    found, _ = fixture.run(fixture.inputs, ["logits"])
+    close(found["logits"], fixture.expected["logits"])
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_stored_head_is_tied_if_it_is_equal(factor, tmp_path):
+    fixture = Fixture("t5", ("tp=2", "megatron"), tmp_path)
+    fixture.model = restored("t5", tmp_path / "model", lambda tensors: {
+        **tensors, "lm_head.weight": factor * tensors["shared.weight"]})
+    found, report = fixture.run(fixture.inputs, ["logits"])
+    close(found["logits"], factor * fixture.expected["logits"])
+    names = [p["pattern"] for p in report["parameters"]]
+    assert ("lm_head.weight" in names) == (factor != 1)
 
 
 WHISPER = {"architectures": ["WhisperForConditionalGeneration"], "d_model": 8,

@@ -116,7 +116,8 @@ bool Executor::Worker::runStep(Device &device, const LoadedStep &step) {
       });
     break;
   case LoadedStep::Kind::Matmul:
-    return succeeded(device, device.bound.matmuls[step.first].run(stream, team));
+    return succeeded(device,
+                     device.bound.matmuls[step.first].run(stream, team));
   case LoadedStep::Kind::GroupedMatmul:
     return succeeded(device, program.groupedMatmuls[step.first].run(
                                  device.bound.groupedMatmuls[step.first],

@@ -1,8 +1,8 @@
 // Attention in f32 with AVX2, FMA and F16C.
 #include "device/cpu/AttentionBlocks.h"
+#include "device/cpu/AttentionRows.h"
 #include "device/cpu/VectorConvert.h"
 #include "device/cpu/VectorMath.h"
-#include "device/cpu/AttentionRows.h"
 
 #include <immintrin.h>
 

@@ -1,7 +1,7 @@
 // Attention in f32 with AVX-512.
 #include "device/cpu/AttentionBlocks.h"
-#include "device/cpu/VectorF32x16.h"
 #include "device/cpu/AttentionRows.h"
+#include "device/cpu/VectorF32x16.h"
 
 namespace tpcrt {
 namespace {

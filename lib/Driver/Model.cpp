@@ -95,6 +95,12 @@ static Result<RowSpans> decoderSpans(const NamedTensors &inputs) {
   return fullSpans(tokens->shape()[0], tokens->shape()[1]);
 }
 
+static HostTensor lengthsOf(const RowSpans &spans) {
+  HostTensor lengths(ElementType::I64, {spans.lengths.size()});
+  llvm::copy(spans.lengths, lengths.as<int64_t>());
+  return lengths;
+}
+
 //===----------------------------------------------------------------------===//
 // Model
 //===----------------------------------------------------------------------===//
@@ -195,7 +201,8 @@ Result<NamedTensors> Model::Impl::runDecoder(NamedTensors inputs) {
   exact.length = tokens.shape()[1];
   exact.entry = "prefill";
   exact.logits = LogitsOf::AllTokens;
-  auto outputs = runPadded(exact, {{"input_ids", toTheLeft(tokens, *spans)}});
+  auto outputs = runPadded(exact, {{"input_ids", toTheLeft(tokens, *spans)},
+                                   {"lengths", lengthsOf(*spans)}});
   if (outputs)
     for (NamedTensor &output : *outputs)
       output.value = fromTheLeft(output.value, *spans);
@@ -274,9 +281,7 @@ Result<Generated> Model::Impl::generate(NamedTensors inputs,
   std::vector<HostTensor> ordered;
   ordered.push_back(resized(toTheLeft(tokens, *spans),
                             {batch, static_cast<uint64_t>(wide.length)}));
-  HostTensor lengths(ElementType::I64, {batch});
-  llvm::copy(spans->lengths, lengths.as<int64_t>());
-  ordered.push_back(std::move(lengths));
+  ordered.push_back(lengthsOf(*spans));
   return tpc::generate(*decoder, std::move(ordered), generation);
 }
 

@@ -12,9 +12,16 @@ enum class Activation {
   Silu,
   Gelu,
   GeluTanh,
-  QuickGelu, ///< x sigmoid(1.702 x)
+  GeluClipped, ///< gelu, from -10 to 10
+  QuickGelu,   ///< x sigmoid(1.702 x)
   Relu,
   ReluSquared,
+  Relu6,        ///< relu, to 6
+  LeakyRelu,    ///< x, or 0.01 x where that is more
+  HardSwish,    ///< x relu6(x + 3) / 6
+  Mish,         ///< x tanh(softplus(x))
+  SqrtSoftplus, ///< sqrt(softplus(x))
+  Laplace,      ///< (1 + erf((x - mu) / (sigma sqrt 2))) / 2
   Sigmoid,
   Tanh,
   Linear

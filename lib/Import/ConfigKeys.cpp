@@ -12,7 +12,7 @@
 
 static const llvm::StringRef kKeys[] = {
     // Where the file comes from, and who reads it.
-    "_attn_implementation", "_commit_hash", "_name_or_path",
+    "_attn_implementation", "_commit_hash", "_name_or_path", "model_max_length",
     "attn_implementation", "auto_map", "experts_implementation", "model_type",
     "name_or_path", "tokenizer_class", "torchscript", "transformers_version",
     "transformers.js_config", "unsloth_fixed", "unsloth_version",
@@ -23,12 +23,12 @@ static const llvm::StringRef kKeys[] = {
     // The old name of `dtype`, where both are there.
     "torch_dtype",
     // Training.
-    "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
-    "classifier_dropout", "dropout", "embd_pdrop", "embedding_dropout",
-    "gradient_checkpointing", "hidden_dropout", "hidden_dropout_prob",
-    "init_device", "init_std", "initializer_factor", "initializer_range",
-    "layerdrop", "resid_pdrop", "residual_dropout", "router_aux_loss_coef",
-    "router_jitter_noise", "summary_first_dropout",
+    "activation_dropout", "attention_dropout", "attention_probs_dropout_prob",
+    "attn_pdrop", "classifier_dropout", "dropout", "embd_pdrop",
+    "embedding_dropout", "gradient_checkpointing", "hidden_dropout",
+    "hidden_dropout_prob", "init_device", "init_std", "initializer_factor",
+    "initializer_range", "layerdrop", "resid_pdrop", "residual_dropout",
+    "router_aux_loss_coef", "router_jitter_noise", "summary_first_dropout",
     // Special tokens. `pad_token_id` matters where positions are counted from
     // it; those families ask for it.
     "bos_token_id", "decoder_start_token_id", "eos_token_id", "pad_token_id",

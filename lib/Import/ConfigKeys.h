@@ -7,8 +7,8 @@
 
 namespace tpc {
 
-/// Keys that say nothing about what a model computes, whatever its family; of
-/// sections as "section.key".
+/// Keys that say nothing about what a model computes, whatever its family,
+/// outside of sections and in them.
 llvm::ArrayRef<llvm::StringRef> keysWithoutEffect();
 
 /// Keys, and the value (as JSON text) by which they say that a model does not

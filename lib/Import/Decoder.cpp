@@ -25,8 +25,7 @@ void DecoderBuilder::prefill() {
   length = options.length;
   SmallVector<GraphBuilder::Input> inputs{
       {"input_ids", RankedTensorType::get({batch, length}, i64)}};
-  bool hasLengths = options.logits == LogitsOf::LastToken &&
-                    !options.without.contains("lengths");
+  bool hasLengths = !options.without.contains("lengths");
   if (hasLengths)
     inputs.push_back({"lengths", RankedTensorType::get({batch}, i64)});
   SmallVector<Value> arguments = g.begin("prefill", inputs);
@@ -235,6 +234,8 @@ LogicalResult tpc::buildDecoder(GraphBuilder &graph,
       options.entry != "decode")
     return emitError(graph.where()) << "there is no entry \"" << options.entry
                                     << "\"; expected one of: prefill, decode";
+  StringRef model = config.family.wordEmbedding.split('.').first;
+  graph.setOptionalPrefix((model + ".").str());
   if (options.entry != "decode")
     DecoderBuilder(graph, config, options).prefill();
   if (options.entry != "prefill")

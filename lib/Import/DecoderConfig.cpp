@@ -27,12 +27,16 @@ static bool read(const ModelConfig &config, const Flag &flag, bool &ok) {
   return succeeded(value) && *value;
 }
 
+/// More heads, or elements of one, than any model has; tables are made of them.
+constexpr int64_t kManyHeads = 1 << 16;
+
 /// Heads and their size.
 static LogicalResult readHeads(const ModelConfig &config,
                                const DecoderFamily &family,
                                DecoderConfig &result) {
   const auto &keys = family.keys;
-  auto heads = config.size(present(config, keys.heads));
+  auto heads =
+      config.size(present(config, keys.heads), std::nullopt, kManyHeads);
   if (failed(heads))
     return failure();
   result.heads = result.kvHeads = *heads;
@@ -60,13 +64,15 @@ static LogicalResult readHeads(const ModelConfig &config,
   if (otherwise == 0)
     otherwise = std::max<int64_t>(result.hidden / *heads, 1);
   result.headDim = otherwise;
-  if (keys.headDim.empty())
-    return success();
-  // Rotary positions have a frequency for every two elements.
-  auto headDim = config.size(keys.headDim, otherwise, /*limit=*/1 << 16);
-  if (failed(headDim))
-    return failure();
-  result.headDim = *headDim;
+  if (!keys.headDim.empty()) {
+    auto headDim = config.size(keys.headDim, otherwise, kManyHeads);
+    if (failed(headDim))
+      return failure();
+    result.headDim = *headDim;
+  }
+  if (result.headDim > kManyHeads)
+    return config.error() << "expected heads of at most " << kManyHeads
+                          << " elements, found " << result.headDim;
   return success();
 }
 
@@ -127,7 +133,8 @@ static LogicalResult readWindows(const ModelConfig &config,
   }
   bool none = config.isNull("sliding_window") ||
               (!config.has("sliding_window") && style.otherwise == 0);
-  if (!*used || none)
+  bool listed = style.layers == WindowStyle::AllOrListed && !types->empty();
+  if ((!*used && !listed) || none)
     return success();
   auto window = config.size("sliding_window", style.otherwise);
   if (failed(window))

@@ -11,7 +11,9 @@
 // A row says which. Most of a row is the default, which is Llama. What a
 // configuration may switch is given as a key of config.json with the value
 // that holds where the key is absent. What only one family has is read by its
-// `adjust`, which changes the row and the numbers (DecoderConfig.h).
+// `adjust` (DecoderVariants.cpp), which changes the row and the numbers
+// (DecoderConfig.h). A new family is a function in LlamaRows.cpp or GptRows.cpp
+// and its name in DecoderRows.h and DecoderFamilies.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -56,7 +58,7 @@ struct WindowStyle {
     None,
     All,
     /// Those that `layer_types` lists; without it the ones named below.
-    AllOrListed,
+    AllOrListed,    ///< all; if listed, whatever the switch says
     EveryOther,     ///< 0, 2, 4, ...
     AllButEachNth,  ///< but every `sliding_window_pattern`-th is full
     FromMaxLayer,   ///< from `max_window_layers` on

@@ -155,21 +155,19 @@ LogicalResult tpc::adjustGemma(const ModelConfig &, DecoderConfig &result) {
   return success();
 }
 
-/// Scale and caps of scores and logits.
-static LogicalResult adjustCaps(const ModelConfig &config,
-                                DecoderConfig &result, double scoreCap,
-                                double logitCap) {
+/// The scale of scores, and the cap of logits.
+static LogicalResult adjustScoresAndLogits(const ModelConfig &config,
+                                           DecoderConfig &result,
+                                           double logitCap) {
   auto scalar = config.number("query_pre_attn_scalar", 256);
-  auto scores = limit(config, "attn_logit_softcapping", scoreCap);
   auto logits = limit(config, "final_logit_softcapping", logitCap);
-  if (failed(scalar) || failed(scores) || failed(logits))
+  if (failed(scalar) || failed(logits))
     return failure();
   if (!(*scalar > 0))
     return config.error() << "key \"query_pre_attn_scalar\": expected a number "
                              "above 0, found "
                           << *scalar;
   result.embeddingScale = std::sqrt(double(result.hidden));
-  result.softcap = *scores;
   result.logitSoftcap = *logits;
   scaleScores(result, 1 / std::sqrt(*scalar));
   return success();
@@ -177,7 +175,11 @@ static LogicalResult adjustCaps(const ModelConfig &config,
 
 LogicalResult tpc::adjustGemma2(const ModelConfig &config,
                                 DecoderConfig &result) {
-  return adjustCaps(config, result, 50, 30);
+  auto cap = limit(config, "attn_logit_softcapping", 50);
+  if (failed(cap))
+    return failure();
+  result.softcap = *cap;
+  return adjustScoresAndLogits(config, result, 30);
 }
 
 /// Layers with and without a window turn by tables of their own:
@@ -209,7 +211,7 @@ LogicalResult tpc::adjustGemma3(const ModelConfig &config,
     result.ropeOfLayer[layer] = types->empty()
                                     ? (layer + 1) % *period != 0
                                     : (*types)[layer] == "sliding_attention";
-  return adjustCaps(config, result, 0, 0);
+  return adjustScoresAndLogits(config, result, 0);
 }
 
 //===----------------------------------------------------------------------===//

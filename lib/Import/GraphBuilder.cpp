@@ -5,6 +5,7 @@
 #include "tpc/Dialect/Tpc/ElementTypes.h"
 #include "tpcrt/Safetensors.h"
 #include "llvm/ADT/StringExtras.h"
+#include <cstring>
 
 using namespace mlir;
 using namespace tpc;
@@ -80,12 +81,26 @@ static std::string text(Shape shape) {
          "]";
 }
 
+/// The tensor in the files; null where there is none, or no files.
+static const tpcrt::StoredTensor *find(const tpcrt::WeightSource *weights,
+                                       StringRef name) {
+  return weights ? weights->find(std::string_view(name.data(), name.size()))
+                 : nullptr;
+}
+
+std::string GraphBuilder::nameInFiles(StringRef stored) const {
+  StringRef rest = stored;
+  if (weights && !optionalPrefix.empty() && !isStored(stored) &&
+      rest.consume_front(optionalPrefix) && isStored(rest))
+    return rest.str();
+  return stored.str();
+}
+
 bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
   // One message says enough: what is wrong with one is often wrong with all.
   if (!weights || hasFailed)
     return true;
-  const tpcrt::StoredTensor *found =
-      weights->find(std::string_view(stored.data(), stored.size()));
+  const tpcrt::StoredTensor *found = find(weights, stored);
   if (!found) {
     emitError(location) << "the weights have no tensor \"" << stored
                         << "\"; expected one of shape " << text(shape);
@@ -102,9 +117,7 @@ bool GraphBuilder::checkStored(StringRef stored, Shape shape) {
 
 /// The element type of a stored tensor, where there are weights to ask.
 FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
-  const tpcrt::StoredTensor *found =
-      weights ? weights->find(std::string_view(stored.data(), stored.size()))
-              : nullptr;
+  const tpcrt::StoredTensor *found = find(weights, stored);
   if (!found)
     return storedType;
   if (found->type && tpcrt::isFloat(*found->type))
@@ -114,10 +127,13 @@ FailureOr<Type> GraphBuilder::elementOfStored(StringRef stored) {
          << found->dtype;
 }
 
-Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
+Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> names,
                             Shape storedShape, Shape shape,
                             ArrayRef<ViewStepAttr> view) {
   if (declared.insert(symbol).second) {
+    std::vector<std::string> stored;
+    for (const std::string &name : names)
+      stored.push_back(nameInFiles(name));
     Type storedElement = storedType;
     for (const std::string &name : stored) {
       hasFailed |= !checkStored(name, storedShape);
@@ -139,10 +155,10 @@ Value GraphBuilder::declare(StringRef symbol, ArrayRef<std::string> stored,
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPoint(function);
     SmallVector<Attribute> steps(view.begin(), view.end());
-    SmallVector<StringRef> names(stored.begin(), stored.end());
+    SmallVector<StringRef> sources(stored.begin(), stored.end());
     ParameterOp::create(builder, location, builder.getStringAttr(symbol),
                         TypeAttr::get(tensor(shape, elementType)),
-                        builder.getStrArrayAttr(names),
+                        builder.getStrArrayAttr(sources),
                         TypeAttr::get(tensor(storedShape, storedElement)),
                         steps.empty() ? ArrayAttr()
                                       : builder.getArrayAttr(steps));
@@ -237,8 +253,7 @@ Value GraphBuilder::storedStack(StringRef stored, int64_t count, Shape in,
 }
 
 bool GraphBuilder::isStored(StringRef stored) const {
-  return weights &&
-         weights->find(std::string_view(stored.data(), stored.size()));
+  return find(weights, stored) != nullptr;
 }
 
 Value GraphBuilder::stackedVectors(StringRef stored, Shape shape) {
@@ -251,6 +266,30 @@ Value GraphBuilder::stackedVectors(StringRef stored, Shape shape) {
       before.str() + after.drop_front().str(), names, {size}, {count, size},
       {ViewStepAttr::get(builder.getContext(), ViewKind::Stack, {0}, {})});
   return reshape(stack, shape);
+}
+
+Value GraphBuilder::permuted(StringRef stored, Shape storedShape,
+                             Shape permutation) {
+  SmallVector<int64_t> shape;
+  for (int64_t dim : permutation)
+    shape.push_back(storedShape[dim]);
+  return declare(stored, stored.str(), storedShape, shape,
+                 {ViewStepAttr::get(builder.getContext(), ViewKind::Transpose,
+                                    permutation, {})});
+}
+
+std::string GraphBuilder::tied(StringRef own, StringRef shared, bool isTied) {
+  if (!isTied)
+    return own.str();
+  const tpcrt::StoredTensor *ownTensor = find(weights, own);
+  const tpcrt::StoredTensor *sharedTensor = find(weights, shared);
+  if (!ownTensor)
+    return shared.str();
+  bool isEqual =
+      sharedTensor && ownTensor->dtype == sharedTensor->dtype &&
+      ownTensor->shape == sharedTensor->shape &&
+      std::memcmp(ownTensor->data, sharedTensor->data, ownTensor->bytes) == 0;
+  return (isEqual ? shared : own).str();
 }
 
 Value GraphBuilder::stackedWeights(StringRef stored, int64_t count, int64_t in,
@@ -279,18 +318,23 @@ Value GraphBuilder::vector(StringRef stored, Shape shape, const Part &part) {
                  view);
 }
 
+void GraphBuilder::declareState(StringRef name, RankedTensorType type) {
+  if (!declared.insert(name).second)
+    return;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(function);
+  StateOp::create(builder, location, builder.getStringAttr(name),
+                  TypeAttr::get(type));
+}
+
 Value GraphBuilder::state(StringRef name, Shape shape) {
   auto type = tensor(shape, elementType);
-  if (declared.insert(name).second) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPoint(function);
-    StateOp::create(builder, location, builder.getStringAttr(name),
-                    TypeAttr::get(type));
-  }
+  declareState(name, type);
   return ReadOp::create(builder, loc(), type, name);
 }
 
 void GraphBuilder::write(StringRef state, Value value) {
+  declareState(state, cast<RankedTensorType>(value.getType()));
   WriteOp::create(builder, loc(), state, value);
 }
 
@@ -304,17 +348,29 @@ Value GraphBuilder::add(Value x, Value y) {
 Value GraphBuilder::mul(Value x, Value y) {
   return MulOp::create(builder, loc(), x.getType(), x, y);
 }
+Value GraphBuilder::sub(Value x, Value y) {
+  return SubOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::max(Value x, Value y) {
+  return MaxOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::min(Value x, Value y) {
+  return MinOp::create(builder, loc(), x.getType(), x, y);
+}
+Value GraphBuilder::abs(Value x) {
+  return AbsOp::create(builder, loc(), x.getType(), x);
+}
 Value GraphBuilder::exp(Value x) {
   return ExpOp::create(builder, loc(), x.getType(), x);
 }
 Value GraphBuilder::log(Value x) {
   return LogOp::create(builder, loc(), x.getType(), x);
 }
-Value GraphBuilder::min(Value x, Value y) {
-  return MinOp::create(builder, loc(), x.getType(), x, y);
+Value GraphBuilder::sqrt(Value x) {
+  return SqrtOp::create(builder, loc(), x.getType(), x);
 }
-Value GraphBuilder::max(Value x, Value y) {
-  return MaxOp::create(builder, loc(), x.getType(), x, y);
+Value GraphBuilder::erf(Value x) {
+  return ErfOp::create(builder, loc(), x.getType(), x);
 }
 Value GraphBuilder::scaled(Value x, double factor) {
   return mul(x, constant(factor, shapeOf(x), elementOf(x)));
@@ -341,8 +397,7 @@ Value GraphBuilder::gelu(Value x, GeluForm form) {
   return GeluOp::create(builder, loc(), x.getType(), form, x);
 }
 Value GraphBuilder::relu(Value x) {
-  return MaxOp::create(builder, loc(), x.getType(), x,
-                       constant(0, shapeOf(x), elementOf(x)));
+  return max(x, constant(0, shapeOf(x), elementOf(x)));
 }
 
 Value GraphBuilder::softmax(Value x) {
@@ -481,6 +536,12 @@ Value GraphBuilder::constant(ArrayRef<float> values) {
                             DenseElementsAttr::get(type, values));
 }
 
+Value GraphBuilder::constant(ArrayRef<int64_t> values) {
+  auto type = tensor(static_cast<int64_t>(values.size()), builder.getI64Type());
+  return ConstantOp::create(builder, loc(), type,
+                            DenseElementsAttr::get(type, values));
+}
+
 Value GraphBuilder::reduceSum(Value x, int64_t dim) {
   SmallVector<int64_t> shape(shapeOf(x));
   shape.erase(shape.begin() + dim);
@@ -536,4 +597,18 @@ Value GraphBuilder::slice(Value x, Shape offsets, Shape sizes) {
 
 Value GraphBuilder::reshape(Value x, Shape shape) {
   return ReshapeOp::create(builder, loc(), tensor(shape, elementOf(x)), x);
+}
+
+Value GraphBuilder::transpose(Value x, Shape permutation) {
+  SmallVector<int64_t> shape;
+  for (int64_t dim : permutation)
+    shape.push_back(shapeOf(x)[dim]);
+  return TransposeOp::create(builder, loc(), tensor(shape, elementOf(x)), x,
+                             permutation);
+}
+
+Value GraphBuilder::pad(Value x, Shape low, Shape shape) {
+  return PadOp::create(builder, loc(), tensor(shape, elementOf(x)), x,
+                       builder.getDenseI64ArrayAttr(low),
+                       builder.getF64FloatAttr(0));
 }

@@ -64,6 +64,11 @@ public:
   // same parameter.
   //===--------------------------------------------------------------------===//
 
+  /// Files of a model without a head lack this at the beginning of their names:
+  /// "transformer.wte.weight" is then found as "wte.weight".
+  void setOptionalPrefix(llvm::StringRef prefix) {
+    optionalPrefix = prefix.str();
+  }
   /// The stored tensor as it is.
   mlir::Value parameter(llvm::StringRef stored, Shape shape);
   /// The stored tensor under another shape.
@@ -94,6 +99,14 @@ public:
   /// has a "{}" for their number.
   mlir::Value stackedWeights(llvm::StringRef stored, int64_t count, int64_t in,
                              int64_t out);
+  /// A stored tensor with its dimensions in another order: dimension i of the
+  /// parameter is dimension permutation[i] of the stored one.
+  mlir::Value permuted(llvm::StringRef stored, Shape storedShape,
+                       Shape permutation);
+  /// Which of two stored tensors a tied one is read from: `own` where it is not
+  /// tied, and where the files have both with different values, for then they
+  /// were not tied; `shared` otherwise, if the files have it.
+  std::string tied(llvm::StringRef own, llvm::StringRef shared, bool isTied);
   /// Stored vectors [size] one after the other, as `shape` [count..., size].
   mlir::Value stackedVectors(llvm::StringRef stored, Shape shape);
   /// Whether the weights are known and have this tensor.
@@ -101,7 +114,7 @@ public:
   /// A stored vector as several dimensions.
   mlir::Value vector(llvm::StringRef stored, Shape shape);
 
-  /// The value of a state, which is declared where it is read first.
+  /// The value of a state, which is declared where it is read or written first.
   mlir::Value state(llvm::StringRef name, Shape shape);
   void write(llvm::StringRef state, mlir::Value value);
 
@@ -110,10 +123,14 @@ public:
   //===--------------------------------------------------------------------===//
 
   mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value max(mlir::Value x, mlir::Value y);
+  mlir::Value min(mlir::Value x, mlir::Value y);
+  mlir::Value abs(mlir::Value x);
   mlir::Value exp(mlir::Value x);
   mlir::Value log(mlir::Value x);
-  mlir::Value min(mlir::Value x, mlir::Value y);
-  mlir::Value max(mlir::Value x, mlir::Value y);
+  mlir::Value sqrt(mlir::Value x);
+  mlir::Value erf(mlir::Value x);
   /// x times a number, plus a number.
   mlir::Value scaled(mlir::Value x, double factor);
   mlir::Value shifted(mlir::Value x, double by);
@@ -163,6 +180,8 @@ public:
   mlir::Value constant(double value, Shape shape, mlir::Type element);
   /// A vector of f32.
   mlir::Value constant(llvm::ArrayRef<float> values);
+  /// A vector of i64.
+  mlir::Value constant(llvm::ArrayRef<int64_t> values);
   mlir::Value reduceSum(mlir::Value x, int64_t dim);
   mlir::Value reduceMax(mlir::Value x, int64_t dim);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t dim);
@@ -176,6 +195,10 @@ public:
   mlir::Value broadcast(mlir::Value x, Shape shape, Shape dims);
   mlir::Value slice(mlir::Value x, Shape offsets, Shape sizes);
   mlir::Value reshape(mlir::Value x, Shape shape);
+  /// Dimension i of the result is dimension permutation[i] of x.
+  mlir::Value transpose(mlir::Value x, Shape permutation);
+  /// x in a tensor of zeros, from `low` on.
+  mlir::Value pad(mlir::Value x, Shape low, Shape shape);
 
   mlir::Type element() const { return elementType; }
   mlir::OpBuilder &raw() { return builder; }
@@ -188,6 +211,9 @@ private:
   mlir::Value declare(llvm::StringRef symbol,
                       llvm::ArrayRef<std::string> stored, Shape storedShape,
                       Shape shape, llvm::ArrayRef<ViewStepAttr> view);
+  void declareState(llvm::StringRef name, mlir::RankedTensorType type);
+  /// The name as the files have it.
+  std::string nameInFiles(llvm::StringRef stored) const;
   bool checkStored(llvm::StringRef stored, Shape shape);
   mlir::FailureOr<mlir::Type> elementOfStored(llvm::StringRef stored);
   mlir::RankedTensorType tensor(Shape shape, mlir::Type element);
@@ -200,7 +226,7 @@ private:
   const tpcrt::WeightSource *weights;
   mlir::OpBuilder builder;
   mlir::func::FuncOp function;
-  std::string scope;
+  std::string scope, optionalPrefix;
   llvm::StringSet<> declared;
   bool hasFailed = false;
 };

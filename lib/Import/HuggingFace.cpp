@@ -3,6 +3,7 @@
 #include "tpc/Import/HuggingFace.h"
 #include "Decoder.h"
 #include "Encoder.h"
+#include "EncoderDecoder.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -14,47 +15,6 @@ bool tpc::isHuggingFaceDirectory(StringRef path) {
   llvm::SmallString<256> config(path);
   llvm::sys::path::append(config, "config.json");
   return llvm::sys::fs::exists(config);
-}
-
-/// The first architecture that config.json names, which is one of either.
-namespace {
-struct Known {
-  const DecoderFamily *decoder = nullptr;
-  const Architecture *encoder = nullptr;
-};
-} // namespace
-
-static FailureOr<Known> findArchitecture(const ModelConfig &config) {
-  auto name = config.firstText("architectures");
-  if (failed(name))
-    return failure();
-  SmallVector<StringRef> names;
-  for (const Architecture &encoder : architectures()) {
-    if (encoder.name == *name)
-      return Known{nullptr, &encoder};
-    names.push_back(encoder.name);
-  }
-  for (const DecoderFamily &decoder : decoderFamilies()) {
-    if (decoder.architecture == *name)
-      return Known{&decoder, nullptr};
-    names.push_back(decoder.architecture);
-  }
-  auto error = config.error()
-               << "unknown architecture \"" << *name << "\"; known are: ";
-  llvm::interleaveComma(names, error);
-  return error;
-}
-
-/// Values that would change the result and that no family here implements.
-static LogicalResult checkActivation(const ModelConfig &config,
-                                     StringRef activation) {
-  static constexpr StringRef known[] = {"gelu", "gelu_new", "gelu_pytorch_tanh",
-                                        "relu"};
-  if (llvm::is_contained(known, activation))
-    return success();
-  auto error = config.error() << "key \"hidden_act\": expected one of ";
-  llvm::interleaveComma(known, error);
-  return error << ", found \"" << activation << "\"";
 }
 
 /// The configuration's element type, which stored tensors are taken to have.
@@ -92,28 +52,96 @@ static FailureOr<Type> elementType(const ModelConfig &config, StringRef wanted,
   return type;
 }
 
+/// How many tokens the cache of a decoder has room for, after a prompt of
+/// `prompt` tokens.
+static FailureOr<int64_t> contextOf(const ImportOptions &options,
+                                    int64_t prompt, const ModelConfig &config) {
+  // The last token that is generated does not go into the cache.
+  int64_t needed = prompt + std::max<int64_t>(options.generated - 1, 0);
+  int64_t context = options.context.value_or(needed);
+  if (context >= needed)
+    return context;
+  auto error = config.error()
+               << "--context: a prompt of " << prompt << " tokens";
+  if (options.generated > 0)
+    error << " and " << options.generated << " more need";
+  else
+    error << " needs";
+  return error << " a context of " << needed << ", found " << context;
+}
+
+static StringRef nameOf(const DecoderFamily &row) { return row.architecture; }
+template <typename Row> static StringRef nameOf(const Row &row) {
+  return row.name;
+}
+
+template <typename Row>
+static const Row *named(ArrayRef<Row> rows, StringRef name) {
+  const Row *found =
+      llvm::find_if(rows, [&](const Row &row) { return nameOf(row) == name; });
+  return found == rows.end() ? nullptr : found;
+}
+
+static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
+                           const EncoderArchitecture &architecture,
+                           const ImportOptions &options) {
+  auto encoder = readEncoderConfig(config, architecture);
+  if (failed(encoder) ||
+      failed(config.checkAllKeysAreKnown(architecture.name,
+                                         architecture.family->ignoredKeys)))
+    return failure();
+  return buildEncoder(graph, architecture, *encoder, options);
+}
+
+static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
+                           const EncoderDecoderArchitecture &architecture,
+                           const ImportOptions &options) {
+  auto sizes = readEncoderDecoderConfig(config, *architecture.family);
+  auto context = contextOf(options, options.decoderLength, config);
+  if (failed(sizes) || failed(context) ||
+      failed(config.checkAllKeysAreKnown(architecture.name,
+                                         architecture.family->ignoredKeys)))
+    return failure();
+  return buildEncoderDecoder(graph, architecture, *sizes, *context, options);
+}
+
 static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
                            const DecoderFamily &family,
                            const ImportOptions &options) {
   auto decoder = readDecoderConfig(config, family);
-  if (failed(decoder) ||
+  auto context = contextOf(options, options.length, config);
+  if (failed(decoder) || failed(context) ||
       failed(config.checkAllKeysAreKnown(family.architecture, family.ignored)))
     return failure();
-  return buildDecoder(graph, *decoder, options);
+  ImportOptions withContext = options;
+  withContext.context = *context;
+  return buildDecoder(graph, *decoder, withContext);
 }
 
+/// By the row of the first architecture that config.json names.
 static LogicalResult build(GraphBuilder &graph, const ModelConfig &config,
-                           const Architecture &architecture,
                            const ImportOptions &options) {
-  const EncoderFamily &family =
-      *llvm::find_if(encoderFamilies(), [&](const EncoderFamily &family) {
-        return family.modelType == architecture.modelType;
-      });
-  auto encoder = readEncoderConfig(config);
-  if (failed(encoder) || failed(checkActivation(config, encoder->activation)) ||
-      failed(config.checkAllKeysAreKnown(architecture.name)))
+  auto name = config.firstText("architectures");
+  if (failed(name))
     return failure();
-  return buildEncoder(graph, family, architecture, *encoder, options);
+  if (auto *row = named(encoderArchitectures(), *name))
+    return build(graph, config, *row, options);
+  if (auto *row = named(encoderDecoderArchitectures(), *name))
+    return build(graph, config, *row, options);
+  if (auto *row = named(decoderFamilies(), *name))
+    return build(graph, config, *row, options);
+  SmallVector<StringRef> known;
+  auto add = [&](const auto &rows) {
+    for (const auto &row : rows)
+      known.push_back(nameOf(row));
+  };
+  add(encoderArchitectures());
+  add(encoderDecoderArchitectures());
+  add(decoderFamilies());
+  auto error = config.error()
+               << "unknown architecture \"" << *name << "\"; known are: ";
+  llvm::interleaveComma(known, error);
+  return error;
 }
 
 OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
@@ -123,9 +151,12 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
   auto config = ModelConfig::read(context, directory);
   if (failed(config))
     return {};
-  auto architecture = findArchitecture(*config);
-  if (failed(architecture))
+  if (config->has("quantization_config")) {
+    config->error() << "key \"quantization_config\": expected weights that are "
+                       "not quantized; pass a model whose weights are float32, "
+                       "bfloat16 or float16";
     return {};
+  }
   Builder builder(context);
   auto stored = storedType(*config, builder);
   if (failed(stored))
@@ -141,9 +172,7 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
   OwningOpRef<ModuleOp> module = ModuleOp::create(config->location());
   GraphBuilder graph(*module, config->location(), *element, *stored,
                      options.weights);
-  if (failed(architecture->decoder
-                 ? build(graph, *config, *architecture->decoder, options)
-                 : build(graph, *config, *architecture->encoder, options)))
+  if (failed(build(graph, *config, options)))
     return {};
   return module;
 }

@@ -192,6 +192,36 @@ FailureOr<std::vector<double>> ModelConfig::numbers(StringRef key) const {
   return result;
 }
 
+FailureOr<std::vector<int64_t>>
+ModelConfig::sizes(StringRef key, size_t count,
+                   std::optional<int64_t> fallback) const {
+  std::optional<Element> value = object->lookup(key);
+  if (!value || !value->is_array()) {
+    auto one = size(key, fallback);
+    if (failed(one))
+      return failure();
+    return std::vector<int64_t>(count, *one);
+  }
+  std::vector<int64_t> result;
+  for (Element element : value->get_array().value_unsafe()) {
+    int64_t one;
+    if (!element.get<int64_t>().get(one) && one > 0 && one < int64_t(1) << 31)
+      result.push_back(one);
+  }
+  if (result.size() != count)
+    return error() << "key \"" << prefix << key << "\": expected a size or "
+                   << count << " sizes, " << foundText(*value);
+  return result;
+}
+
+FailureOr<int64_t> ModelConfig::entries(StringRef key) const {
+  auto fields = get<simdjson::dom::object>(
+      *this, object->lookup(key), prefix + key, std::nullopt, "an object");
+  if (failed(fields))
+    return failure();
+  return static_cast<int64_t>(fields->size());
+}
+
 FailureOr<ModelConfig> ModelConfig::section(StringRef key) const {
   std::string inside = prefix + key.str() + ".";
   for (const std::shared_ptr<Object> &known : document->objects)
@@ -236,11 +266,11 @@ LogicalResult ModelConfig::checkKeysOf(const Object &section,
     StringRef key(view.data(), view.size());
     std::string name = section.prefix + key.str();
     std::string text = simdjson::minify(value);
-    std::pair<StringRef, StringRef> pair(name, text);
     if (value.is_null() || section.asked.contains(key) ||
-        llvm::is_contained(keysWithoutEffect(), pair.first) ||
-        llvm::is_contained(valuesWithoutEffect(), pair) ||
-        llvm::is_contained(ignored, pair.first))
+        llvm::is_contained(keysWithoutEffect(), key) ||
+        llvm::is_contained(valuesWithoutEffect(),
+                           std::pair<StringRef, StringRef>(key, text)) ||
+        llvm::is_contained(ignored, StringRef(name)))
       continue;
     return error() << "key \"" << name << "\" is not known for " << architecture
                    << ": it may say something about the model that the result "

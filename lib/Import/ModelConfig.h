@@ -43,6 +43,12 @@ public:
   mlir::FailureOr<std::vector<std::string>> texts(llvm::StringRef key) const;
   /// A list of numbers.
   mlir::FailureOr<std::vector<double>> numbers(llvm::StringRef key) const;
+  /// A list of `count` sizes, or one size for all of them.
+  mlir::FailureOr<std::vector<int64_t>>
+  sizes(llvm::StringRef key, size_t count,
+        std::optional<int64_t> fallback = {}) const;
+  /// How many entries the object under `key` has.
+  mlir::FailureOr<int64_t> entries(llvm::StringRef key) const;
   /// The object under `key`; empty if it is not there. Errors of its getters
   /// name "key.inner".
   mlir::FailureOr<ModelConfig> section(llvm::StringRef key) const;

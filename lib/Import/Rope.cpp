@@ -35,11 +35,12 @@ struct Scaled {
 
 /// The length before scaling.
 FailureOr<int64_t> originalLength(const RopeSource &source) {
+  constexpr StringRef key = "original_max_position_embeddings";
+  (void)source.section.has(key); // asked for, if overruled
   if (source.originalPositions)
     return source.originalPositions;
-  return source.section.size("original_max_position_embeddings",
-                             source.positions ? std::optional(source.positions)
-                                              : std::nullopt);
+  return source.section.size(
+      key, source.positions ? std::optional(source.positions) : std::nullopt);
 }
 
 /// The model's length.

@@ -304,11 +304,11 @@ static void printMemory(llvm::raw_ostream &os, const Report &report) {
   const MemorySummary &m = report.memory;
   os << llvm::formatv(
       "Memory per device: {0} (weights {1}, activations {2}, communication "
-      "{3}{4}); on one device: {5}\n",
+      "{3}{4}){5}\n",
       bytesText(m.peak), bytesText(m.weights), bytesText(m.activations),
       bytesText(m.communication),
       m.states ? ", states " + bytesText(m.states) : "",
-      bytesText(m.unshardedPeak));
+      m.unshardedPeak ? "; on one device: " + bytesText(m.unshardedPeak) : "");
   if (m.reserved)
     os << llvm::formatv(
         "Reserved per device: {0} (packed weights {1}, other "

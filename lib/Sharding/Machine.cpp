@@ -124,12 +124,15 @@ public:
                std::string &error)
       : object(object), where(std::move(where)), error(error) {}
 
-  // Limits keep every price finite.
+  // Limits keep every price finite, and what is computed from a wrong value
+  // until the complaint is seen.
   double positive(StringRef key) {
     auto value = number(key);
-    if (value && !(*value >= 1e-9 && *value <= 1e9))
+    if (value && *value >= 1e-9 && *value <= 1e9)
+      return *value;
+    if (value)
       complain(key, "a number above 0, between 1e-9 and 1e9");
-    return value.value_or(1);
+    return 1;
   }
   double atLeastZero(StringRef key) {
     auto value = number(key);

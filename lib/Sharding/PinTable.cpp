@@ -357,7 +357,9 @@ private:
 
   FailureOr<SmallVector<Place *>> placesOf(const PinRequest &request) {
     auto name = glob(request, request.name);
-    auto entry = glob(request, request.entry.value_or("*"));
+    // A pattern refers to its text.
+    StringRef entryName = request.entry ? StringRef(*request.entry) : "*";
+    auto entry = glob(request, entryName);
     if (failed(name) || failed(entry))
       return failure();
     SmallVector<Place *> matching;

@@ -132,9 +132,14 @@ LogicalResult StrategyChooser::assignOp(Operation *op) {
     return success();
   }
   if (auto write = dyn_cast<WriteOp>(op)) {
-    auto [it, fresh] = result.symbols.try_emplace(
-        write.getSymbolAttr().getAttr(),
-        Sharding::replicated(mesh->symbol, type(write.getValue()).getRank()));
+    // A state that nobody read is kept as it is made.
+    auto held = result.held.find(write.getValue());
+    Sharding stored = held != result.held.end() && !held->second.isPartial()
+                          ? held->second
+                          : Sharding::replicated(
+                                mesh->symbol, type(write.getValue()).getRank());
+    auto [it, fresh] =
+        result.symbols.try_emplace(write.getSymbolAttr().getAttr(), stored);
     settle(write.getValue(), it->second);
     result.wanted[op] = {it->second};
     return success();

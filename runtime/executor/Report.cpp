@@ -1,4 +1,5 @@
 // Programs and statistics as JSON.
+#include "support/JsonText.h"
 #include "tpcrt/Runtime.h"
 
 #include <fmt/format.h>
@@ -6,29 +7,11 @@
 
 using namespace tpcrt;
 
-namespace {
-
-/// A JSON string.
-std::string quote(std::string_view text) {
-  std::string result = "\"";
-  for (unsigned char c : text) {
-    if (c == '"' || c == '\\')
-      result += '\\';
-    if (c < 0x20)
-      result += fmt::format("\\u{:04x}", c);
-    else
-      result += c;
-  }
-  return result + '"';
-}
-
-} // namespace
-
 std::string tpcrt::toJson(const ProgramInfo &program) {
   return fmt::format(
       R"({{"name": {}, "kernel_steps": {}, "matmul_steps": {}, )"
       R"("attention_steps": {}, "collective_steps": {}, "collective_bytes": {}}})",
-      quote(program.name), program.kernelSteps, program.matmulSteps,
+      jsonText(program.name), program.kernelSteps, program.matmulSteps,
       program.attentionSteps, program.collectiveSteps, program.collectiveBytes);
 }
 
@@ -46,7 +29,7 @@ std::string tpcrt::toJson(const Statistics &statistics) {
       R"({{"kernel_isa": {}, "workers": {}, "threads_per_worker": {}, )"
       R"("constant_bytes": {}, "load_ms": {:.3f}, "last_run_ms": {:.3f}, )"
       R"("devices": [{}]}})",
-      quote(statistics.kernelIsa), statistics.workers,
+      jsonText(statistics.kernelIsa), statistics.workers,
       statistics.threadsPerWorker, statistics.constantBytes, statistics.loadMs,
       statistics.lastRunMs, fmt::join(devices, ", "));
 }

@@ -36,6 +36,9 @@ class Draw(random.Random):
                                              "llama3", "yarn", "longrope",
                                              "dynamic")):
         """rope_parameters, and how many positions the model has."""
+        turned = int(dim * (partial or 1))
+        if turned == 2:  # too few for these
+            kinds = [kind for kind in kinds if kind != "dynamic"]
         rope = {"rope_type": self.choice(kinds),
                 "rope_theta": self.choice([500.0, 10000.0, 1e6])}
         kind, positions = rope["rope_type"], 64
@@ -55,7 +58,7 @@ class Draw(random.Random):
             elif self.maybe(True):
                 rope["attention_factor"] = 1.3
         if kind == "longrope":
-            pairs = int(dim * (partial or 1)) // 2
+            pairs = turned // 2
             original = self.choice([8, 15, 32])
             rope.update(
                 short_factor=[1 + self.random() for _ in range(pairs)],
@@ -66,6 +69,11 @@ class Draw(random.Random):
         if kind == "dynamic":
             positions = self.choice([8, 15, 64])
         return {"rope_parameters": rope, "max_position_embeddings": positions}
+
+    def part(self, dim):
+        """Of a head of `dim` elements, so that an even number turns."""
+        return self.choice([part for part in (0.25, 0.5, 0.75, 1.0)
+                            if int(dim * part) % 2 == 0])
 
     def activation(self):
         return self.choice(["silu", "gelu", "gelu_new", "gelu_pytorch_tanh",
@@ -135,10 +143,13 @@ def sparse(draw, config):
 
 def mixtral(draw):
     count = draw.choice([3, 4, 6])
-    return llama(draw, num_local_experts=count,
-                 num_experts_per_tok=draw.randint(1, count),
-                 hidden_act=draw.choice(["silu", "gelu"]),
-                 sliding_window=draw.maybe(draw.randint(2, 9)))
+    config = llama(draw, num_local_experts=count,
+                   num_experts_per_tok=draw.randint(1, count),
+                   hidden_act=draw.choice(["silu", "gelu"]),
+                   sliding_window=draw.maybe(draw.randint(2, 9)))
+    # Without it, transformers fails at some kinds of rotary positions.
+    config["head_dim"] = config["hidden_size"] // config["num_attention_heads"]
+    return config
 
 
 def qwen2_moe(draw):
@@ -183,7 +194,7 @@ def gemma3(draw):
 
 def phi(draw):
     heads, kv, dim, hidden = draw.heads()
-    return {**base(draw), **draw.rope(dim, draw.choice([0.5, 0.75])),
+    return {**base(draw), **draw.rope(dim, draw.part(dim)),
             "hidden_size": hidden, "num_attention_heads": heads,
             "num_key_value_heads": kv,
             "intermediate_size": draw.randint(20, 100),
@@ -193,8 +204,7 @@ def phi(draw):
 
 def phi3(draw):
     heads, kv, dim, hidden = draw.heads()
-    rope = draw.rope(dim, draw.choice([0.5, 1.0]),
-                     kinds=("default", "longrope"))
+    rope = draw.rope(dim, draw.part(dim), kinds=("default", "longrope"))
     inner = rope["rope_parameters"]
     return {**base(draw), **rope, "hidden_size": hidden,
             "original_max_position_embeddings": inner.pop(
@@ -230,7 +240,7 @@ def gptj(draw):
 
 def gpt_neox(draw):
     heads, _, dim, hidden = draw.heads()
-    return {**base(draw), **draw.rope(dim, draw.choice([0.25, 0.5, 1.0])),
+    return {**base(draw), **draw.rope(dim, draw.part(dim)),
             "hidden_size": hidden, "num_attention_heads": heads,
             "intermediate_size": draw.randint(20, 100),
             "hidden_act": draw.activation(),
@@ -294,8 +304,7 @@ def mpt(draw):
 
 def stablelm(draw):
     heads, kv, dim, hidden = draw.heads()
-    return {**base(draw), **draw.rope(dim, draw.choice([0.25, 0.5, 1.0])
-                                      if dim != 12 else 0.5),
+    return {**base(draw), **draw.rope(dim, draw.part(dim)),
             "hidden_size": hidden, "num_attention_heads": heads,
             "num_key_value_heads": kv,
             "intermediate_size": draw.randint(20, 100),
@@ -459,7 +468,10 @@ def respell(draw, folder, defaults):
     path = folder / "config.json"
     config = json.loads(path.read_text())
     rope = config.get("rope_parameters")
-    if draw.maybe(True) and rope:
+    # GPT-OSS takes rope_scaling null for a kind of its own.
+    is_own = (config["model_type"] == "gpt_oss"
+              and rope["rope_type"] == "default")
+    if draw.maybe(True) and rope and not is_own:
         del config["rope_parameters"]
         neox = config["model_type"] == "gpt_neox"
         if "full_attention" in rope:
@@ -481,8 +493,10 @@ def respell(draw, folder, defaults):
             if draw.maybe(True) and config["rope_scaling"]:
                 rope["type"] = rope.pop("rope_type")
         config["torch_dtype"] = config.pop("dtype")
+    sizes = ("n_layer", "n_head", "hidden_size", "num_experts_per_tok")
     for key, value in list(config.items()):
-        if key in defaults and defaults[key] == value and draw.maybe(True):
+        if (key in defaults and defaults[key] == value and key not in sizes
+                and draw.maybe(True)):
             del config[key]
     path.write_text(json.dumps(config, indent=1))
 
@@ -524,16 +538,20 @@ def write(name, seed, folder):
               folder / "expected.safetensors")
 
 
-def main():
+def main(families, write):
     root, first, count = pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:4])
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    for name in sys.argv[4:] or FAMILIES:
+    for name in sys.argv[4:] or families:
         for seed in range(first, first + count):
             folder = root / f"{name}-{seed}"
             folder.mkdir(parents=True)
-            write(name, seed, folder)
+            try:
+                write(name, seed, folder)
+            except Exception:
+                print(f"at {name}, seed {seed}:", file=sys.stderr)
+                raise
 
 
 if __name__ == "__main__":
-    main()
+    main(FAMILIES, write)

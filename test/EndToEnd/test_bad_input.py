@@ -480,7 +480,7 @@ CONFIGS = {
     "text": ({"hidden_size": "8"}, "hidden_size", "an integer", '"8"'),
     "fraction": ({"hidden_size": 8.5}, "hidden_size", "an integer", "8.5"),
     "epsilon": ({"layer_norm_eps": "small"}, "layer_norm_eps", "a number"),
-    "activation": ({"hidden_act": "silu"}, "hidden_act", "gelu", "silu"),
+    "activation": ({"hidden_act": "prelu"}, "hidden_act", "gelu", "prelu"),
     "activation type": ({"hidden_act": 3}, "hidden_act", "a string", "3"),
     "decoder": ({"is_decoder": True}, "is_decoder"),
     "decoder type": ({"is_decoder": "no"}, "is_decoder", "true or false"),

@@ -169,6 +169,31 @@ def test_old_spelling_of_the_configuration(name, tmp_path):
     close(found["logits"], expected["logits"])
 
 
+def test_files_of_a_model_without_a_head(tmp_path):
+    """Their names lack the "model." before the layers'."""
+    fixture = ROOT / "test/data/hf/llama_rope3"
+    expected = read_safetensors(fixture / "expected.safetensors")
+    tensors = read_safetensors(fixture / "model/model.safetensors")
+    write_safetensors(tmp_path / "model.safetensors",
+                      {name.removeprefix("model."): tensor
+                       for name, tensor in tensors.items()})
+    found, _ = run_model(config_with(tmp_path), "tp=2",
+                         {"input_ids": expected["input_ids"]}, ["logits"],
+                         tmp_path, *FULL)
+    close(found["logits"], expected["logits"])
+
+
+def test_a_stored_head_is_not_tied(tmp_path):
+    """Whatever the configuration says: so does transformers."""
+    fixture = ROOT / "test/data/hf/llama_rope3"
+    expected = read_safetensors(fixture / "expected.safetensors")
+    found, _ = run_model(
+        config_with(tmp_path, tie_word_embeddings=True), "tp=2",
+        {"input_ids": expected["input_ids"]}, ["logits"], tmp_path, *FULL,
+        "--weights", fixture / "model/model.safetensors")
+    close(found["logits"], expected["logits"])
+
+
 @pytest.mark.parametrize("element, tolerance", [("f32", 1e-4),
                                                 ("stored", 4e-2)])
 @pytest.mark.parametrize("name", STORED_IN_BF16)
@@ -218,6 +243,22 @@ EXPERTS = {**MIXTRAL, "moe_intermediate_size": 12}
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, **EXPERTS}, [0, 0]),
     ("Qwen3MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                              "max_window_layers": 1, **EXPERTS}, [7, 7]),
+    ("Gemma2ForCausalLM", {"sliding_window": 7}, [7, 0]),
+    ("Gemma2ForCausalLM", {}, [4096, 0]),
+    ("Gemma2ForCausalLM", {"layer_types": ["full_attention",
+                                           "sliding_attention"]}, [0, 4096]),
+    ("Gemma3ForCausalLM", {"sliding_window_pattern": 2,
+                           "rope_parameters": None}, [4096, 0]),
+    ("Gemma3ForCausalLM", {"rope_parameters": None}, [4096, 4096]),
+    ("GptOssForCausalLM", MIXTRAL, [128, 0]),
+    ("SmolLM3ForCausalLM", {"sliding_window": 7, "no_rope_layers": [1, 0],
+                            "use_sliding_window": True}, [0, 7]),
+    ("SmolLM3ForCausalLM", {"sliding_window": 7, "no_rope_layers": [1, 0]},
+     [0, 0]),
+    ("SmolLM3ForCausalLM", {"sliding_window": 7, "layer_types": [
+        "sliding_attention", "full_attention"]}, [7, 0]),
+    ("Qwen2MoeForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
+                             "max_window_layers": 2, **EXPERTS}, [7, 0]),
     ("Qwen2ForCausalLM", {"sliding_window": 7}, [0, 0]),
     ("Qwen2ForCausalLM", {"sliding_window": 7, "use_sliding_window": True,
                           "max_window_layers": 1}, [0, 7]),
@@ -254,6 +295,14 @@ def test_layers_with_experts(changes, sparse, normalized, tmp_path):
             layer not in sparse)
     assert text.count("tpc.experts") == len(sparse)
     assert text.count("tpc.div") == len(sparse) * normalized
+
+
+def test_layers_without_rotary_positions(tmp_path):
+    model = config_with(tmp_path, architectures=["SmolLM3ForCausalLM"],
+                        num_hidden_layers=5)
+    text = tool("tpc-run", model, "--entry", "decode", "--emit", "whole",
+                "--dry-run", "--mesh", "tp=1").stdout
+    assert text.count("tpc.rope") == 2 * 4  # every fourth has none
 
 
 def config_with(tmp_path, **changes):
@@ -402,6 +451,9 @@ BAD = {
     "both ways": ({"architectures": ["GemmaForCausalLM"],
                    "use_bidirectional_attention": True}, [],
                   '"use_bidirectional_attention" is not known'),
+    "no scaling of GPT-OSS": ({"architectures": ["GptOssForCausalLM"],
+                               **MIXTRAL, "rope_parameters": None}, [],
+                              'missing key "rope_parameters"'),
     "a value that is not supported": (
         {"architectures": ["FalconForCausalLM"],
          "apply_residual_connection_post_layernorm": True}, [],

@@ -2,6 +2,7 @@
 // module that verifies. The input is the file.
 #include "Decoder.h"
 #include "Encoder.h"
+#include "EncoderDecoder.h"
 #include "TemporaryFolder.h"
 #include "mlir/IR/Verifier.h"
 
@@ -15,8 +16,18 @@ extern "C" const char *__asan_default_options() {
 }
 
 static bool isSmall(const ModelConfig &config) {
-  auto layers = config.integer("num_hidden_layers");
-  return succeeded(layers) && *layers <= 4;
+  bool found = false;
+  for (llvm::StringRef key :
+       {"num_hidden_layers", "n_layer", "n_layers", "num_layers",
+        "num_decoder_layers", "encoder_layers", "decoder_layers"}) {
+    if (!config.has(key))
+      continue;
+    auto layers = config.integer(key);
+    if (failed(layers) || *layers > 4)
+      return false;
+    found = true;
+  }
+  return found;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -27,7 +38,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   auto config = ModelConfig::read(&context, folder.path());
   if (failed(config))
     return 0;
-  (void)readEncoderConfig(*config);
+  for (const EncoderArchitecture &architecture : encoderArchitectures())
+    (void)readEncoderConfig(*config, architecture);
+  for (const auto &architecture : encoderDecoderArchitectures())
+    (void)readEncoderDecoderConfig(*config, *architecture.family);
   for (const DecoderFamily &family : decoderFamilies())
     (void)readDecoderConfig(*config, family);
   if (!isSmall(*config))

@@ -6,6 +6,7 @@
 // RUN: tpc-opt %t/data.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/data.mlir
 // RUN: tpc-opt %t/experts.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/experts.mlir
 // RUN: tpc-opt %t/experts-inside.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/experts-inside.mlir
+// RUN: tpc-opt %t/kept.mlir --tpc-phase-assign=mode=megatron | FileCheck %t/kept.mlir
 
 // The bias of the row-parallel layer is kept on one device and reduced with it.
 //--- mlp.mlir
@@ -158,4 +159,24 @@ func.func @main(%x: tensor<5x16xf32>, %i: tensor<5x2xi64>, %s: tensor<5x2xf32>) 
   // CHECK: %[[R:.*]] = tpc.reshard %[[Y]]
   // CHECK-NEXT: return %[[R]]
   return %y : tensor<5x16xf32>
+}
+
+// A state that is written before anything reads it is kept as it is made.
+//--- kept.mlir
+tpc.mesh @mesh <"tp" = 4>
+// CHECK-DAG: tpc.parameter @k : tensor<16x8xf32, #tpc.sharding<@mesh, [{}, {"tp"}]>>
+// CHECK-DAG: tpc.state @keys : tensor<2x8xf32, #tpc.sharding<@mesh, [{}, {"tp"}]>>
+tpc.parameter @k : tensor<16x8xf32>
+tpc.state @keys : tensor<2x8xf32>
+// CHECK-NOT: tpc.reshard
+func.func @prefill(%x: tensor<2x16xf32>) {
+  %k = tpc.read @k : tensor<16x8xf32>
+  %0 = tpc.matmul %x, %k "b e, e f -> b f" : (tensor<2x16xf32>, tensor<16x8xf32>) -> tensor<2x8xf32>
+  tpc.write @keys, %0 : tensor<2x8xf32>
+  return
+}
+// CHECK: tpc.read @keys : tensor<2x8xf32, #tpc.sharding<@mesh, [{}, {"tp"}]>>
+func.func @decode() -> tensor<2x8xf32> {
+  %0 = tpc.read @keys : tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
 }

@@ -44,25 +44,38 @@ tpcrt::Result<Given> tpc::readGiven(const RunOptions &options) {
   return given;
 }
 
-/// Shape of the token inputs, from what is given, else from --batch and
-/// --length.
-static LogicalResult tokenShape(const RunOptions &options, const Given &given,
-                                ImportOptions &import, Location location) {
+/// Batch and lengths of the inputs, from those that are given, else from
+/// --batch and --length.
+static LogicalResult inputShapes(const RunOptions &options, const Given &given,
+                                 ImportOptions &import, Location location) {
   if (options.batch)
     import.batch = *options.batch;
   if (options.length)
     import.length = *options.length;
-  for (const tpcrt::NamedTensor &input : given.inputs) {
-    const std::vector<uint64_t> &shape = input.value.shape();
-    if (input.name != "input_ids")
-      continue;
-    if (shape.size() != 2)
-      return emitError(location)
-             << "input input_ids: expected the shape [batch, length], found "
-             << input.value.describe();
-    import.batch = shape[0];
-    import.length = shape[1];
-  }
+  struct Kind {
+    StringRef name, dimensions;
+    size_t rank;
+    int64_t *length;
+  };
+  const Kind kinds[] = {
+      {"input_ids", "[batch, length]", 2, &import.length},
+      {"decoder_input_ids", "[batch, length]", 2, &import.decoderLength},
+      {"pixel_values", "[batch, channels, height, width]", 4, nullptr},
+      {"input_features", "[batch, channels, length]", 3, nullptr},
+  };
+  for (const tpcrt::NamedTensor &input : given.inputs)
+    for (const Kind &kind : kinds) {
+      const std::vector<uint64_t> &shape = input.value.shape();
+      if (input.name != kind.name)
+        continue;
+      if (shape.size() != kind.rank)
+        return emitError(location)
+               << "input " << kind.name << ": expected the shape "
+               << kind.dimensions << ", found " << input.value.describe();
+      import.batch = shape[0];
+      if (kind.length)
+        *kind.length = shape[1];
+    }
   return success();
 }
 
@@ -76,24 +89,14 @@ static OwningOpRef<ModuleOp> importModel(MLIRContext *context,
   import.element = options.element;
   if (options.logits == "all")
     import.logits = LogitsOf::AllTokens;
-  if (failed(tokenShape(options, given, import, UnknownLoc::get(context))))
+  if (failed(inputShapes(options, given, import, UnknownLoc::get(context))))
     return {};
-  // The last token that is generated does not go into the cache.
   import.context = options.context;
-  if (options.newTokens > 0) {
-    int64_t needed = import.length + options.newTokens - 1;
-    import.context = options.context.value_or(needed);
-    if (*import.context < needed) {
-      emitError(UnknownLoc::get(context))
-          << "--context: a prompt of " << import.length << " tokens and "
-          << options.newTokens << " more need a context of " << needed
-          << ", found " << *import.context;
-      return {};
-    }
-  }
+  import.generated = options.newTokens;
   // Optional inputs that are not given are left out of the entry.
   if (!given.inputs.empty())
-    for (StringRef name : {"attention_mask", "token_type_ids", "lengths"})
+    for (StringRef name : {"attention_mask", "decoder_attention_mask",
+                           "token_type_ids", "lengths"})
       if (llvm::none_of(given.inputs, [&](const tpcrt::NamedTensor &input) {
             return input.name == name;
           }))

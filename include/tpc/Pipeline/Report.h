@@ -48,7 +48,7 @@ struct MemorySummary {
   int64_t activations = 0;
   int64_t communication = 0;
   int64_t peak = 0;
-  int64_t unshardedPeak = 0;
+  int64_t unshardedPeak = 0; ///< 0: not measured
   /// What the runtime will allocate, to the byte.
   std::optional<ReservedMemory> reserved;
 };

@@ -20,11 +20,11 @@
 
 namespace tpcrt {
 
-/// Executables that are loaded with the same storage share the parameter blocks,
-/// packed weights and states that are the same in both (name, type, shape and
-/// placement), and keep the values of those states. They must be of one mesh
-/// and one set of weights, must be loaded one after the other, and those that
-/// share states must not run at the same time.
+/// Executables that are loaded with the same storage share the parameter
+/// blocks, packed weights and states that are the same in both (name, type,
+/// shape and placement), and keep the values of those states. They must be of
+/// one mesh and one set of weights, must be loaded one after the other, and
+/// those that share states must not run at the same time.
 class SharedStorage;
 std::shared_ptr<SharedStorage> createSharedStorage();
 
@@ -81,8 +81,8 @@ struct DeviceStatistics {
   uint64_t arenaBytes = 0;
   uint64_t scratchBytes = 0;
   uint64_t sharedBytes = 0; // of weights, packed and states: were there before
-  uint64_t loadBytes = 0; // of stored tensors that loading asked for
-  uint64_t loadPages = 0; // of 4096 bytes that it touched
+  uint64_t loadBytes = 0;   // of stored tensors that loading asked for
+  uint64_t loadPages = 0;   // of 4096 bytes that it touched
 };
 
 struct Statistics {

@@ -42,8 +42,8 @@ public:
   /// Opens `path` as one more file.
   Result<void> addFile(const std::string &path);
 
-  /// Adds a tensor that lies in memory, dense and row-major; it lives as long as
-  /// a copy of the source does.
+  /// Adds a tensor that lies in memory, dense and row-major; it lives as long
+  /// as a copy of the source does.
   Result<void> addTensor(std::string name, ElementType type,
                          std::vector<uint64_t> shape,
                          std::shared_ptr<const std::byte> data);

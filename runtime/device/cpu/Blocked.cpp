@@ -48,6 +48,9 @@ const BlockedKernels *tpcrt::chooseBlockedKernels(ElementType type,
   return amx ? &blockedAmx() : nullptr;
 }
 
+/// To start and to join a team takes as long as one core takes for this much.
+constexpr int64_t kParallelBytes = 32 << 10;
+
 void tpcrt::runBlocked(const BlockedKernels &kernels,
                        const BlockedProduct &product, const ThreadTeam &team) {
   if (int64_t tasks = kernels.prepareTasks(product))
@@ -55,6 +58,9 @@ void tpcrt::runBlocked(const BlockedKernels &kernels,
       kernels.prepare(product, begin, end);
     });
   int64_t groups = (product.n + kGroupColumns - 1) / kGroupColumns;
+  int64_t bytes = product.n * product.k * int64_t(byteSize(product.type));
+  if (product.m <= 16 && bytes < kParallelBytes)
+    return kernels.multiply(product, 0, groups);
   team.parallelFor(groups, [&](int64_t begin, int64_t end) {
     kernels.multiply(product, begin, end);
   });

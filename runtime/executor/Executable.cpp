@@ -41,7 +41,10 @@ struct Executable::Impl {
   Result<void> loadParameters(const WeightSource &weights);
   /// Whether a step reads it, or a packed form of it, that is not there.
   bool isNeeded(size_t parameter, const DeviceMemory &device) const;
-  Result<void> loadDevice(const WeightSource &weights, uint64_t device);
+  Result<void> loadDevice(const WeightSource &weights, uint64_t device,
+                          const ThreadTeam &team);
+  Result<void> loadParameter(const WeightSource &weights, uint64_t device,
+                             size_t index, LoadCounts &counts);
   void bindPrograms();
   void describe();
 
@@ -227,7 +230,8 @@ Result<void> Executable::Impl::checkMemory() const {
   missing.packedBytes -= shared.packedBytes;
   missing.stateBytes -= shared.stateBytes;
   return tpcrt::checkMemory(
-      memoryNeed(module, programs, missing, keepUnpacked, pool->workers()),
+      memoryNeed(module, programs, missing, keepUnpacked,
+                 pool->workers() * pool->threadsPerWorker()),
       availableMemory());
 }
 
@@ -252,23 +256,46 @@ bool Executable::Impl::isNeeded(size_t parameter,
   return false;
 }
 
-Result<void> Executable::Impl::loadDevice(const WeightSource &weights,
-                                          uint64_t device) {
-  LoadCounts counts;
+Result<void> Executable::Impl::loadParameter(const WeightSource &weights,
+                                             uint64_t device, size_t index,
+                                             LoadCounts &counts) {
   DeviceMemory &mine = memory[device];
-  for (size_t i = 0; i < module.parameters.size(); ++i) {
-    if (isNeeded(i, mine) && mine.parameters[i].size() == 0) {
-      TPCRT_ASSIGN(
-          mine.parameters[i],
-          loadParameter(module, module.parameters[i], weights, device, counts));
+  Buffer &block = mine.parameters[index];
+  try {
+    if (isNeeded(index, mine) && block.size() == 0) {
+      TPCRT_ASSIGN(block, tpcrt::loadParameter(module, module.parameters[index],
+                                               weights, device, counts));
     }
-    TPCRT_TRY(packParameter(matmuls, i, mine));
-    if (!keepUnpacked[i])
-      mine.parameters[i] = Buffer();
+    TPCRT_TRY(packParameter(matmuls, index, mine));
+  } catch (const std::exception &error) { // out of memory, for example
+    return fail("cannot load weights: {}", error.what());
   }
-  DeviceStatistics &result = statistics.devices[device];
-  result.loadBytes = counts.bytes;
-  result.loadPages = counts.pages.pages();
+  if (!keepUnpacked[index])
+    block = Buffer();
+  return {};
+}
+
+Result<void> Executable::Impl::loadDevice(const WeightSource &weights,
+                                          uint64_t device,
+                                          const ThreadTeam &team) {
+  LoadCounts counts;
+  Result<void> result;
+  std::mutex mutex;
+  team.parallelFor(module.parameters.size(), [&](int64_t begin, int64_t end) {
+    LoadCounts mine;
+    Result<void> loaded;
+    for (int64_t i = begin; i < end && loaded; ++i)
+      loaded = loadParameter(weights, device, i, mine);
+    std::lock_guard lock(mutex);
+    counts.bytes += mine.bytes;
+    counts.pages.add(mine.pages);
+    if (!loaded)
+      result = std::move(loaded);
+  });
+  TPCRT_TRY(std::move(result));
+  DeviceStatistics &found = statistics.devices[device];
+  found.loadBytes = counts.bytes;
+  found.loadPages = counts.pages.pages();
   return {};
 }
 
@@ -276,13 +303,9 @@ Result<void> Executable::Impl::loadParameters(const WeightSource &weights) {
   uint64_t devices = module.mesh.numDevices();
   statistics.devices.resize(devices);
   std::vector<Result<void>> results(devices);
-  pool->run([&](unsigned worker, const ThreadTeam &) {
+  pool->run([&](unsigned worker, const ThreadTeam &team) {
     for (uint64_t d = worker; d < devices; d += pool->workers())
-      try {
-        results[d] = loadDevice(weights, d);
-      } catch (const std::exception &error) { // out of memory, for example
-        results[d] = fail("cannot load weights: {}", error.what());
-      }
+      results[d] = loadDevice(weights, d, team);
   });
   for (Result<void> &result : results)
     TPCRT_TRY(std::move(result));

@@ -82,7 +82,7 @@ MemoryNeed tpcrt::memoryNeed(const Module &module,
       product(sum(device.arenaBytes, device.scratchBytes), need.devices);
   for (std::span<const std::byte> constant : module.constants)
     need.values = sum(need.values, constant.size());
-  need.loading = product(largestDropped, std::min(loaders, need.devices));
+  need.loading = product(largestDropped, loaders);
   return need;
 }
 

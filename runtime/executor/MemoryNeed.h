@@ -31,7 +31,7 @@ DeviceStatistics deviceNeed(const Module &module,
                             const MatmulContext &matmuls,
                             const std::vector<bool> &keepUnpacked);
 
-/// `device`: what each takes. `loaders`: how many devices load at the same
+/// `device`: what each takes. `loaders`: how many threads load at the same
 /// time.
 MemoryNeed memoryNeed(const Module &module,
                       const std::vector<LoadedProgram> &programs,

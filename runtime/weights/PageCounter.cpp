@@ -16,6 +16,22 @@ void PageCounter::touchBytes(std::vector<bool> &seen, uint64_t begin,
   }
 }
 
+void PageCounter::add(const PageCounter &other) {
+  if (seenPages.size() < other.seenPages.size())
+    seenPages.resize(other.seenPages.size());
+  for (size_t file = 0; file < other.seenPages.size(); ++file) {
+    const std::vector<bool> &theirs = other.seenPages[file];
+    std::vector<bool> &mine = seenPages[file];
+    if (mine.size() < theirs.size())
+      mine.resize(theirs.size());
+    for (size_t page = 0; page < theirs.size(); ++page)
+      if (theirs[page] && !mine[page]) {
+        mine[page] = true;
+        ++count;
+      }
+  }
+}
+
 void PageCounter::touch(uint32_t file, uint64_t offset, uint64_t elementSize,
                         std::vector<CopyDim> dims) {
   if (seenPages.size() <= file)

@@ -20,6 +20,9 @@ public:
   void touch(uint32_t file, uint64_t offset, uint64_t elementSize,
              std::vector<CopyDim> dims);
 
+  /// Counts the pages that `other` has, too.
+  void add(const PageCounter &other);
+
   /// Different pages so far.
   uint64_t pages() const { return count; }
 

@@ -70,7 +70,8 @@ LogicalResult Compilation::assign() {
       })))
     return failure();
   summary.search = searchSummary(module());
-  summary.values = summarizeValues(module());
+  if (options.reportValues)
+    summary.values = summarizeValues(module());
   for (func::FuncOp function : module().getOps<func::FuncOp>())
     if (auto prediction = predictionOf(module(), function.getName()))
       summary.predicted.push_back(std::move(*prediction));

@@ -29,6 +29,12 @@ std::string tpc::diagnosticText(Diagnostic &diagnostic, StringRef nowhere) {
   return text;
 }
 
+void tpc::printDiagnostics(MLIRContext &context, llvm::StringLiteral tool) {
+  context.getDiagEngine().registerHandler([tool](Diagnostic &diagnostic) {
+    llvm::errs() << diagnosticText(diagnostic, (tool + ": ").str());
+  });
+}
+
 DiagnosticCollector::DiagnosticCollector(MLIRContext *context)
     : handler(context, [this](Diagnostic &diagnostic) {
         text += diagnosticText(diagnostic);

@@ -4,7 +4,6 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Verifier.h"
-#include "mlir/Parser/Parser.h"
 #include "tpc/Dialect/Tpc/ElementTypes.h"
 #include "tpc/Driver/Compilation.h"
 #include "tpc/Driver/Diagnostics.h"
@@ -13,17 +12,10 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace tpc;
 using tpcrt::Result;
-
-static DialectRegistry allDialects() {
-  DialectRegistry registry;
-  registerDialects(registry);
-  return registry;
-}
 
 class Graph::Impl {
 public:
@@ -32,11 +24,7 @@ public:
     SmallVector<mlir::Value> results;
   };
 
-  Impl()
-      : context(allDialects(), MLIRContext::Threading::DISABLED),
-        builder(&context) {
-    context.loadAllAvailableDialects();
-    context.printOpOnDiagnostic(false);
+  Impl() : builder(&context) {
     module = ModuleOp::create(UnknownLoc::get(&context));
   }
 
@@ -62,7 +50,7 @@ public:
   /// Ends the functions with what their outputs are now.
   Result<void> finish();
 
-  MLIRContext context;
+  CompilerContext context;
   OwningOpRef<ModuleOp> module;
   OpBuilder builder;
   std::vector<mlir::Value> values;
@@ -147,12 +135,8 @@ Result<std::unique_ptr<Graph>> Graph::parse(const std::string &text,
   auto graph = std::make_unique<Graph>();
   Impl &impl = *graph->impl;
   auto parsed = impl.checked([&] {
-    auto buffer = llvm::MemoryBuffer::getMemBuffer(text, name);
-    if (failed(checkModuleText(*buffer, &impl.context)))
-      return failure();
-    llvm::SourceMgr sources;
-    sources.AddNewSourceBuffer(std::move(buffer), SMLoc());
-    impl.module = parseSourceFile<ModuleOp>(sources, &impl.context);
+    impl.module = parseModule(llvm::MemoryBuffer::getMemBuffer(text, name),
+                              &impl.context);
     return success(bool(impl.module));
   });
   if (!parsed)
@@ -368,6 +352,7 @@ Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
   compile.mesh = mesh;
   compile.assign = options;
   llvm::append_range(compile.assign.pins, impl->pins);
+  compile.reportValues = true;
   compile.name = "graph";
   compile.threads = threads;
   IRMapping mapping;
@@ -389,8 +374,7 @@ Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
 }
 
 std::vector<std::string> tpc::graphOperations() {
-  MLIRContext context(allDialects(), MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
+  CompilerContext context;
   std::vector<std::string> names;
   for (RegisteredOperationName name : context.getRegisteredOperations())
     if (name.getDialectNamespace() == "tpc")

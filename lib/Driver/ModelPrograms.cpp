@@ -19,19 +19,9 @@ int64_t tpc::bucketOf(int64_t length) {
   return bucket;
 }
 
-static DialectRegistry allDialects() {
-  DialectRegistry registry;
-  registerDialects(registry);
-  return registry;
-}
-
 ModelPrograms::ModelPrograms(std::string directory, ModelOptions options)
     : directory(std::move(directory)), options(std::move(options)),
-      context(allDialects(), MLIRContext::Threading::DISABLED),
-      storage(tpcrt::createSharedStorage()) {
-  context.loadAllAvailableDialects();
-  context.printOpOnDiagnostic(false);
-}
+      storage(tpcrt::createSharedStorage()) {}
 
 Result<void> ModelPrograms::open() {
   if (!isHuggingFaceDirectory(directory))
@@ -120,6 +110,7 @@ ModelPrograms::compile(const ImportOptions &wanted,
   compile.assign = options.assign;
   if (!wanted.entry.empty())
     compile.assign.weights.clear(); // of several entries
+  compile.reportValues = !first;    // the only report that is kept
   compile.name = directory;
   compile.threads = options.threads;
   DiagnosticCollector diagnostics(&context);

@@ -8,10 +8,10 @@
 #ifndef TPC_LIB_DRIVER_MODELPROGRAMS_H
 #define TPC_LIB_DRIVER_MODELPROGRAMS_H
 
-#include "mlir/IR/MLIRContext.h"
 #include "tpc/Driver/Compilation.h"
 #include "tpc/Driver/Model.h"
 #include "tpc/Import/HuggingFace.h"
+#include "tpc/Pipeline/Pipeline.h"
 #include <list>
 #include <map>
 
@@ -72,7 +72,7 @@ private:
 
   std::string directory;
   ModelOptions options;
-  mlir::MLIRContext context;
+  CompilerContext context;
   tpcrt::WeightSource weights;
   std::shared_ptr<tpcrt::SharedStorage> storage;
   /// The one that was used last first.

@@ -5,7 +5,6 @@
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 using namespace tpc;
@@ -26,18 +25,6 @@ tpcrt::Result<void> Sampling::check() const {
   return {};
 }
 
-/// IEEE half precision, exactly.
-static float fromHalf(uint16_t bits) {
-  int exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  float sign = bits & 0x8000 ? -1.0f : 1.0f;
-  if (exponent == 31)
-    return fraction ? std::numeric_limits<float>::quiet_NaN()
-                    : sign * std::numeric_limits<float>::infinity();
-  if (exponent == 0)
-    return sign * std::ldexp(static_cast<float>(fraction), -24);
-  return sign * std::ldexp(static_cast<float>(fraction + 1024), exponent - 25);
-}
-
 static std::vector<float> toFloats(ElementType type, const std::byte *data,
                                    uint64_t count) {
   std::vector<float> values(count);
@@ -47,7 +34,7 @@ static std::vector<float> toFloats(ElementType type, const std::byte *data,
                     ? reinterpret_cast<const float *>(data)[i]
                 : type == ElementType::BF16
                     ? llvm::bit_cast<float>(uint32_t(halves[i]) << 16)
-                    : fromHalf(halves[i]);
+                    : static_cast<float>(llvm::bit_cast<_Float16>(halves[i]));
   return values;
 }
 

@@ -118,13 +118,6 @@ static IndexRuns runsOf(const std::set<int64_t> &indices) {
   return runs;
 }
 
-static uint64_t countOf(const IndexRuns &runs) {
-  uint64_t count = 0;
-  for (const IndexRun &run : runs)
-    count += run.count;
-  return count;
-}
-
 static bool share(const IndexRuns &a, const IndexRuns &b) {
   return llvm::any_of(a, [&](const IndexRun &x) {
     return llvm::any_of(b, [&](const IndexRun &y) {

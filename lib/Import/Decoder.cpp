@@ -219,12 +219,7 @@ Value DecoderBuilder::lastTokens(Value x) {
 LogicalResult tpc::buildDecoder(GraphBuilder &graph,
                                 const DecoderConfig &config,
                                 const ImportOptions &options) {
-  int64_t context = options.context.value_or(options.length);
-  if (context < options.length)
-    return emitError(graph.where())
-           << "a context of " << *options.context
-           << " tokens has no room for a prompt of " << options.length
-           << "; pass a larger --context or a smaller --length";
+  int64_t context = *options.context;
   if (!config.family.positionEmbedding.empty() && context > config.positions)
     return emitError(graph.where())
            << "a context of " << context << " tokens is above the model's "

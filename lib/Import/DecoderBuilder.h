@@ -20,7 +20,7 @@ public:
   DecoderBuilder(GraphBuilder &graph, const DecoderConfig &config,
                  const ImportOptions &options)
       : g(graph), family(config.family), config(config), options(options),
-        batch(options.batch), context(options.context.value_or(options.length)),
+        batch(options.batch), context(*options.context),
         i64(graph.raw().getI64Type()), f32(graph.raw().getF32Type()) {}
 
   void prefill();

@@ -9,8 +9,10 @@
 #include "tpc/Pipeline/ModuleText.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -144,4 +146,13 @@ LogicalResult tpc::checkModuleText(llvm::MemoryBufferRef text,
                             *place - (before.rfind('\n') + 1) + 1))
          << "expected types, attributes, locations and regions nested at most "
          << kMaxNesting << " deep, found more here";
+}
+
+OwningOpRef<ModuleOp> tpc::parseModule(std::unique_ptr<llvm::MemoryBuffer> text,
+                                       MLIRContext *context) {
+  if (failed(checkModuleText(*text, context)))
+    return {};
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(text), SMLoc());
+  return parseSourceFile<ModuleOp>(sources, context);
 }

@@ -18,6 +18,18 @@ void tpc::registerDialects(DialectRegistry &registry) {
                   func::FuncDialect>();
 }
 
+static DialectRegistry allDialects() {
+  DialectRegistry registry;
+  tpc::registerDialects(registry);
+  return registry;
+}
+
+tpc::CompilerContext::CompilerContext()
+    : MLIRContext(allDialects(), Threading::DISABLED) {
+  loadAllAvailableDialects();
+  printOpOnDiagnostic(false);
+}
+
 void tpc::registerPasses() {
   mlir::registerTransformsPasses();
   registerShardingPasses();

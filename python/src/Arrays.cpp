@@ -1,8 +1,6 @@
 // Between numpy's (and DLPack's) arrays and the runtime's tensors.
 #include "Binding.h"
 
-#include <nanobind/stl/tuple.h>
-
 using namespace tpc::python;
 using tpcrt::ElementType;
 using tpcrt::HostTensor;
@@ -75,9 +73,8 @@ HostTensor tpc::python::viewOf(const InputArray &array,
                           const_cast<void *>(array.data()));
 }
 
-std::vector<tpcrt::NamedTensor> tpc::python::viewsOf(
-    const std::vector<std::tuple<std::string, InputArray,
-                                 std::optional<std::string>>> &arrays) {
+std::vector<tpcrt::NamedTensor>
+tpc::python::viewsOf(const std::vector<NamedArray> &arrays) {
   std::vector<tpcrt::NamedTensor> views;
   for (const auto &[name, array, type] : arrays)
     views.push_back({name, viewOf(array, type)});

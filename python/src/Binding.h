@@ -11,6 +11,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 namespace tpc::python {
@@ -37,9 +38,10 @@ using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 /// the bits are.
 tpcrt::HostTensor viewOf(const InputArray &array,
                          const std::optional<std::string> &type);
-std::vector<tpcrt::NamedTensor>
-viewsOf(const std::vector<std::tuple<std::string, InputArray,
-                                     std::optional<std::string>>> &arrays);
+/// Name, array, and `type` as in viewOf.
+using NamedArray =
+    std::tuple<std::string, InputArray, std::optional<std::string>>;
+std::vector<tpcrt::NamedTensor> viewsOf(const std::vector<NamedArray> &arrays);
 
 /// A numpy array that owns the tensor, and the type's name; bf16 as uint16.
 nb::tuple toPython(tpcrt::HostTensor tensor);

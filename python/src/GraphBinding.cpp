@@ -3,7 +3,6 @@
 #include "Options.h"
 #include "tpc/Driver/Graph.h"
 
-#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 
 using namespace tpc::python;

@@ -4,16 +4,12 @@
 #include "tpc/Driver/Model.h"
 
 #include <nanobind/stl/function.h>
-#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 
 using namespace tpc::python;
 using tpc::Model;
 
 namespace {
-
-using NamedArray =
-    std::tuple<std::string, InputArray, std::optional<std::string>>;
 
 nb::dict runModel(Model &model, const std::vector<NamedArray> &arrays) {
   auto inputs = viewsOf(arrays);

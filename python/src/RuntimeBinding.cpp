@@ -2,7 +2,6 @@
 #include "Binding.h"
 #include "tpcrt/Runtime.h"
 
-#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 
 using namespace tpc::python;
@@ -13,9 +12,6 @@ using tpcrt::TensorInfo;
 using tpcrt::WeightSource;
 
 namespace {
-
-using NamedArray =
-    std::tuple<std::string, InputArray, std::optional<std::string>>;
 
 /// Keeps a Python object alive from C++, from any thread.
 std::shared_ptr<const std::byte> keep(const InputArray &array) {

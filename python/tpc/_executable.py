@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Mapping
 
@@ -118,9 +117,7 @@ class Executable:
     @property
     def memory(self) -> Memory:
         """Bytes that each device holds, by purpose."""
-        device = json.loads(self._native.statistics())["devices"][0]
-        names = ("weight", "packed", "state", "arena", "scratch")
-        return Memory({name: device[f"{name}_bytes"] for name in names})
+        return Memory.of_runtime(self._native.statistics())
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the artifact, which `tpc.load_artifact`, `tpcrt-run` and the C

@@ -138,9 +138,7 @@ class Model:
         if statistics is None:
             raise _tpc.Error("nothing is loaded yet: call the model, or "
                              "generate() with it, first")
-        device = json.loads(statistics)["devices"][0]
-        names = ("weight", "packed", "state", "arena", "scratch")
-        return Memory({name: device[f"{name}_bytes"] for name in names})
+        return Memory.of_runtime(statistics)
 
 
 def _arrays(inputs: Mapping[str, Any]) -> list[tuple]:

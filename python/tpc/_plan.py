@@ -22,6 +22,13 @@ def _bytes(count: float) -> str:
 class Memory(dict):
     """Bytes on one device by what they are for."""
 
+    @classmethod
+    def of_runtime(cls, statistics: str) -> "Memory":
+        """What each device holds, from the runtime's statistics."""
+        device = json.loads(statistics)["devices"][0]
+        names = ("weight", "packed", "state", "arena", "scratch")
+        return cls({name: device[f"{name}_bytes"] for name in names})
+
     def __repr__(self) -> str:
         return ", ".join(f"{name} {_bytes(size)}" for name, size in
                          self.items())

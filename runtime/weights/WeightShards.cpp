@@ -31,13 +31,6 @@ std::string deviceFile(uint64_t device, uint64_t devices) {
 // Parts of tensors
 //===----------------------------------------------------------------------===//
 
-uint64_t countOf(const IndexRuns &runs) {
-  uint64_t count = 0;
-  for (const IndexRun &run : runs)
-    count += run.count;
-  return count;
-}
-
 std::vector<uint64_t> shapeOf(const TensorPart &part) {
   std::vector<uint64_t> shape;
   for (const IndexRuns &runs : part)

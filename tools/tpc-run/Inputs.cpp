@@ -1,12 +1,10 @@
 //===- Inputs.cpp - What the user gives a model ---------------------------===//
 
 #include "Inputs.h"
-#include "mlir/Parser/Parser.h"
 #include "tpc/Import/HuggingFace.h"
 #include "tpc/Pipeline/ModuleText.h"
 #include "tpcrt/OutputFile.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -112,11 +110,7 @@ static OwningOpRef<ModuleOp> parseModel(MLIRContext *context, StringRef path) {
         << "; expected a .mlir file, or a directory with a config.json";
     return {};
   }
-  if (failed(checkModuleText(**file, context)))
-    return {};
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(*file), SMLoc());
-  return parseSourceFile<ModuleOp>(sources, context);
+  return parseModule(std::move(*file), context);
 }
 
 OwningOpRef<ModuleOp> tpc::loadModel(MLIRContext *context,

@@ -416,13 +416,7 @@ int main(int argc, char **argv) {
   RunOptions options = parseOptions(argc, argv);
   if (options.calibrate)
     return calibrateMachine(*options.calibrate, options.threads);
-  DialectRegistry registry;
-  registerDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
-  context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    llvm::errs() << diagnosticText(diagnostic, "tpc-run: ");
-  });
+  CompilerContext context;
+  printDiagnostics(context, "tpc-run");
   return Session(context, options).run();
 }

@@ -49,10 +49,17 @@ static int fail(const std::string &message) {
   return 1;
 }
 
+namespace {
+struct Split {
+  uint64_t devices;
+  std::vector<tpcrt::SplitTensor> tensors;
+};
+} // namespace
+
 /// How the model's weights are split, decided for all of its entries.
-static FailureOr<std::vector<tpcrt::SplitTensor>>
-decideSplit(MLIRContext &context, const tpcrt::WeightSource &weights,
-            const std::string &mesh) {
+static FailureOr<Split> decideSplit(MLIRContext &context,
+                                    const tpcrt::WeightSource &weights,
+                                    const std::string &mesh) {
   ImportOptions import;
   import.element = "stored";
   import.length = length;
@@ -68,7 +75,10 @@ decideSplit(MLIRContext &context, const tpcrt::WeightSource &weights,
   Compilation compilation(std::move(module), std::move(options));
   if (failed(compilation.setMesh()) || failed(compilation.assign()))
     return failure();
-  return splitStoredTensors(compilation.module(), weights);
+  ModuleOp assigned = compilation.module();
+  Mesh devices = toMesh(*assigned.getOps<MeshOp>().begin());
+  return Split{static_cast<uint64_t>(devices.numDevices()),
+               splitStoredTensors(assigned, weights)};
 }
 
 int main(int argc, char **argv) {
@@ -82,30 +92,18 @@ int main(int argc, char **argv) {
   auto weights = tpcrt::WeightSource::open(model);
   if (!weights)
     return fail(weights.error().message);
-  DialectRegistry registry;
-  registerDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  context.loadAllAvailableDialects();
-  context.printOpOnDiagnostic(false);
-  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
-    llvm::errs() << diagnosticText(diagnostic, "tpc-shard: ");
-  });
+  CompilerContext context;
+  printDiagnostics(context, "tpc-shard");
   std::string mesh =
       meshText.empty() ? "tp=" + std::to_string(degree) : meshText.getValue();
   auto split = decideSplit(context, *weights, mesh);
   if (failed(split))
     return 1;
-  uint64_t devices = 1;
-  for (StringRef axis : llvm::split(StringRef(mesh), ',')) {
-    uint64_t size;
-    if (!axis.split('=').second.getAsInteger(10, size))
-      devices *= size;
-  }
-  auto written = tpcrt::writeShards(model, devices, *split, out);
+  auto written = tpcrt::writeShards(model, split->devices, split->tensors, out);
   if (!written)
     return fail(written.error().message);
-  llvm::outs() << llvm::formatv("{0}: {1} devices, {2} of {3} tensors split\n",
-                                out.getValue(), devices, split->size(),
-                                weights->tensors().size());
+  llvm::outs() << llvm::formatv(
+      "{0}: {1} devices, {2} of {3} tensors split\n", out.getValue(),
+      split->devices, split->tensors.size(), weights->tensors().size());
   return 0;
 }

@@ -22,6 +22,8 @@ struct CompileOptions {
   /// The entry that the report's splits and collectives are of; empty: the
   /// first.
   std::string entry;
+  /// Whether the report says how each value lies.
+  bool reportValues = false;
   /// For messages and as the artifact's name.
   std::string name = "module";
   /// Threads of the process that will load it, for the memory that it reserves;

@@ -14,6 +14,9 @@ namespace tpc {
 std::string diagnosticText(mlir::Diagnostic &diagnostic,
                            llvm::StringRef nowhere = "");
 
+/// From now on they are printed, on the error output, by the tool of this name.
+void printDiagnostics(mlir::MLIRContext &context, llvm::StringLiteral tool);
+
 /// Takes the diagnostics of a context while it lives.
 class DiagnosticCollector {
 public:

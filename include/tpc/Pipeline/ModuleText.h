@@ -9,8 +9,9 @@
 #ifndef TPC_PIPELINE_MODULETEXT_H
 #define TPC_PIPELINE_MODULETEXT_H
 
-#include "mlir/IR/MLIRContext.h"
-#include "llvm/Support/MemoryBufferRef.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 namespace tpc {
 
@@ -25,6 +26,12 @@ inline constexpr unsigned kMaxNesting = 200;
 /// need not be legal.
 mlir::LogicalResult checkModuleText(llvm::MemoryBufferRef text,
                                     mlir::MLIRContext *context);
+
+/// The module of a text that passes checkModuleText; emits an error and returns
+/// null otherwise.
+mlir::OwningOpRef<mlir::ModuleOp>
+parseModule(std::unique_ptr<llvm::MemoryBuffer> text,
+            mlir::MLIRContext *context);
 
 } // namespace tpc
 

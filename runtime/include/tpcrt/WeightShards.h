@@ -25,6 +25,13 @@ struct IndexRun {
 };
 /// Ascending, not touching each other.
 using IndexRuns = std::vector<IndexRun>;
+inline uint64_t countOf(const IndexRuns &runs) {
+  uint64_t count = 0;
+  for (const IndexRun &run : runs)
+    count += run.count;
+  return count;
+}
+
 /// The elements whose index in every dimension is in its runs; empty: none.
 using TensorPart = std::vector<IndexRuns>;
 

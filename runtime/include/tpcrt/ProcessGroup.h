@@ -37,6 +37,8 @@ struct LaunchSettings {
   uint16_t port = 0;
   std::string token;    // what every process must show; may be empty
   std::string launcher; // "tpc-launch", "torchrun", "Open MPI", "Slurm"
+  /// A socket that listens at that port already, for rank 0 to take over.
+  std::optional<int> listener;
 };
 
 /// Looks a variable up; null if it is not set.

@@ -53,7 +53,8 @@ static Result<File> makeEvent() {
 static Result<File> openListener(const LaunchSettings &settings,
                                  Clock::time_point end) {
   if (settings.listener)
-    return adoptListener(*settings.listener, settings.port);
+    if (auto listener = adoptListener(*settings.listener, settings.port))
+      return std::move(*listener);
   end = std::min(end, Clock::now() + portPatience);
   while (true) {
     auto listener = listenAt(settings.address, settings.port);

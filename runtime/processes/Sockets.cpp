@@ -80,16 +80,13 @@ Result<uint16_t> tpcrt::localPort(int socket) {
   return fail("descriptor {}: expected an internet socket", socket);
 }
 
-Result<File> tpcrt::adoptListener(int descriptor, uint16_t port) {
-  TPCRT_ASSIGN(uint16_t found, localPort(descriptor));
+std::optional<File> tpcrt::adoptListener(int descriptor, uint16_t port) {
+  auto found = localPort(descriptor);
   int listens = 0;
   socklen_t size = sizeof(listens);
   ::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-  if (!listens || found != port)
-    return fail("descriptor {}: expected a socket that listens at port {}, "
-                "found {} port {}",
-                descriptor, port, listens ? "one that listens at" : "one of",
-                found);
+  if (!found || *found != port || !listens)
+    return std::nullopt;
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   ::fcntl(descriptor, F_SETFL, O_NONBLOCK);
   return File(descriptor);

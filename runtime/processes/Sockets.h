@@ -15,8 +15,8 @@ std::string addressText(const std::string &host, uint16_t port);
 
 /// A socket that listens at that address and no other; port 0: at any port.
 Result<File> listenAt(const std::string &host, uint16_t port);
-/// Takes over a socket that someone else made listen at that port.
-Result<File> adoptListener(int descriptor, uint16_t port);
+/// Takes over a socket, if it is one that listens at that port.
+std::optional<File> adoptListener(int descriptor, uint16_t port);
 Result<uint16_t> localPort(int socket);
 /// A connection, within the time; an error says why the last address of the
 /// host refused.

@@ -103,6 +103,7 @@ TEST(ProcessGroupTest, AbortReachesAll) {
 TEST(ProcessGroupTest, WhoLeavesWithoutCloseIsGone) {
   for (uint32_t leaver : {0, 1}) {
     runGroup(3, [&](ProcessGroup &group) {
+      ASSERT_TRUE(group.barrier("all are here"));
       if (group.rank() == leaver)
         return;
       auto result = group.barrier("step");
@@ -241,12 +242,22 @@ TEST(ProcessGroupTest, APortInUseIsNamed) {
   EXPECT_SAYS(meeting.errors({0}, options)[0], "Address already in use");
 }
 
-TEST(ProcessGroupTest, AListenerThatIsNoneIsNamed) {
-  LaunchSettings settings = Meeting(2).settings(0);
+TEST(ProcessGroupTest, AListenerThatIsGoneIsMadeAnew) {
+  Meeting meeting(2);
+  meeting.takeListener();
   File null(::open("/dev/null", O_RDONLY));
-  settings.listener = null.get();
-  EXPECT_SAYS(ProcessGroup::connect(settings, {}).error().message,
-              "expected a socket");
+  meeting.run(
+      {0, 1},
+      [](Result<std::shared_ptr<ProcessGroup>> group) {
+        ASSERT_TRUE(group) << group.error().message;
+        EXPECT_TRUE((*group)->close());
+      },
+      [&](LaunchSettings &settings) {
+        if (settings.rank == 0)
+          settings.listener = null.get();
+        return GroupOptions();
+      });
+  EXPECT_EQ(::fcntl(null.get(), F_GETFD), 0); // it belongs to someone else
 }
 
 TEST(ProcessGroupTest, ListenersHearOfAFailureOnce) {

@@ -61,7 +61,7 @@ Result<FileExchange> FileExchange::open() {
   return exchange;
 }
 
-/// Whether it was sent; false if there is no room yet.
+/// Whether it was sent; false if it cannot be yet.
 static Result<bool> sendFile(int socket, uint32_t rank, int file,
                              const std::string &invitation) {
   size_t space = invitation.find(' ');
@@ -88,8 +88,9 @@ static Result<bool> sendFile(int socket, uint32_t rank, int file,
   std::memcpy(CMSG_DATA(header), &file, sizeof(file));
   if (::sendmsg(socket, &message, MSG_NOSIGNAL) >= 0)
     return true;
+  // Who no longer listens has failed; the news of that is on its way.
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
-      errno == ETOOMANYREFS)
+      errno == ETOOMANYREFS || errno == ECONNREFUSED)
     return false;
   return fail("cannot send a file to another process: {}",
               std::strerror(errno));

@@ -89,16 +89,15 @@ Result<void> ProcessGroup::Impl::meet(Clock::time_point end) {
   auto decided = [&] { return state.failure() || !state.processes().empty(); };
   if (!monitor->changed.wait_until(lock, end + leaderGrace, decided))
     monitor->failHere(0, state.leader() + " does not answer");
-  if (state.failure()) {
-    // Who comes later should hear why; who did not come in time will not.
-    if (Clock::now() < end)
-      monitor->changed.wait_for(lock, lingering, [&] {
-        return rank != 0 || (monitor->allCame() && monitor->allSent());
-      });
-    return makeError(state.failure()->message);
-  }
   processes = state.processes();
-  return {};
+  if (!processes.empty()) // what fails after that is for the next call
+    return {};
+  // Who comes later should hear why; who did not come in time will not.
+  if (Clock::now() < end)
+    monitor->changed.wait_for(lock, lingering, [&] {
+      return rank != 0 || (monitor->allCame() && monitor->allSent());
+    });
+  return makeError(state.failure()->message);
 }
 
 Result<std::shared_ptr<ProcessGroup>>

@@ -146,6 +146,14 @@ const std::vector<ProcessInfo> &ProcessGroup::processes() const {
   return impl->processes;
 }
 
+/// The failure as the error of a call, which it may name itself.
+static tl::unexpected<Error> failed(const std::string &call,
+                                    const PeerFailure &failure) {
+  if (failure.message.find(call) != std::string::npos)
+    return makeError(failure.message);
+  return fail("{}: {}", call, failure.message);
+}
+
 Result<std::vector<std::string>>
 ProcessGroup::Impl::exchange(std::string call, std::string_view blob) {
   if (call.size() > maxTextBytes)
@@ -159,14 +167,14 @@ ProcessGroup::Impl::exchange(std::string call, std::string_view blob) {
     return fail("{}: the group of processes is closed", call);
   Member &state = monitor->state();
   if (state.failure())
-    return fail("{}: {}", call, state.failure()->message);
+    return failed(call, *state.failure());
   monitor->send(state.open(call, blob, millis32(timeout)));
   auto decided = [&] { return state.failure() || state.complete(); };
   if (!monitor->changed.wait_for(lock, timeout + leaderGrace, decided))
     monitor->failHere(0, fmt::format("{} does not answer for {}",
                                      state.leader(), describe(timeout)));
   if (!state.complete())
-    return fail("{}: {}", call, state.failure()->message);
+    return failed(call, *state.failure());
   return state.takeParts();
 }
 
@@ -209,7 +217,7 @@ Result<std::vector<int>> ProcessGroup::exchangeFiles(std::string_view what,
   std::string call = fmt::format("exchange of files '{}'", what);
   auto failHere = [&](const Error &error) {
     abort(call + ": " + error.message);
-    return fail("{}: {}", call, failure()->message);
+    return failed(call, *failure());
   };
   auto opened = FileExchange::open();
   if (!opened)

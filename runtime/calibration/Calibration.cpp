@@ -42,7 +42,6 @@ private:
   Module module;
   Program program;
   WorkerPool pool;
-  KernelLibrary kernels;
   MatmulContext matmuls;
   SharedConstants constants;
   std::unique_ptr<Communicator> communicator;
@@ -55,9 +54,8 @@ Result<void> Rig::prepare(std::vector<StepBody> bodies, uint64_t arenaBytes,
   for (StepBody &body : bodies)
     program.steps.push_back({std::move(body), "calibration", ""});
   ThreadTeam team(pool.threadsPerWorker());
-  TPCRT_ASSIGN(loaded,
-               LoadedProgram::plan(program, kernels, matmuls, *communicator,
-                                   pool.threadsPerWorker()));
+  TPCRT_ASSIGN(loaded, LoadedProgram::plan(program, matmuls, *communicator,
+                                           pool.threadsPerWorker()));
   for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
     DeviceMemory &mine = memory.emplace_back();
     TPCRT_ASSIGN(mine.arena, Buffer::allocate(arenaBytes, "calibration"));

@@ -13,7 +13,6 @@ constexpr uint64_t kParallelBytes = 32 << 10;
 /// Plans the steps of a program one after the other.
 struct StepPlanner {
   LoadedProgram &loaded;
-  const KernelLibrary &kernels;
   MatmulContext &matmuls;
   Communicator &communicator;
   unsigned threads;
@@ -24,7 +23,6 @@ struct StepPlanner {
     LoadedStep result;
     result.kind = LoadedStep::Kind::Kernel;
     result.first = nextPointer;
-    result.function = kernels.function(kernel.kernel);
     result.tiles = kernel.tiles;
     uint64_t bytes = 0;
     for (const BufferRef &ref : kernel.buffers)
@@ -152,13 +150,12 @@ std::string describe(const MatmulEpilogue &epilogue) {
 } // namespace
 
 Result<LoadedProgram> LoadedProgram::plan(const Program &program,
-                                          const KernelLibrary &kernels,
                                           MatmulContext &matmuls,
                                           Communicator &communicator,
                                           unsigned threads) {
   LoadedProgram loaded;
   loaded.program = &program;
-  StepPlanner planner{loaded, kernels, matmuls, communicator, threads};
+  StepPlanner planner{loaded, matmuls, communicator, threads};
   for (const Step &step : program.steps) {
     planner.step = &step;
     auto planned = std::visit(
@@ -169,6 +166,12 @@ Result<LoadedProgram> LoadedProgram::plan(const Program &program,
     loaded.steps.push_back(*planned);
   }
   return loaded;
+}
+
+void LoadedProgram::bindKernels(const KernelLibrary &kernels) {
+  for (size_t i = 0; i < steps.size(); ++i)
+    if (auto *kernel = std::get_if<KernelStep>(&program->steps[i].body))
+      steps[i].function = kernels.function(kernel->kernel);
 }
 
 void LoadedProgram::bind(const Module &module, const MatmulContext &context,

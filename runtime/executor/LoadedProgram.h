@@ -56,12 +56,13 @@ struct LoadedProgram {
   uint64_t runs = 0;
 
   /// The phase before memory is allocated: plans the matmuls and attentions
-  /// for `threads` threads, registers the collectives and finds
-  /// the kernels.
-  static Result<LoadedProgram>
-  plan(const Program &program, const KernelLibrary &kernels,
-       MatmulContext &matmuls, Communicator &communicator, unsigned threads);
+  /// for `threads` threads, and registers the collectives.
+  static Result<LoadedProgram> plan(const Program &program,
+                                    MatmulContext &matmuls,
+                                    Communicator &communicator,
+                                    unsigned threads);
 
+  void bindKernels(const KernelLibrary &kernels);
   /// Binds the program to a device's memory; once per device, in order.
   void bind(const Module &module, const MatmulContext &context, uint64_t device,
             DeviceMemory &memory, const SharedConstants &constants);

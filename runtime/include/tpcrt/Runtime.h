@@ -132,7 +132,7 @@ public:
 
   /// States live across runs; all are zero after load, unless they are shared,
   /// and after this.
-  void resetStates();
+  Result<void> resetStates();
   Result<HostTensor> readState(std::string_view name) const;
   Result<void> writeState(std::string_view name, const HostTensor &value);
 

@@ -84,13 +84,17 @@ Result<DeviceStatistics> CpuBackend::plan() {
 
 Result<void> CpuBackend::load(const WeightSource &weights) {
   TPCRT_ASSIGN(kernels, KernelLibrary::load(module));
-  TPCRT_TRY(options.storage->join(module.mesh));
+  TPCRT_TRY(options.storage->join(module));
   TPCRT_TRY(checkWeights(module, weights));
   takeShared();
   TPCRT_TRY(checkMemory());
   TPCRT_TRY(allocateMemory());
   TPCRT_TRY(loadParameters(weights));
-  options.storage->keep(module, matmuls, memory);
+  std::vector<const ModelBlocks *> blocks;
+  for (const DeviceMemory &device : memory)
+    blocks.push_back(&device);
+  options.storage->keep(module, blocks);
+  options.storage->keepPacked(module, matmuls, memory);
   bindPrograms();
   return {};
 }
@@ -120,7 +124,8 @@ Result<void> CpuBackend::planPrograms() {
 void CpuBackend::takeShared() {
   for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
     memory.emplace_back(module, device).packed.resize(matmuls.packed.size());
-    options.storage->take(module, matmuls, device, memory.back());
+    options.storage->take(module, device, memory.back());
+    options.storage->takePacked(module, matmuls, device, memory.back());
   }
   // All devices share alike.
   const DeviceMemory &device = memory.front();

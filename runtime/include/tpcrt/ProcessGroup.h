@@ -37,15 +37,19 @@ struct LaunchSettings {
   uint16_t port = 0;
   std::string token;    // what every process must show; may be empty
   std::string launcher; // "tpc-launch", "torchrun", "Open MPI", "Slurm"
+  /// A socket that listens at that port already, for rank 0 to take over. If
+  /// this is no such socket, it did not survive the start of other programs in
+  /// between, and rank 0 listens by itself.
+  std::optional<int> listener;
 };
 
 /// Looks a variable up; null if it is not set.
 using Environment = std::function<const char *(const char *name)>;
 
 /// The settings in the environment: TPC_*, else RANK, WORLD_SIZE, LOCAL_RANK,
-/// MASTER_ADDR, MASTER_PORT, else OMPI_COMM_WORLD_*, else SLURM_*. Nothing if
-/// no launcher is at work; an error if settings are missing, malformed or
-/// contradict each other.
+/// MASTER_ADDR, MASTER_PORT, else OMPI_COMM_WORLD_*, else SLURM_* (see
+/// docs/processes.md). Nothing if no launcher is at work; an error if settings
+/// are missing, malformed or contradict each other.
 Result<std::optional<LaunchSettings>> readLaunchSettings();
 Result<std::optional<LaunchSettings>>
 readLaunchSettings(const Environment &environment);

@@ -209,7 +209,8 @@ tpcrt::Result<Generated> Generation::run(std::vector<HostTensor> inputs) {
     return tl::unexpected(read.error());
   ended.assign(batch, false);
   result.lengths.assign(batch, 0);
-  programs.prefillExecutable->resetStates();
+  if (auto reset = programs.prefillExecutable->resetStates(); !reset)
+    return tl::unexpected(reset.error());
   prefill.entry = programs.prefill;
   prefill.inputs = std::move(inputs);
   prefill.outputs = emptyTensors(

@@ -109,7 +109,7 @@ void tpc::python::bindRuntime(nb::module_ &module) {
            })
       .def("run", &run)
       .def("reset_states",
-           [](Executable &executable) { executable.resetStates(); })
+           [](Executable &executable) { unwrap(executable.resetStates()); })
       .def("read_state",
            [](const Executable &executable, const std::string &name) {
              return toPython(unwrap(executable.readState(name)));

@@ -128,6 +128,9 @@ Result<void> tpcrt::checkPlacedTensor(const Mesh &mesh,
 
 Result<void> tpcrt::checkModule(const Module &module) {
   TPCRT_TRY(checkMesh(module.mesh));
+  if (module.device > DeviceKind::Cuda)
+    return fail("unknown kind of device {}",
+                static_cast<unsigned>(module.device));
   TPCRT_TRY(checkNamed("parameter", module.parameters, [&](const auto &p) {
     return checkParameter(module, p);
   }));

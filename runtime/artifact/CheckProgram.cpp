@@ -30,6 +30,7 @@ private:
   Result<void> checkPorts(std::string_view what,
                           const std::vector<Port> &ports) const;
   Result<void> check(const KernelStep &step) const;
+  Result<void> checkGenerated(const std::optional<KernelStep> &step) const;
   Result<void> check(const MatmulStep &step) const;
   Result<void> check(const GroupedMatmulStep &step) const;
   Result<void> checkEpilogue(const MatmulStep &step) const;
@@ -110,12 +111,27 @@ Result<void> ProgramChecker::check(const KernelStep &step) const {
     return fail("kernel {} of {}", step.kernel, module.kernels.size());
   if (step.inputs > step.buffers.size())
     return fail("{} inputs of {} buffers", step.inputs, step.buffers.size());
-  if (step.tiles > uint64_t(INT64_MAX))
+  bool onGpu = module.device == DeviceKind::Cuda;
+  constexpr uint32_t maxThreads = 1024;
+  if (step.tiles > uint64_t(onGpu ? INT32_MAX : INT64_MAX))
     return fail("too many tiles: {}", step.tiles);
+  if (onGpu ? step.threads == 0 || step.threads > maxThreads
+            : step.threads != 0)
+    return fail("{} threads", step.threads);
   for (size_t i = 0; i < step.buffers.size(); ++i)
     TPCRT_TRY(checkRef(fmt::format("buffer {}", i), step.buffers[i],
                        i >= step.inputs));
   return {};
+}
+
+/// The kernel that a step has beside the library's.
+Result<void>
+ProgramChecker::checkGenerated(const std::optional<KernelStep> &step) const {
+  if (!step)
+    return {};
+  if (module.device != DeviceKind::Cuda)
+    return fail("a generated kernel is for GPUs only");
+  return check(*step);
 }
 
 Result<void> ProgramChecker::check(const MatmulStep &step) const {
@@ -224,7 +240,7 @@ Result<void> ProgramChecker::check(const GroupedMatmulStep &step) const {
                   {{e, step.eStride}, {d, step.dStride}, {f, step.fStride}}));
   if (step.pack && step.weights.space != Space::Parameter)
     return fail("weights are to be packed, but are not a parameter");
-  return {};
+  return checkGenerated(step.generated);
 }
 
 Result<void> ProgramChecker::check(const AttentionStep &step) const {
@@ -310,7 +326,7 @@ Result<void> ProgramChecker::check(const AttentionStep &step) const {
     return fail("expected a window of at least 1, found {}", *step.window);
   if (step.softcap && !(*step.softcap > 0))
     return fail("expected a positive softcap, found {}", *step.softcap);
-  return {};
+  return checkGenerated(step.generated);
 }
 
 Result<void> ProgramChecker::check(const CollectiveStep &step) const {

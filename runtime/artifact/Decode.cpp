@@ -151,11 +151,13 @@ KernelStep decode(const fb::KernelStep *table) {
     step.buffers.push_back(decode(&ref));
   step.inputs = table->inputs();
   step.tiles = table->tiles();
+  step.threads = table->threads();
   return step;
 }
 
-std::optional<BufferRef> decodeOptional(const fb::BufferRef *ref) {
-  return ref ? std::optional(decode(ref)) : std::nullopt;
+/// What may be absent.
+template <class Table> auto decodeOptional(const Table *table) {
+  return table ? std::optional(decode(table)) : std::nullopt;
 }
 
 MatmulStep decode(const fb::MatmulStep *table) {
@@ -202,6 +204,7 @@ GroupedMatmulStep decode(const fb::GroupedMatmulStep *table) {
   step.dStride = table->d_stride();
   step.fStride = table->f_stride();
   step.pack = table->pack();
+  step.generated = decodeOptional(table->generated());
   return step;
 }
 
@@ -252,6 +255,7 @@ Result<AttentionStep> decode(const fb::AttentionStep *table) {
     step.window = *window;
   if (auto softcap = table->softcap())
     step.softcap = *softcap;
+  step.generated = decodeOptional(table->generated());
   return step;
 }
 
@@ -340,6 +344,7 @@ Result<Module> tpcrt::decodePayload(std::span<const std::byte> payload) {
   const fb::Artifact *table = fb::GetArtifact(payload.data());
   Module module;
   module.producer = decode(table->producer());
+  module.device = static_cast<DeviceKind>(table->device());
   module.mesh = decode(table->mesh());
   module.parameters = decodeEach(
       table->parameters(), [](const fb::Parameter *p) { return decode(p); });

@@ -84,6 +84,7 @@ struct KernelStep {
   std::vector<BufferRef> buffers;
   uint32_t inputs = 0;
   uint64_t tiles = 0;
+  uint32_t threads = 0; // of a block; Cuda only
 };
 
 struct MatmulBatchDim {
@@ -127,6 +128,7 @@ struct GroupedMatmulStep {
   bool rowPerChoice = false;
   int64_t eStride = 0, dStride = 0, fStride = 0;
   bool pack = false;
+  std::optional<KernelStep> generated; // Cuda only
 };
 
 /// `attention` of docs/reference/tpc.md:
@@ -152,6 +154,7 @@ struct AttentionStep {
   bool causal = false;
   std::optional<uint64_t> window;
   std::optional<double> softcap;
+  std::optional<KernelStep> generated; // Cuda only
 };
 
 enum class CollectiveKind : uint8_t {
@@ -192,6 +195,8 @@ struct Program {
   std::vector<Step> steps;
 };
 
+enum class DeviceKind : uint8_t { Cpu, Cuda };
+
 struct KernelImage {
   std::string isa;
   std::span<const std::byte> bytes;
@@ -199,7 +204,10 @@ struct KernelImage {
 
 struct Module {
   ArtifactBytes bytes; // keeps the spans below alive
+  /// The same for artifacts that are the same.
+  std::string fingerprint;
   std::string producer;
+  DeviceKind device = DeviceKind::Cpu;
   Mesh mesh;
   std::vector<Parameter> parameters;
   std::vector<State> states;

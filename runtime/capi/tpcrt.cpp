@@ -141,8 +141,11 @@ int tpcrt_run(tpcrt_executable *executable, const char *program,
   });
 }
 
-void tpcrt_reset_states(tpcrt_executable *executable) {
-  executable->executable->resetStates();
+int tpcrt_reset_states(tpcrt_executable *executable) {
+  return guarded<int>(1, [&]() -> Result<int> {
+    TPCRT_TRY(executable->executable->resetStates());
+    return 0;
+  });
 }
 
 char *tpcrt_statistics_json(const tpcrt_executable *executable) {

@@ -13,7 +13,6 @@ constexpr uint64_t kParallelBytes = 32 << 10;
 /// Plans the steps of a program one after the other.
 struct StepPlanner {
   LoadedProgram &loaded;
-  const KernelLibrary &kernels;
   MatmulContext &matmuls;
   Communicator &communicator;
   unsigned threads;
@@ -24,7 +23,6 @@ struct StepPlanner {
     LoadedStep result;
     result.kind = LoadedStep::Kind::Kernel;
     result.first = nextPointer;
-    result.function = kernels.function(kernel.kernel);
     result.tiles = kernel.tiles;
     uint64_t bytes = 0;
     for (const BufferRef &ref : kernel.buffers)
@@ -67,11 +65,10 @@ struct StepPlanner {
     result.kind = LoadedStep::Kind::Collective;
     result.first = nextPointer;
     nextPointer += 2;
-    TPCRT_ASSIGN(
-        result.collective,
+    result.collective =
         communicator.add({collective.kind, collective.reduction,
                           collective.type, collective.count, collective.axes,
-                          collective.sources, step->name, step->location}));
+                          collective.sources, step->name, step->location});
     return result;
   }
 };
@@ -151,14 +148,14 @@ std::string describe(const MatmulEpilogue &epilogue) {
 
 } // namespace
 
-Result<LoadedProgram> LoadedProgram::plan(const Program &program,
-                                          const KernelLibrary &kernels,
-                                          MatmulContext &matmuls,
-                                          Communicator &communicator,
-                                          unsigned threads) {
+Result<LoadedProgram>
+LoadedProgram::plan(const Program &program, const Mesh &mesh,
+                    const DeviceDivision &division, MatmulContext &matmuls,
+                    Communicator &communicator, unsigned threads) {
   LoadedProgram loaded;
   loaded.program = &program;
-  StepPlanner planner{loaded, kernels, matmuls, communicator, threads};
+  loaded.firstDevice = division.first();
+  StepPlanner planner{loaded, matmuls, communicator, threads};
   for (const Step &step : program.steps) {
     planner.step = &step;
     auto planned = std::visit(
@@ -168,7 +165,16 @@ Result<LoadedProgram> LoadedProgram::plan(const Program &program,
                   step.location, planned.error().message);
     loaded.steps.push_back(*planned);
   }
+  for (const Port &output : program.outputs)
+    loaded.gathers.push_back(
+        WholeGather::plan(output, mesh, division, communicator));
   return loaded;
+}
+
+void LoadedProgram::bindKernels(const KernelLibrary &kernels) {
+  for (size_t i = 0; i < steps.size(); ++i)
+    if (auto *kernel = std::get_if<KernelStep>(&program->steps[i].body))
+      steps[i].function = kernels.function(kernel->kernel);
 }
 
 void LoadedProgram::bind(const Module &module, const MatmulContext &context,

@@ -28,6 +28,7 @@ static constexpr milliseconds portPatience(2000);
 
 struct ProcessGroup::Impl {
   uint32_t rank, size;
+  std::string address; // of this process
   milliseconds timeout;
   std::unique_ptr<Monitor> monitor;
   std::vector<ProcessInfo> processes;
@@ -112,6 +113,7 @@ ProcessGroup::connect(LaunchSettings settings, GroupOptions options) {
   impl->rank = settings.rank;
   impl->size = settings.size;
   impl->timeout = options.timeout;
+  impl->address = settings.address;
   if (settings.rank == 0) {
     File listener;
     if (settings.size > 1) {
@@ -127,6 +129,7 @@ ProcessGroup::connect(LaunchSettings settings, GroupOptions options) {
     Hello hello{version,        settings.size,       0,
                 settings.token, options.fingerprint, process};
     TPCRT_ASSIGN(Joined joined, join(settings, std::move(hello), end));
+    TPCRT_ASSIGN(impl->address, localHost(joined.connection.descriptor()));
     impl->monitor = std::make_unique<Monitor>(
         std::move(joined), std::move(wake), std::move(failed), settings.size,
         options.timeout);
@@ -141,6 +144,11 @@ ProcessGroup::~ProcessGroup() = default;
 
 uint32_t ProcessGroup::rank() const { return impl->rank; }
 uint32_t ProcessGroup::size() const { return impl->size; }
+uint32_t ProcessGroup::hostSize() const {
+  const std::string &host = impl->processes[impl->rank].hostKey;
+  return std::ranges::count(impl->processes, host, &ProcessInfo::hostKey);
+}
+const std::string &ProcessGroup::localAddress() const { return impl->address; }
 milliseconds ProcessGroup::timeout() const { return impl->timeout; }
 const std::vector<ProcessInfo> &ProcessGroup::processes() const {
   return impl->processes;

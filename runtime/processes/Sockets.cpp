@@ -80,6 +80,18 @@ Result<uint16_t> tpcrt::localPort(int socket) {
   return fail("descriptor {}: expected an internet socket", socket);
 }
 
+Result<std::string> tpcrt::localHost(int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  char host[NI_MAXHOST];
+  if (::getsockname(socket, reinterpret_cast<sockaddr *>(&address), &size) !=
+          0 ||
+      ::getnameinfo(reinterpret_cast<sockaddr *>(&address), size, host,
+                    sizeof(host), nullptr, 0, NI_NUMERICHOST) != 0)
+    return fail("cannot find the address of this end of a connection");
+  return host;
+}
+
 std::optional<File> tpcrt::adoptListener(int descriptor, uint16_t port) {
   auto found = localPort(descriptor);
   int listens = 0;

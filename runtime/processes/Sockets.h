@@ -18,6 +18,8 @@ Result<File> listenAt(const std::string &host, uint16_t port);
 /// Takes over a socket, if it is one that listens at that port.
 std::optional<File> adoptListener(int descriptor, uint16_t port);
 Result<uint16_t> localPort(int socket);
+/// The address of this end of a connection, in numbers.
+Result<std::string> localHost(int socket);
 /// A connection, within the time; an error says why the last address of the
 /// host refused.
 Result<File> connectTo(const std::string &host, uint16_t port,

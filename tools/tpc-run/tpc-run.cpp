@@ -283,7 +283,8 @@ private:
 
   /// Every run starts from the same states, so that --check holds for all.
   tpcrt::Result<void> runOnce(const std::vector<tpcrt::HostTensor> &inputs) {
-    executable->resetStates();
+    if (auto reset = executable->resetStates(); !reset)
+      return reset;
     auto begin = std::chrono::steady_clock::now();
     auto result = executable->run(entryName, inputs);
     std::chrono::duration<double, std::milli> elapsed =

@@ -77,6 +77,12 @@ struct ProcessInfo {
   std::string hostKey;
 };
 
+/// How processes exchange tensors.
+enum class Transport : uint8_t {
+  Auto,   // shared memory within a host, else the network
+  Network // always the network
+};
+
 class ProcessGroup {
 public:
   /// Meets the others. A process with another size, token or fingerprint, or
@@ -87,6 +93,10 @@ public:
 
   uint32_t rank() const;
   uint32_t size() const;
+  /// The processes of this host, this one included.
+  uint32_t hostSize() const;
+  /// Of this process, on the network over which it reaches rank 0.
+  const std::string &localAddress() const;
   std::chrono::milliseconds timeout() const;
   const std::vector<ProcessInfo> &processes() const; // by rank
 

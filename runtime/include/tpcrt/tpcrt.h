@@ -63,7 +63,7 @@ int tpcrt_run(tpcrt_executable *executable, const char *program,
               void *const *outputs, size_t output_count);
 
 /* Sets all states to zero. */
-void tpcrt_reset_states(tpcrt_executable *executable);
+int tpcrt_reset_states(tpcrt_executable *executable);
 
 /* Memory, load and run statistics as a JSON object; free() the result. */
 char *tpcrt_statistics_json(const tpcrt_executable *executable);

@@ -47,7 +47,7 @@ TEST(Executable, StatesPersistUntilReset) {
   ASSERT_TRUE(executable->writeState("total", iota(10, 1000)));
   auto outputs = executable->run("main", inputs);
   EXPECT_EQ(valuesF32((*outputs)[2])[9], 1009.0f + 18.0f);
-  executable->resetStates();
+  ASSERT_TRUE(executable->resetStates());
   EXPECT_EQ(valuesF32(*executable->readState("total")), Values(10, 0));
 }
 

@@ -166,6 +166,16 @@ const Hostile hostile[] = {
     {"KernelIndex", "kernel 9", [](auto &a) { kernelOf(a).kernel = 9; }},
     {"KernelInputs", "inputs", [](auto &a) { kernelOf(a).inputs = 4; }},
     {"KernelTiles", "tiles", [](auto &a) { kernelOf(a).tiles = huge; }},
+    {"KernelThreads", "threads", [](auto &a) { kernelOf(a).threads = 32; }},
+    {"DeviceKind", "unknown kind of device 2",
+     [](auto &a) { a.table.device = fb::DeviceKind(2); }},
+    {"GpuKernelThreads", "0 threads",
+     [](auto &a) { a.table.device = fb::DeviceKind::Cuda; }},
+    {"GeneratedOnCpu", "for GPUs only",
+     [](auto &a) {
+       attentionOf(a).generated =
+           std::make_unique<fb::KernelStepT>(kernelOf(a));
+     }},
     {"RefSpace", "memory space",
      [](auto &a) { kernelOf(a).buffers[0] = {FbSpace(9), 0, 0, 4}; }},
     {"RefIndex", "index 3 of 1",

@@ -179,9 +179,22 @@ def test_a_killed_process_ends_all(count, rank):
 
 
 def test_an_exit_code_is_passed_on():
-    code, _, error = launch("-n", 3, MEMBER, 60, 100, "exit", 2)
+    code, _, error = launch("-n", 3, "--timeout", 0, *python(
+        "import os, sys, time\n"
+        "if os.environ['TPC_RANK'] == '2': sys.exit(7)\n"
+        "time.sleep(1000)"))
     assert code == 7
-    assert re.search("rank 2 ended with exit code 7|rank 2 .* is gone", error)
+    assert re.fullmatch(r"tpc-launch: error: rank 2 ended with exit code 7 "
+                        r"after \d+\.\d s; the others were ended",
+                        last_line(error))
+
+
+def test_who_exits_early_is_gone():
+    code, _, error = launch("-n", 3, MEMBER, 60, 100, "exit", 2)
+    assert code in (1, 7)  # two of them may end in the same moment
+    for other in (0, 1):
+        assert re.search(rf"^\[{other}\] error: barrier 'step 50': rank 2 "
+                         r"\(pid \d+ on .*\) is gone$", error, re.M), error
 
 
 @pytest.mark.parametrize("rank", [0, 2])

@@ -265,8 +265,9 @@ def test_what_a_process_leaves_behind_ends(tmp_path):
         wait_until(lambda: not is_alive(pid))
 
 
+# One call writes the line: others write to the same pipe.
 SLEEP = ("import os, time\n"
-         "print(os.getpid(), flush=True)\n"
+         "os.write(1, f'{os.getpid()}\\n'.encode())\n"
          "time.sleep(1000)\n")
 
 
@@ -293,7 +294,8 @@ def test_nothing_stays_if_it_is_killed():
 def test_only_rank_0_reads():
     process = start("-n", 2, *python(
         "import os, sys\n"
-        "print(os.environ['TPC_RANK'], repr(sys.stdin.read()))"),
+        "text = f'{os.environ[\"TPC_RANK\"]} {sys.stdin.read()!r}\\n'\n"
+        "os.write(1, text.encode())"),
         stdin=subprocess.PIPE)
     out, error = process.communicate("text", timeout=LIMIT)
     assert process.returncode == 0, error

@@ -1,6 +1,7 @@
 // What a process asks of its group: to meet, exchange, fail, end. Waiting is
 // here; what is waited for changes in Member, by the thread of Monitor.
 #include "tpcrt/ProcessGroup.h"
+#include "processes/Describe.h"
 #include "processes/FileExchange.h"
 #include "processes/Host.h"
 #include "processes/Monitor.h"

@@ -119,7 +119,8 @@ public:
   std::optional<PeerFailure> failure() const;
   /// Calls `listener` once, from the group's thread (or at once, if it has
   /// failed before), when the group fails. Returns what unlisten takes; after
-  /// unlisten returns, the listener is not running and will not be called.
+  /// unlisten returns, the listener is not running and will not be called. A
+  /// listener must not close or destroy the group.
   using Listener = std::function<void(const PeerFailure &)>;
   uint64_t listen(Listener listener);
   void unlisten(uint64_t id);

@@ -18,6 +18,7 @@ public:
   void scatter(const std::byte *whole) const;
   /// Block -> whole tensor, if this device is the lowest-numbered holder.
   void gather(std::byte *whole) const;
+  bool isHolder() const { return holder; }
 
 private:
   ElementType type;

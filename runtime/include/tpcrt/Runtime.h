@@ -39,6 +39,10 @@ struct LoadOptions {
   bool profile = false;
   /// Null: nothing is shared.
   std::shared_ptr<SharedStorage> storage;
+  /// GPUs: products of f32 round their operands to 10 bits of mantissa.
+  bool tf32 = false;
+  /// GPUs: captures a program's second run as a graph and replays it.
+  bool cudaGraphs = true;
 };
 
 /// Where device 0 spent the runs of a program so far.

@@ -23,11 +23,7 @@ DeviceMemory::DeviceMemory(const Module &module, uint64_t device)
     scalars.push_back(values[device]);
 }
 
-Result<void> DeviceMemory::allocate(const Module &module) {
-  uint64_t arenaBytes = 0;
-  for (const Program &program : module.programs)
-    arenaBytes = std::max(arenaBytes, program.arenaBytes);
-  TPCRT_ASSIGN(arena, Buffer::allocate(arenaBytes, "the arena"));
+Result<void> DeviceMemory::allocateStates(const Module &module) {
   for (size_t i = 0; i < states.size(); ++i)
     if (states[i].size() == 0) {
       const State &state = module.states[i];

@@ -9,7 +9,7 @@ namespace tpcrt {
 Result<SharedConstants> copyConstants(const Module &module);
 
 struct DeviceMemory : ModelBlocks {
-  Buffer arena;
+  Buffer arena; // by the communicator, because collectives work on it
   std::vector<Buffer> packed; // matmul weights in the library's format
   Buffer scratch;             // used within one step
   std::vector<int64_t> scalars;
@@ -18,8 +18,8 @@ struct DeviceMemory : ModelBlocks {
   /// Picks the device's scalars; no memory is allocated yet.
   DeviceMemory(const Module &module, uint64_t device);
 
-  /// Allocates the arena, and the states that are not there.
-  Result<void> allocate(const Module &module);
+  /// Allocates the states that are not there.
+  Result<void> allocateStates(const Module &module);
 
   void *resolve(const BufferRef &ref, const SharedConstants &constants);
 };

@@ -72,37 +72,27 @@ std::vector<MatmulBatchDim> mergeDims(const std::vector<MatmulBatchDim> &dims) {
   return merged;
 }
 
-} // namespace
-
-Result<ProductForm> tpcrt::productForm(const MatmulStep &step) {
-  View a{step.m, step.k, step.aMStride, step.aKStride};
-  View b{step.k, step.n, step.bKStride, step.bNStride};
-  View c{step.m, step.n, step.cMStride, step.cNStride};
-  std::vector<MatmulBatchDim> batch = mergeDims(step.batch);
-  foldIntoRows(batch, a, c);
-
+std::optional<ProductForm> formOf(const View &a, const View &b, const View &c,
+                                  std::vector<MatmulBatchDim> batch,
+                                  bool hasBias) {
   ProductForm form;
   // A bias goes along n, which must be the result's rows.
   form.swapped = true;
   auto result = asColumns(c.transposed());
-  if (!result && !step.epilogue.bias) {
+  if (!result && !hasBias) {
     form.swapped = false;
     result = asColumns(c);
   }
   auto left = asStored(form.swapped ? b.transposed() : a);
   auto right = asStored(form.swapped ? a.transposed() : b);
   if (!left || !right || !result)
-    return fail("expected operands of which one dimension is contiguous and "
-                "the other apart, found strides a [{}, {}], b [{}, {}], "
-                "c [{}, {}]",
-                step.aMStride, step.aKStride, step.bKStride, step.bNStride,
-                step.cMStride, step.cNStride);
+    return std::nullopt;
   form.left = *left;
   form.right = *right;
   form.result = *result;
   form.rows = result->rows;
   form.columns = result->columns;
-  form.inner = step.k;
+  form.inner = a.columns;
   if (!batch.empty()) {
     auto largest = std::ranges::max_element(batch, {}, &MatmulBatchDim::size);
     form.batch = *largest;
@@ -110,4 +100,26 @@ Result<ProductForm> tpcrt::productForm(const MatmulStep &step) {
     form.loops = std::move(batch);
   }
   return form;
+}
+
+} // namespace
+
+Result<ProductForm> tpcrt::productForm(const MatmulStep &step) {
+  const View a{step.m, step.k, step.aMStride, step.aKStride};
+  const View b{step.k, step.n, step.bKStride, step.bNStride};
+  const View c{step.m, step.n, step.cMStride, step.cNStride};
+  const std::vector<MatmulBatchDim> batch = mergeDims(step.batch);
+  const bool hasBias = step.epilogue.bias.has_value();
+
+  View folded = a, foldedResult = c;
+  std::vector<MatmulBatchDim> rest = batch;
+  foldIntoRows(rest, folded, foldedResult);
+  if (auto form = formOf(folded, b, foldedResult, std::move(rest), hasBias))
+    return *form;
+  if (auto form = formOf(a, b, c, batch, hasBias))
+    return *form;
+  return fail("expected operands of which one dimension is contiguous and the "
+              "other apart, found strides a [{}, {}], b [{}, {}], c [{}, {}]",
+              step.aMStride, step.aKStride, step.bKStride, step.bNStride,
+              step.cMStride, step.cNStride);
 }

@@ -63,11 +63,17 @@ private:
 /// What the devices still run ends, or they are stuck, before their memory
 /// goes.
 CudaBackend::~CudaBackend() {
-  if (cuda.watchdog)
+  if (!cuda.watchdog)
+    return;
+  if (failure)
+    cuda.watchdog->giveUp();
+  else
     cuda.watchdog->wait(nullptr);
 }
 
 Result<DeviceStatistics> CudaBackend::plan() {
+  TPCRT_ASSIGN(cuda.division,
+               DeviceDivision::of(module.mesh, options.processes.get()));
   needed.resize(module.parameters.size());
   for (const Program &program : module.programs) {
     TPCRT_TRY(checkCudaProgram(program));
@@ -248,7 +254,7 @@ Result<void> CudaBackend::keepFailure(Result<void> result) {
     return {};
   failure = result.error();
   // Nothing of the run goes on when the caller has its error.
-  cuda.watchdog->wait(nullptr);
+  cuda.watchdog->giveUp();
   return result;
 }
 
@@ -274,11 +280,13 @@ Result<void> CudaBackend::copyState(size_t state, const CudaDevice &device,
 
 Result<void> CudaBackend::readState(size_t state, HostTensor &value) {
   TPCRT_TRY(checkUsable());
+  WholeGather gather =
+      WholeGather::plan(module.states[state], module.mesh, cuda.division);
   for (const CudaDevice &device : cuda.devices) {
     std::vector<std::byte> block(module.states[state].blockBytes());
     BlockTransfer transfer(module.states[state], module.mesh, device.number,
                            block.data());
-    if (!transfer.isHolder())
+    if (!gather.holds(device.number))
       continue;
     TPCRT_TRY(copyState(state, device, block, /*toGpu=*/false));
     transfer.gather(value.data());

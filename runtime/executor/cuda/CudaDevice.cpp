@@ -46,8 +46,6 @@ Result<void> tpcrt::allocateDevice(const Module &module, CudaDevice &device,
   TPCRT_ASSIGN(device.arena, gpu.allocate(arenaBytes, "the arena"));
   TPCRT_ASSIGN(device.workspace,
                gpu.allocate(workspaceBytes, "the libraries' workspace"));
-  TPCRT_ASSIGN(device.staging,
-               gpu.allocatePinned(stagingBytes(module), "inputs and outputs"));
 
   TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(gpu));
   for (size_t i = 0; i < device.states.size(); ++i)
@@ -69,21 +67,4 @@ Result<void> tpcrt::allocateDevice(const Module &module, CudaDevice &device,
                        deviceAddress(device.scalars), scalars.data(),
                        scalarBytes));
   return {};
-}
-
-std::vector<uint64_t> tpcrt::stagingOffsets(const Program &program) {
-  constexpr uint64_t boundary = 256;
-  std::vector<uint64_t> offsets{0};
-  for (const auto *ports : {&program.inputs, &program.outputs})
-    for (const Port &port : *ports)
-      offsets.push_back(offsets.back() + (port.blockBytes() + boundary - 1) /
-                                             boundary * boundary);
-  return offsets;
-}
-
-uint64_t tpcrt::stagingBytes(const Module &module) {
-  uint64_t bytes = 0;
-  for (const Program &program : module.programs)
-    bytes = std::max(bytes, stagingOffsets(program).back());
-  return bytes;
 }

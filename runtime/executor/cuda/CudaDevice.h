@@ -20,23 +20,17 @@ struct CudaDevice : ModelBlocks {
   Buffer workspace; // of the libraries, for one step at a time
   Buffer scalars;   // the device's values of Module::deviceScalars
   std::shared_ptr<const SharedConstants> constants; // of all devices on the GPU
-  Buffer staging; // pinned: inputs, then outputs of a program
 
   CUdeviceptr resolve(const BufferRef &ref) const;
 };
 
-/// Allocates what the device does not share: arena, states that are not there,
-/// zeroed, scalars, staging.
+/// Allocates what the device does not share: arena, workspace, states that are
+/// not there, zeroed, scalars.
 Result<void> allocateDevice(const Module &module, CudaDevice &device,
                             uint64_t workspaceBytes);
 /// Constants on a GPU.
 Result<std::shared_ptr<const SharedConstants>>
 copyConstants(const Module &module, const std::shared_ptr<Gpu> &gpu);
-
-/// Where the ports of a program lie in the staging memory: at their place in
-/// order, each on a boundary of 256 bytes.
-std::vector<uint64_t> stagingOffsets(const Program &program);
-uint64_t stagingBytes(const Module &module);
 
 } // namespace tpcrt
 

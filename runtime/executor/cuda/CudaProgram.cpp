@@ -62,7 +62,10 @@ CudaProgram::bind(const Module &module, const Program &program,
     TPCRT_TRY(named(program, step, [&] {
       return bound->bindStep(step, bound->steps.emplace_back());
     }));
-  bound->bindPorts(module);
+  TPCRT_ASSIGN(CudaPorts ports,
+               CudaPorts::create(module, program, shared.devices,
+                                 shared.division, shared.communicator.get()));
+  bound->ports = std::move(ports);
   TPCRT_TRY(bound->createEvents());
   return bound;
 }
@@ -117,25 +120,6 @@ CudaProgram::bindStep(const StepBody &step, const CudaDevice &device) {
   return fail("unknown kind of step");
 }
 
-void CudaProgram::bindPorts(const Module &module) {
-  staging = stagingOffsets(program);
-  for (const CudaDevice &device : shared.devices) {
-    Ports &bound = ports.emplace_back();
-    const uint64_t *offset = staging.data();
-    auto bindAll = [&](const std::vector<Port> &list,
-                       std::vector<BlockTransfer> &transfers,
-                       std::vector<CUdeviceptr> &addresses) {
-      for (const Port &port : list) {
-        transfers.emplace_back(port, module.mesh, device.number,
-                               device.staging.data() + *offset++);
-        addresses.push_back(device.resolve(port.buffer));
-      }
-    };
-    bindAll(program.inputs, bound.inputs, bound.inputAddresses);
-    bindAll(program.outputs, bound.outputs, bound.outputAddresses);
-  }
-}
-
 Result<void> CudaProgram::createEvents() {
   if (!options.profile)
     return {};
@@ -152,49 +136,16 @@ Result<void> CudaProgram::createEvents() {
 
 Result<void> CudaProgram::run(const std::vector<HostTensor> &inputs,
                               std::vector<HostTensor> &outputs) {
-  TPCRT_TRY(copyInputs(inputs));
+  TPCRT_TRY(ports->copyIn(inputs));
   bool useGraph = options.cudaGraphs && !options.profile && runs > 0;
   if (useGraph && !graph)
     TPCRT_TRY(capture());
   TPCRT_TRY(useGraph ? replay() : enqueueSteps());
-  TPCRT_TRY(startCopyingOutputs());
+  TPCRT_TRY(ports->startCopyingOut());
   TPCRT_TRY(shared.watchdog->wait(&program));
-  for (const Ports &bound : ports)
-    for (size_t i = 0; i < outputs.size(); ++i)
-      bound.outputs[i].gather(outputs[i].data());
+  ports->gather(outputs);
   ++runs;
   return addStepTimes();
-}
-
-Result<void> CudaProgram::copyInputs(const std::vector<HostTensor> &inputs) {
-  for (size_t d = 0; d < ports.size(); ++d) {
-    const CudaDevice &device = shared.devices[d];
-    TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      ports[d].inputs[i].scatter(inputs[i].data());
-      if (uint64_t bytes = program.inputs[i].blockBytes())
-        TPCRT_TRY(TPCRT_CU(
-            device.gpu->driver(), cuMemcpyHtoDAsync, ports[d].inputAddresses[i],
-            device.staging.data() + staging[i], bytes, device.stream.get()));
-    }
-  }
-  return {};
-}
-
-Result<void> CudaProgram::startCopyingOutputs() {
-  for (size_t d = 0; d < ports.size(); ++d) {
-    const CudaDevice &device = shared.devices[d];
-    TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
-    for (size_t i = 0; i < program.outputs.size(); ++i) {
-      uint64_t bytes = program.outputs[i].blockBytes();
-      if (bytes > 0 && ports[d].outputs[i].isHolder())
-        TPCRT_TRY(
-            TPCRT_CU(device.gpu->driver(), cuMemcpyDtoHAsync,
-                     device.staging.data() + staging[program.inputs.size() + i],
-                     ports[d].outputAddresses[i], bytes, device.stream.get()));
-    }
-  }
-  return {};
 }
 
 Result<void> CudaProgram::enqueueStep(size_t index) {
@@ -226,7 +177,7 @@ Result<void> CudaProgram::enqueueSteps() {
     TPCRT_TRY(named(program, program.steps[i], [&] { return enqueueStep(i); }));
     TPCRT_TRY(recordStepEvent(i + 1));
   }
-  return {};
+  return ports->enqueueGathers();
 }
 
 // ----------------------------------------------------------------- graph --

@@ -10,7 +10,7 @@
 
 #include "device/cuda/Blas.h"
 #include "device/cuda/KernelModule.h"
-#include "executor/Transfer.h"
+#include "executor/cuda/CudaPorts.h"
 #include "executor/cuda/Watchdog.h"
 #include "tpcrt/Runtime.h"
 
@@ -24,6 +24,7 @@ struct CudaShared {
     std::shared_ptr<const SharedConstants> constants;
   };
 
+  DeviceDivision division;
   std::deque<CudaDevice> devices; // of this process, in order
   std::map<const Gpu *, OnGpu> gpus;
   std::unique_ptr<StreamCommunicator> communicator; // null if it needs none
@@ -56,19 +57,11 @@ private:
     std::vector<std::unique_ptr<GpuOperation>> operations; // by device
     std::optional<uint32_t> collective; // the communicator's number
   };
-  struct Ports {
-    std::vector<BlockTransfer> inputs, outputs; // of the staging memory
-    std::vector<CUdeviceptr> inputAddresses, outputAddresses;
-  };
-
   Result<void> bindStep(const Step &step, BoundStep &bound);
   Result<std::unique_ptr<GpuOperation>> bindStep(const StepBody &step,
                                                  const CudaDevice &device);
-  void bindPorts(const Module &module);
   Result<void> createEvents();
 
-  Result<void> copyInputs(const std::vector<HostTensor> &inputs);
-  Result<void> startCopyingOutputs();
   Result<void> enqueueSteps();
   Result<void> enqueueStep(size_t index);
   Result<void> recordStepEvent(size_t index);
@@ -83,8 +76,7 @@ private:
   CudaShared &shared;
   LoadOptions options;
   std::vector<BoundStep> steps;
-  std::vector<Ports> ports; // by device
-  std::vector<uint64_t> staging;
+  std::optional<CudaPorts> ports;
   std::shared_ptr<CUgraphExec_st> graph;
   uint64_t runs = 0;
   std::vector<GpuEvent> stepEvents; // of device 0, if its steps are measured

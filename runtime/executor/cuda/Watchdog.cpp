@@ -2,6 +2,7 @@
 
 #include "support/Fail.h"
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <thread>
@@ -116,7 +117,9 @@ Result<bool> Watchdog::poll(const Program *program) {
 void Watchdog::giveUp() {
   if (communicator)
     communicator->abort();
-  for (auto end = Clock::now() + kAbortLimit; Clock::now() < end;) {
+  bool stuck = std::ranges::any_of(
+      devices, [](const CudaDevice &device) { return device.gpu->isStuck(); });
+  for (auto end = Clock::now() + kAbortLimit; !stuck && Clock::now() < end;) {
     auto idle = poll(nullptr);
     if (!idle || *idle) // a GPU that failed runs nothing any more
       return;

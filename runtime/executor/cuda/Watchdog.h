@@ -22,9 +22,12 @@ public:
   Result<void> mark(size_t step);
 
   /// Waits for the streams of all devices, which run `program`, or load the
-  /// module if it is null. After an error the collectives are aborted, and GPUs
-  /// that go on working all the same are stuck.
+  /// module if it is null. Gives up after an error.
   Result<void> wait(const Program *program);
+
+  /// Aborts the collectives, and lets the streams end what can end; GPUs that
+  /// go on working all the same are stuck.
+  void giveUp();
 
 private:
   Watchdog(const std::deque<CudaDevice> &devices,
@@ -35,7 +38,6 @@ private:
   Result<bool> poll(const Program *program);
   /// "device 0 at all_reduce (model.mlir:7), device 1 before the first ..."
   std::string position(const Program *program) const;
-  void giveUp();
 
   const std::deque<CudaDevice> &devices;
   StreamCommunicator *communicator;

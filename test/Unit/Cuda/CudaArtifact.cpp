@@ -1,5 +1,7 @@
 #include "CudaArtifact.h"
 
+#include "FakeBlas.h"
+
 #include <fmt/format.h>
 
 using namespace tpcrt;
@@ -83,6 +85,7 @@ fake::Machine &CudaTest::start(fake::Settings settings) {
     TPCRT_TRY(driver.initialize());
     return driver;
   };
+  cudaLibraries().blas = []() -> Result<BlasLibrary> { return fake::blas(); };
   return machine;
 }
 

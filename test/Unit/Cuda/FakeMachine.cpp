@@ -274,6 +274,10 @@ bool Machine::runOne() {
     break;
   }
   std::shared_ptr<Operation> operation = pending[chosen];
+  if (operation->what == hangAt) {
+    hangs = true;
+    return false;
+  }
   pending.erase(pending.begin() + chosen);
   try {
     operation->run();

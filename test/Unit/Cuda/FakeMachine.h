@@ -93,8 +93,9 @@ public:
   }
   bool hasFailed() const { return failNumber > 0 && counted >= failNumber; }
   uint64_t countedCalls() const { return counted; }
-  /// From now on nothing in the streams moves.
+  /// From now on nothing in the streams moves; or once this operation is next.
   bool hangs = false;
+  std::string hangAt;
   /// From now on every call fails with it, as after a kernel's bad access.
   CUresult stickyError = CUDA_SUCCESS;
 

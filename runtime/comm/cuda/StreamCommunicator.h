@@ -9,6 +9,8 @@
 
 namespace tpcrt {
 
+struct NcclLibrary;
+
 /// A device of the mesh that this process runs.
 struct StreamDevice {
   uint64_t number = 0; // on the mesh
@@ -47,6 +49,14 @@ public:
 /// the order of the members.
 Result<std::unique_ptr<StreamCommunicator>>
 createLoopbackCommunicator(const Mesh &mesh, std::vector<StreamDevice> devices);
+
+/// Devices on GPUs of their own; null `processes`: all of them in this one.
+/// Other processes are waited for until `deadline`.
+Result<std::unique_ptr<StreamCommunicator>>
+createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
+                       std::vector<StreamDevice> devices,
+                       ProcessGroup *processes,
+                       std::chrono::milliseconds deadline);
 
 } // namespace tpcrt
 

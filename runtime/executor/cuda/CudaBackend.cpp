@@ -35,6 +35,7 @@ private:
   // The phases of load.
   Result<void> openGpus(const Driver &driver);
   Result<void> loadLibraries();
+  Result<void> connect();
   void takeShared();
   Result<void> checkMemory() const;
   Result<void> allocateMemory();
@@ -52,6 +53,7 @@ private:
   LoadOptions options;
   std::vector<bool> needed; // parameters that some step reads
   bool hasProducts = false, hasCollectives = false;
+  bool shareGpu = false;                // all devices are on one
   DeviceStatistics planned;             // bytes that each device will hold
   std::vector<DeviceStatistics> shared; // of them, by device, what was there
   std::vector<LoadCounts> loadCounts;   // by device
@@ -104,6 +106,9 @@ Result<void> CudaBackend::load(const WeightSource &weights) {
   TPCRT_TRY(loadLibraries());
   takeShared();
   TPCRT_TRY(checkMemory());
+  if (options.processes) // nobody takes memory before all have looked
+    TPCRT_TRY(options.processes->agree("artifact", module.fingerprint));
+  TPCRT_TRY(connect());
   TPCRT_TRY(allocateMemory());
   TPCRT_TRY(loadParameters(weights));
   TPCRT_TRY(cuda.watchdog->wait(nullptr));
@@ -115,25 +120,41 @@ Result<void> CudaBackend::load(const WeightSource &weights) {
   return {};
 }
 
-/// One GPU for each device of the mesh, or one for all.
+/// The number of processes before this one that share its host.
+uint64_t ranksBefore(const ProcessGroup *processes) {
+  if (!processes)
+    return 0;
+  const std::vector<ProcessInfo> &all = processes->processes();
+  const std::string &host = all[processes->rank()].hostKey;
+  return std::ranges::count(all.begin(), all.begin() + processes->rank(), host,
+                            &ProcessInfo::hostKey);
+}
+
+/// A GPU for each device of this process, or one for all of them.
 Result<void> CudaBackend::openGpus(const Driver &driver) {
   int count = 0;
   TPCRT_TRY(TPCRT_CU(driver, cuDeviceGetCount, &count));
-  uint64_t devices = module.mesh.numDevices();
-  bool shareOne = count == 1;
-  if (count == 0 || (!shareOne && uint64_t(count) < devices))
-    return fail("expected {} GPUs, one for each device of the mesh, or one for "
-                "all of them, found {}; compile it for a smaller mesh, or set "
+  const ProcessGroup *processes = options.processes.get();
+  uint64_t devices = cuda.division.perProcess;
+  uint64_t onHost = devices * (processes ? processes->hostSize() : 1);
+  // Where each process sees GPUs of its own, their numbers begin at 0.
+  uint64_t first =
+      uint64_t(count) >= onHost ? ranksBefore(processes) * devices : 0;
+  shareGpu = count == 1 && !processes;
+  if (count == 0 || (!shareGpu && uint64_t(count) < devices))
+    return fail("expected {} GPUs, one for each device of the mesh that this "
+                "process runs, or one for all of them and a single process, "
+                "found {}; compile it for a smaller mesh, or set "
                 "CUDA_VISIBLE_DEVICES to one GPU",
                 devices, count);
   std::shared_ptr<Gpu> gpu;
   for (uint64_t i = 0; i < devices; ++i) {
-    if (!gpu || !shareOne) {
-      TPCRT_ASSIGN(gpu, Gpu::open(driver, int(i)));
+    if (!gpu || !shareGpu) {
+      TPCRT_ASSIGN(gpu, Gpu::open(driver, int(first + i)));
     }
     CudaDevice &device = cuda.devices.emplace_back();
     static_cast<ModelBlocks &>(device) = ModelBlocks(module);
-    device.number = i;
+    device.number = cuda.division.first() + i;
     device.gpu = gpu;
     TPCRT_ASSIGN(device.stream, gpu->createStream());
     TPCRT_ASSIGN(device.event, gpu->createEvent());
@@ -143,9 +164,7 @@ Result<void> CudaBackend::openGpus(const Driver &driver) {
 }
 
 Result<void> CudaBackend::loadLibraries() {
-  std::vector<StreamDevice> streams;
   for (const CudaDevice &device : cuda.devices) {
-    streams.push_back({device.number, device.gpu, device.stream});
     CudaShared::OnGpu &gpu = cuda.gpus[device.gpu.get()];
     if (gpu.constants)
       continue;
@@ -156,13 +175,28 @@ Result<void> CudaBackend::loadLibraries() {
       TPCRT_ASSIGN(gpu.blas, Blas::create(library, device.gpu, options.tf32));
     }
   }
-  if (hasCollectives) {
+  return {};
+}
+
+/// Programs that exchange nothing need no communicator, but for outputs that
+/// several processes hold parts of.
+Result<void> CudaBackend::connect() {
+  std::vector<StreamDevice> streams;
+  for (const CudaDevice &device : cuda.devices)
+    streams.push_back({device.number, device.gpu, device.stream});
+  if (options.processes || (hasCollectives && !shareGpu)) {
+    TPCRT_ASSIGN(NcclLibrary library, cudaLibraries().nccl());
+    TPCRT_ASSIGN(
+        cuda.communicator,
+        createNcclCommunicator(library, module.mesh, std::move(streams),
+                               options.processes.get(), options.deadline));
+  } else if (hasCollectives) {
     TPCRT_ASSIGN(cuda.communicator,
                  createLoopbackCommunicator(module.mesh, std::move(streams)));
   }
   TPCRT_ASSIGN(cuda.watchdog,
                Watchdog::create(module, cuda.devices, cuda.communicator.get(),
-                                options.deadline));
+                                options.deadline, options.processes.get()));
   return {};
 }
 
@@ -282,6 +316,10 @@ Result<void> CudaBackend::readState(size_t state, HostTensor &value) {
   TPCRT_TRY(checkUsable());
   WholeGather gather =
       WholeGather::plan(module.states[state], module.mesh, cuda.division);
+  if (gather.operation)
+    return fail("state '{}' lies in several processes, which reading it from "
+                "GPUs does not gather; read an output of a program instead",
+                module.states[state].name);
   for (const CudaDevice &device : cuda.devices) {
     std::vector<std::byte> block(module.states[state].blockBytes());
     BlockTransfer transfer(module.states[state], module.mesh, device.number,

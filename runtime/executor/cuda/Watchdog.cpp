@@ -42,9 +42,10 @@ uint32_t reachedBy(const Buffer &word) {
 Result<std::unique_ptr<Watchdog>>
 Watchdog::create(const Module &module, const std::deque<CudaDevice> &devices,
                  StreamCommunicator *communicator,
-                 std::chrono::milliseconds deadline) {
+                 std::chrono::milliseconds deadline,
+                 const ProcessGroup *processes) {
   std::unique_ptr<Watchdog> watchdog(
-      new Watchdog(devices, communicator, deadline));
+      new Watchdog(devices, communicator, deadline, processes));
   if (!communicator)
     return watchdog;
   size_t steps = 0;
@@ -140,6 +141,8 @@ Result<void> Watchdog::wait(const Program *program) {
         return {};
       if (communicator)
         TPCRT_TRY(communicator->status());
+      if (auto failure = processes ? processes->failure() : std::nullopt)
+        return fail("{}; {}", failure->message, position(program));
       std::vector<uint32_t> reached;
       for (const Marks &mark : marks)
         reached.push_back(reachedBy(mark.reached));

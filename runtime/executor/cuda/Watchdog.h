@@ -1,5 +1,6 @@
 // Waits for streams, never without a limit: until their work is done, a
-// collective fails, or nothing has moved for as long as the deadline says.
+// collective or another process fails, or nothing has moved for as long as the
+// deadline says.
 //
 // What has moved is known by marks: before each collective a device copies the
 // number of the step into a word of host memory.
@@ -13,10 +14,11 @@ namespace tpcrt {
 
 class Watchdog {
 public:
-  /// `communicator` may be null, and outlives the watchdog.
+  /// `communicator` and `processes` may be null, and outlive the watchdog.
   static Result<std::unique_ptr<Watchdog>>
   create(const Module &module, const std::deque<CudaDevice> &devices,
-         StreamCommunicator *communicator, std::chrono::milliseconds deadline);
+         StreamCommunicator *communicator, std::chrono::milliseconds deadline,
+         const ProcessGroup *processes);
 
   /// Puts the mark of a step into the streams of all devices.
   Result<void> mark(size_t step);
@@ -31,8 +33,10 @@ public:
 
 private:
   Watchdog(const std::deque<CudaDevice> &devices,
-           StreamCommunicator *communicator, std::chrono::milliseconds deadline)
-      : devices(devices), communicator(communicator), deadline(deadline) {}
+           StreamCommunicator *communicator, std::chrono::milliseconds deadline,
+           const ProcessGroup *processes)
+      : devices(devices), communicator(communicator), deadline(deadline),
+        processes(processes) {}
 
   /// Whether all streams are idle, or what is wrong.
   Result<bool> poll(const Program *program);
@@ -42,6 +46,7 @@ private:
   const std::deque<CudaDevice> &devices;
   StreamCommunicator *communicator;
   std::chrono::milliseconds deadline;
+  const ProcessGroup *processes;
   struct Marks {
     Buffer numbers; // on the GPU: 1, 2, ... for each step
     Buffer reached; // a word of the host

@@ -1,6 +1,7 @@
 #include "CudaArtifact.h"
 
 #include "FakeBlas.h"
+#include "FakeNccl.h"
 
 #include <fmt/format.h>
 
@@ -86,6 +87,8 @@ fake::Machine &CudaTest::start(fake::Settings settings) {
     return driver;
   };
   cudaLibraries().blas = []() -> Result<BlasLibrary> { return fake::blas(); };
+  cudaLibraries().nccl = []() -> Result<NcclLibrary> { return fake::nccl(); };
+  fake::setNcclError(ncclSuccess);
   return machine;
 }
 

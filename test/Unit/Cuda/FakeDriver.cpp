@@ -6,7 +6,9 @@
 using namespace tpcrt;
 using namespace tpcrt::fake;
 
+#define LOCK() std::lock_guard lock(machine().mutex)
 #define ENTER(function)                                                        \
+  LOCK();                                                                      \
   if (CUresult failed = machine().called(#function); failed != CUDA_SUCCESS)   \
   return failed
 #define ENTER_UNCAPTURED(function)                                             \
@@ -127,17 +129,18 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
   return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
+  LOCK();
   machine().calls.push_back("cuDevicePrimaryCtxRelease");
   --machine().primary[device].second;
   return CUDA_SUCCESS;
 }
 CUresult cuCtxPushCurrent(CUcontext context) {
-  machine().contexts.push_back(context);
+  Machine::contexts.push_back(context);
   return CUDA_SUCCESS;
 }
 CUresult cuCtxPopCurrent(CUcontext *context) {
-  *context = machine().contexts.back();
-  machine().contexts.pop_back();
+  *context = Machine::contexts.back();
+  Machine::contexts.pop_back();
   return CUDA_SUCCESS;
 }
 
@@ -160,6 +163,7 @@ CUresult cuMemAlloc(CUdeviceptr *address, size_t bytes) {
   return needContext();
 }
 CUresult cuMemFree(CUdeviceptr address) {
+  LOCK();
   machine().calls.push_back("cuMemFree");
   machine().illegalInCapture("cuMemFree");
   return machine().release(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -170,6 +174,7 @@ CUresult cuMemHostAlloc(void **address, size_t bytes, unsigned) {
   return needContext();
 }
 CUresult cuMemFreeHost(void *address) {
+  LOCK();
   machine().calls.push_back("cuMemFreeHost");
   machine().illegalInCapture("cuMemFreeHost");
   return machine().release(reinterpret_cast<uint64_t>(address))
@@ -243,6 +248,7 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
   return needContext();
 }
 CUresult cuStreamDestroy(CUstream stream) {
+  LOCK();
   machine().calls.push_back("cuStreamDestroy");
   return erase(machine().streams, stream);
 }
@@ -270,6 +276,7 @@ CUresult cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode) {
   return CUDA_SUCCESS;
 }
 CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
+  std::lock_guard whole(machine().mutex);
   *graph = nullptr;
   std::shared_ptr<Graph> captured;
   CUresult ended = machine().endCapture(stream, captured);
@@ -287,6 +294,7 @@ CUresult cuEventCreate(CUevent *event, unsigned) {
   return needContext();
 }
 CUresult cuEventDestroy(CUevent event) {
+  LOCK();
   machine().calls.push_back("cuEventDestroy");
   return erase(machine().events, event);
 }
@@ -331,6 +339,7 @@ CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count,
   return needContext();
 }
 CUresult cuModuleUnload(CUmodule module) {
+  LOCK();
   machine().calls.push_back("cuModuleUnload");
   return erase(machine().modules, module);
 }
@@ -380,10 +389,12 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec *executable, CUgraph graph,
   return CUDA_SUCCESS;
 }
 CUresult cuGraphDestroy(CUgraph graph) {
+  LOCK();
   machine().calls.push_back("cuGraphDestroy");
   return erase(machine().graphs, graph);
 }
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
+  LOCK();
   machine().calls.push_back("cuGraphExecDestroy");
   return erase(machine().executables, executable);
 }

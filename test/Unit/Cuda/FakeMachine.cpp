@@ -12,6 +12,8 @@ namespace {
 std::unique_ptr<Machine> current;
 } // namespace
 
+thread_local std::vector<CUcontext> Machine::contexts;
+
 Machine &tpcrt::fake::machine() {
   if (!current)
     reset();
@@ -50,14 +52,15 @@ CUresult Machine::illegalInCapture(const char *function) {
     return CUDA_SUCCESS;
   misused(fmt::format("{} while a graph is captured", function));
   for (auto &[handle, stream] : streams)
-    if (stream.capture)
+    if (stream.capture && stream.capture->thread == std::this_thread::get_id())
       stream.capture->invalid = true;
   return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
 }
 
 bool Machine::isCapturing() const {
   return std::ranges::any_of(streams, [](const auto &entry) {
-    return entry.second.capture != nullptr;
+    return entry.second.capture &&
+           entry.second.capture->thread == std::this_thread::get_id();
   });
 }
 
@@ -96,15 +99,22 @@ CUdeviceptr Machine::allocate(uint64_t bytes, bool pinned) {
   return address;
 }
 
+/// Whether this thread's GPU has work that memory to be freed must wait for.
+bool Machine::mayBlock() const {
+  return !hangs && stickyError == CUDA_SUCCESS &&
+         std::ranges::any_of(pending, [&](const auto &operation) {
+           return operation->gpu == currentGpu();
+         });
+}
+
 bool Machine::release(uint64_t address) {
   auto found = allocations.find(address);
   if (found == allocations.end()) {
     misused("memory is freed that was not allocated");
     return false;
   }
-  if (!pending.empty() && !hangs && stickyError == CUDA_SUCCESS)
-    misused("memory is freed, which waits for all work, while '" +
-            pending[0]->what + "' is pending");
+  if (mayBlock())
+    misused("memory is freed, which waits for all work, while some is pending");
   std::memset(reinterpret_cast<void *>(address), 0xdd, found->second.bytes);
   std::free(reinterpret_cast<void *>(address));
   allocations.erase(found);
@@ -138,23 +148,26 @@ uint64_t Machine::allocatedBytes(int gpu) const {
 // --------------------------------------------------------------- streams --
 
 void Machine::enqueue(CUstream handle, std::string what,
-                      std::function<void()> run) {
+                      std::function<void()> run, std::function<bool()> ready) {
   Stream &stream = streams.at(handle);
   if (stream.gpu != currentGpu())
     misused(what + " in a stream of another GPU than the current");
   if (stream.capture) {
-    stream.capture->nodes.push_back(
-        {std::move(what), std::move(run), stream.frontier, stream.number});
+    stream.capture->nodes.push_back({std::move(what), std::move(run),
+                                     std::move(ready), stream.frontier,
+                                     stream.number});
     stream.frontier = {stream.capture->nodes.size() - 1};
     return;
   }
   auto operation = std::make_shared<Operation>();
   operation->what = std::move(what);
   operation->run = std::move(run);
+  operation->ready = std::move(ready);
   operation->after = std::exchange(stream.waits, {});
   if (stream.last)
     operation->after.push_back(stream.last);
   operation->stream = stream.number;
+  operation->gpu = stream.gpu;
   stream.last = operation;
   pending.push_back(std::move(operation));
 }
@@ -241,10 +254,12 @@ void Machine::launchGraph(CUgraphExec handle, CUstream streamHandle) {
     auto operation = std::make_shared<Operation>();
     operation->what = node.what;
     operation->run = node.run;
+    operation->ready = node.ready;
     operation->after = {begin};
     for (size_t before : node.after)
       operation->after.push_back(operations[before]);
     operation->stream = node.stream;
+    operation->gpu = stream.gpu;
     operations.push_back(operation);
     pending.push_back(std::move(operation));
   }
@@ -256,7 +271,8 @@ bool Machine::runOne() {
   std::vector<size_t> ready;
   for (size_t i = 0; i < pending.size(); ++i)
     if (std::ranges::all_of(pending[i]->after,
-                            [](const auto &other) { return other->done; }))
+                            [](const auto &other) { return other->done; }) &&
+        (!pending[i]->ready || pending[i]->ready()))
       ready.push_back(i);
   if (ready.empty() || hangs || stickyError != CUDA_SUCCESS)
     return false;
@@ -287,6 +303,14 @@ bool Machine::runOne() {
   operation->after.clear();
   operation->done = true;
   return true;
+}
+
+void Machine::drop(const std::string &what) {
+  std::erase_if(pending, [&](const auto &operation) {
+    if (operation->what.starts_with(what))
+      operation->done = true;
+    return operation->done;
+  });
 }
 
 void Machine::makeProgress() {

@@ -18,9 +18,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 struct CUctx_st {
@@ -54,8 +56,10 @@ using HostKernel = std::function<void(const Launch &)>;
 struct Operation {
   std::string what;
   std::function<void()> run;
+  std::function<bool()> ready; // may be null; whether others have arrived
   std::vector<std::shared_ptr<Operation>> after;
   uint64_t stream = 0;
+  int gpu = 0;
   bool done = false;
 };
 
@@ -64,12 +68,14 @@ struct Graph {
   struct Node {
     std::string what;
     std::function<void()> run;
+    std::function<bool()> ready;
     std::vector<size_t> after;
     uint64_t stream;
   };
   std::vector<Node> nodes;
   std::set<CUstream> streams; // that take part
   CUstream origin = nullptr;
+  std::thread::id thread = std::this_thread::get_id(); // that captures
   bool invalid = false; // something illegal was called meanwhile
 };
 
@@ -101,12 +107,14 @@ public:
 
   // ------------------------------------------------------------ for fakes --
 
+  /// Held by every call: processes are played by threads.
+  std::recursive_mutex mutex;
   Settings settings;
 
   /// Enters a call; what it returns at once if it is to fail.
   CUresult called(const char *function);
   void misused(const std::string &what);
-  /// Called what must not be called while a graph is captured.
+  /// Called what must not be called while the thread captures a graph.
   CUresult illegalInCapture(const char *function);
 
   CUdeviceptr allocate(uint64_t bytes, bool pinned);
@@ -139,7 +147,8 @@ public:
   std::map<CUgraph, std::shared_ptr<Graph>> graphs;
   std::map<CUgraphExec, std::shared_ptr<Graph>> executables;
   std::map<CUfunction, std::pair<std::string, std::vector<unsigned>>> functions;
-  std::vector<CUcontext> contexts;                 // the current one last
+  /// Of the calling thread, the current one last.
+  static thread_local std::vector<CUcontext> contexts;
   std::map<int, std::pair<CUctx_st, int>> primary; // and how often retained
   std::map<std::string, HostKernel> kernels;
   std::map<std::string, int> objects; // others that must be released
@@ -150,11 +159,15 @@ public:
     return reinterpret_cast<Handle>(++lastHandle << 4);
   }
 
-  void enqueue(CUstream stream, std::string what, std::function<void()> run);
+  /// `ready`: a further condition for it to run.
+  void enqueue(CUstream stream, std::string what, std::function<void()> run,
+               std::function<bool()> ready = {});
   void record(CUevent event, CUstream stream);
   CUresult wait(CUstream stream, CUevent event);
   void launchGraph(CUgraphExec graph, CUstream stream);
   CUresult endCapture(CUstream stream, std::shared_ptr<Graph> &graph);
+  /// Operations of that name count as done.
+  void drop(const std::string &what);
   /// Runs an operation or two.
   void makeProgress();
   bool isIdle() const { return pending.empty(); }
@@ -167,6 +180,7 @@ private:
     int gpu;
   };
   bool runOne();
+  bool mayBlock() const;
 
   std::map<uint64_t, Allocation> allocations;
   std::vector<std::shared_ptr<Operation>> pending;

@@ -34,17 +34,17 @@ static Attempt awaitAnswer(Connection connection, Clock::time_point end) {
     pollfd poll{connection.descriptor(),
                 short(connection.hasUnsent() ? POLLIN | POLLOUT : POLLIN), 0};
     if (::poll(&poll, 1, int(until(end).count())) == 0)
-      return {{}, {}, "it does not answer"};
+      return {{}, {}, "does not answer"};
     connection.flush();
     auto received = connection.receive();
     if (!received)
-      return {{}, {}, "it closed the connection"};
+      return {{}, {}, "closed the connection"};
     bytes += *received;
     FrameReader reader(maxHelloBytes);
     reader.append(bytes);
     auto message = reader.next();
     if (!message)
-      return {{}, {}, "it is no process of tpc"};
+      return {{}, {}, "is no process of tpc"};
     if (!*message)
       continue;
     if (auto *refused = std::get_if<Refused>(&**message))
@@ -56,7 +56,7 @@ static Attempt awaitAnswer(Connection connection, Clock::time_point end) {
                      std::string(reader.rest())},
               {},
               {}};
-    return {{}, {}, "it answered with another message"};
+    return {{}, {}, "answers with another message"};
   }
 }
 
@@ -77,8 +77,7 @@ Result<Joined> tpcrt::join(const LaunchSettings &settings, Hello hello,
       if (attempt.refused)
         return fail("rank 0 at {} refused rank {}: {}", address, settings.rank,
                     *attempt.refused);
-      last = fmt::format("who listens at {} is not rank 0 of this run: {}",
-                         address, attempt.failed);
+      last = fmt::format("who listens at {} {}", address, attempt.failed);
     } else {
       last = std::move(socket.error().message);
     }

@@ -71,9 +71,9 @@ Value LaneOps::mul(Value a, int64_t factor) {
 }
 
 Value LaneOps::addressOf(Value pointer, Value index, Type element) {
-  return LLVM::GEPOp::create(
-      builder, loc, LLVM::LLVMPointerType::get(builder.getContext()),
-      storageType(element), pointer, ArrayRef<LLVM::GEPArg>{index});
+  return LLVM::GEPOp::create(builder, loc, pointer.getType(),
+                             storageType(element), pointer,
+                             ArrayRef<LLVM::GEPArg>{index});
 }
 
 Value LaneOps::spread(Value scalar) {
@@ -149,12 +149,13 @@ Value LaneOps::select(Value condition, Value a, Value b) {
 //===----------------------------------------------------------------------===//
 
 Value LaneOps::load(Value pointer, Value index, Type element, bool vector,
-                    Value mask) {
+                    Value mask, int64_t alignment) {
   Value address = addressOf(pointer, index, element);
   Type type = storageType(element);
   if (vector)
     type = vectorOf(type);
-  unsigned alignment = elementBytes(element);
+  if (!alignment)
+    alignment = elementBytes(element);
   Value stored;
   if (mask && vector)
     stored = LLVM::MaskedLoadOp::create(builder, loc, type, address, mask,
@@ -165,10 +166,11 @@ Value LaneOps::load(Value pointer, Value index, Type element, bool vector,
 }
 
 void LaneOps::store(Value value, Value pointer, Value index, Type element,
-                    Value mask) {
+                    Value mask, int64_t alignment) {
   Value address = addressOf(pointer, index, element);
   Value stored = toStorage(value, element);
-  unsigned alignment = elementBytes(element);
+  if (!alignment)
+    alignment = elementBytes(element);
   if (mask && isVector(stored))
     LLVM::MaskedStoreOp::create(builder, loc, stored, address, mask, alignment);
   else
@@ -213,7 +215,7 @@ Value LaneOps::bf16Bits(Value f32) {
 }
 
 Value LaneOps::rounded(Value value, Type element) {
-  if (element.isBF16() && roundsToBf16) {
+  if (element.isBF16() && target.roundsToBf16) {
     Value half = arith::TruncFOp::create(
         builder, loc, withElement(value.getType(), builder.getBF16Type()),
         value);

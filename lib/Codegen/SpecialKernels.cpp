@@ -54,8 +54,9 @@ LogicalResult KernelEmitter::emitScatterLanes(ScatterAddOp op, Value column,
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value i = loop.getInductionVar();
-  Value target = ops.toIndex(ops.load(pointers.lookup(op.getIndices()), i,
-                                      elementOf(op.getIndices()), false, {}));
+  Value target =
+      ops.toIndex(ops.load(buffers.lookup(op.getIndices()).pointer, i,
+                           elementOf(op.getIndices()), false, {}));
   Value inside = ops.both(
       ops.compareIndex(P::sge, target, ops.i64(0)),
       ops.compareIndex(P::slt, target, ops.i64(shapeOf(op.getOperand())[dim])));
@@ -70,12 +71,12 @@ LogicalResult KernelEmitter::emitScatterLanes(ScatterAddOp op, Value column,
     moved[dim] = {at, false, false};
     return evaluator.offsetOf(moved, rowMajorStrides(sizes));
   };
-  Value update = ops.load(pointers.lookup(op.getUpdates()),
+  Value update = ops.load(buffers.lookup(op.getUpdates()).pointer,
                           offset(i, updateShape), element, vector, mask);
   Value place = offset(target, shapeOf(op.getOperand()));
-  Value before = ops.load(outputs[0], place, element, vector, mask);
+  Value before = ops.load(outputs[0].pointer, place, element, vector, mask);
   Value sum = ops.rounded(ops.combine(Reduction::Sum, before, update), element);
-  ops.store(sum, outputs[0], place, element, mask);
+  ops.store(sum, outputs[0].pointer, place, element, mask);
   return success();
 }
 
@@ -199,8 +200,8 @@ void KernelEmitter::emitSort(SortOp op) {
   PointIndices indices = domainIndices({}, shape.domain.size());
   Value begin =
       evaluator.offsetOf(indices, rowMajorStrides(shapeOf(op.getOperand())));
-  RowOfPairs row(ops, outputs[0], outputs[1], begin, element, positionElement,
-                 op.getDescending());
+  RowOfPairs row(ops, outputs[0].pointer, outputs[1].pointer, begin, element,
+                 positionElement, op.getDescending());
   auto loopDown = [&](int64_t from, llvm::function_ref<void(Value)> emitStep) {
     // i = from - 1, ..., 0
     auto loop =
@@ -210,7 +211,7 @@ void KernelEmitter::emitSort(SortOp op) {
     emitStep(arith::SubIOp::create(builder, loc, ops.i64(from - 1),
                                    loop.getInductionVar()));
   };
-  Value source = pointers.lookup(op.getOperand());
+  Value source = buffers.lookup(op.getOperand()).pointer;
   loopDown(size, [&](Value i) {
     Value value = ops.load(source, ops.add(begin, i), element, false, {});
     row.store({value, ops.fromIndex(i, positionElement)}, i);
@@ -236,9 +237,10 @@ void KernelEmitter::emitTopK(TopKOp op) {
       evaluator.offsetOf(indices, rowMajorStrides(shapeOf(op.getOperand())));
   Value to =
       evaluator.offsetOf(indices, rowMajorStrides(shapeOf(op.getValues())));
-  RowOfPairs row(ops, outputs[0], outputs[1], to, element, positionElement,
+  RowOfPairs row(ops, outputs[0].pointer, outputs[1].pointer, to, element,
+                 positionElement,
                  /*descending=*/true);
-  Value source = pointers.lookup(op.getOperand());
+  Value source = buffers.lookup(op.getOperand()).pointer;
   auto loop =
       scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(size), ops.i64(1));
   OpBuilder::InsertionGuard guard(builder);

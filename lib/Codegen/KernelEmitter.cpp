@@ -47,7 +47,9 @@ LogicalResult KernelEmitter::run() {
   auto tiles = scf::ForOp::create(builder, loc, begin, end, ops.i64(1));
   builder.setInsertionPointToStart(tiles.getBody());
   indexRows(tiles.getInductionVar());
-  if (failed(isSpecial() ? emitSpecial() : emitTile()))
+  if (isSpecial())
+    emitSpecial();
+  else if (failed(emitTile()))
     return failure();
   builder.setInsertionPointAfter(tiles);
   LLVM::ReturnOp::create(builder, loc, ValueRange());

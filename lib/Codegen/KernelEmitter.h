@@ -56,10 +56,8 @@ private:
   void finishReductions(unsigned pass, Accumulators &sums);
 
   // Kernels of one special operation (SpecialKernels.cpp).
-  mlir::LogicalResult emitSpecial();
-  mlir::LogicalResult emitScatterAdd(ScatterAddOp op);
-  mlir::LogicalResult emitScatterLanes(ScatterAddOp op, mlir::Value column,
-                                       mlir::Value mask);
+  void emitSpecial();
+  void emitScatterAdd(ScatterAddOp op);
   void emitSort(SortOp op);
   void emitTopK(TopKOp op);
 

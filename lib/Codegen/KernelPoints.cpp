@@ -2,11 +2,13 @@
 
 #include "KernelPoints.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "tpc/Codegen/CoreBuilder.h"
 #include "tpc/Codegen/MatmulLayout.h"
 
 using namespace mlir;
 using namespace tpc;
+using P = arith::CmpIPredicate;
 
 void KernelPoints::takeBuffers(llvm::function_ref<Buffer(unsigned)> take) {
   unsigned count = 0;
@@ -107,4 +109,46 @@ void KernelPoints::write(const Stores &stores, Value mask) {
   for (const Store &store : stores)
     ops.store(store.value, store.pointer, store.index, store.element, mask,
               store.alignment);
+}
+
+/// Updates are added in order.
+void KernelPoints::scatterAdd(ScatterAddOp op, Value column, Value mask,
+                              int64_t divisor) {
+  Type element = elementOf(op.getOperand());
+  int64_t dim = op.getDim();
+  int64_t count = tensorType(op.getIndices()).getNumElements();
+  bool vector = ops.lanes > 1;
+  auto loop =
+      scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(count), ops.i64(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value i = loop.getInductionVar();
+  Value target =
+      ops.toIndex(ops.load(buffers.lookup(op.getIndices()).pointer, i,
+                           elementOf(op.getIndices()), false, {}));
+  Value inside = ops.both(
+      ops.compareIndex(P::sge, target, ops.i64(0)),
+      ops.compareIndex(P::slt, target, ops.i64(shapeOf(op.getOperand())[dim])));
+  auto branch = scf::IfOp::create(builder, loc, inside, /*withElse=*/false);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  // The updates' indexed dimensions count as one.
+  SmallVector<int64_t> updateShape(shapeOf(op.getOperand()));
+  updateShape[dim] = count;
+  PointIndices indices = domainIndices(column, shape.domain.size(), divisor);
+  auto place = [&](Value at, ArrayRef<int64_t> sizes, const Buffer &buffer) {
+    PointIndices moved(indices);
+    moved[dim] = {at, false, false};
+    SmallVector<int64_t> strides = rowMajorStrides(sizes);
+    return std::pair(
+        evaluator.offsetOf(moved, strides),
+        PointEvaluator::alignmentOf(moved, strides, element, buffer));
+  };
+  Buffer updates = buffers.lookup(op.getUpdates()), output = outputs[0];
+  auto [from, fromAlignment] = place(i, updateShape, updates);
+  Value update =
+      ops.load(updates.pointer, from, element, vector, mask, fromAlignment);
+  auto [to, alignment] = place(target, shapeOf(op.getOperand()), output);
+  Value before = ops.load(output.pointer, to, element, vector, mask, alignment);
+  Value sum = ops.rounded(ops.combine(Reduction::Sum, before, update), element);
+  ops.store(sum, output.pointer, to, element, mask, alignment);
 }

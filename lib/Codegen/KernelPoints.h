@@ -45,6 +45,10 @@ protected:
   /// Likewise the outputs with one element per row.
   mlir::FailureOr<Stores> rowStores();
   void write(const Stores &stores, mlir::Value mask = {});
+  /// Adds all updates at the lanes of one row of the operand without its
+  /// indexed dimension.
+  void scatterAdd(ScatterAddOp op, mlir::Value column, mlir::Value mask,
+                  int64_t divisor = 1);
   /// An output with an element per point; otherwise per row.
   bool isFull(mlir::Value output);
   bool isSpecial();

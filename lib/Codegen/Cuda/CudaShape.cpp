@@ -80,7 +80,8 @@ CudaShape tpc::cudaShapeOf(plan::KernelFuncOp function, const KernelBody &body,
   int64_t vectors = shape.lanes.extent / result.lanes;
   bool hasRows = llvm::any_of(body.ops, isRowReduction) ||
                  llvm::any_of(body.outputs, [&](Value output) {
-                   return !output.getDefiningOp<UpdateSliceOp>() &&
+                   return !isa_and_nonnull<UpdateSliceOp, ScatterAddOp>(
+                              output.getDefiningOp()) &&
                           shapeOf(output) != ArrayRef(shape.domain);
                  });
   if (hasRows) {

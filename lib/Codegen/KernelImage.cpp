@@ -84,8 +84,7 @@ machineFor(const CpuKind &kind, Location loc) {
     return true;
   }();
   (void)initialized;
-  return makeMachine("x86_64-unknown-linux-gnu", kind.cpu, kind.features,
-                          loc);
+  return makeMachine("x86_64-unknown-linux-gnu", kind.cpu, kind.features, loc);
 }
 
 FailureOr<std::vector<uint8_t>>

@@ -83,6 +83,12 @@ Value LaneOps::spread(Value scalar) {
                                      scalar);
 }
 
+Value LaneOps::lane(Value value, int64_t number) {
+  if (!isVector(value))
+    return value;
+  return vector::ExtractOp::create(builder, loc, value, number);
+}
+
 void LaneOps::unify(MutableArrayRef<Value> values) {
   if (llvm::any_of(values, [&](Value v) { return isVector(v); }))
     for (Value &value : values)

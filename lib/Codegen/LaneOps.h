@@ -71,6 +71,8 @@ public:
   mlir::Value spread(mlir::Value scalar);
   mlir::Value zero(mlir::Type registerType);
   bool isVector(mlir::Value value);
+  /// An element of a vector, or the scalar that stands for all.
+  mlir::Value lane(mlir::Value value, int64_t number);
   /// Spreads those that are scalars if any is a vector.
   void unify(llvm::MutableArrayRef<mlir::Value> values);
 

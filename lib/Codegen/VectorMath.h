@@ -36,6 +36,7 @@ public:
   mlir::Value abs(mlir::Value x);
   /// f32 only.
   mlir::Value erf(mlir::Value x);
+  mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
 
   /// A constant of the type of `like`.
   mlir::Value constant(double value, mlir::Value like);
@@ -56,7 +57,6 @@ private:
   mlir::Value sub(mlir::Value a, mlir::Value b);
   mlir::Value mul(mlir::Value a, mlir::Value b);
   mlir::Value div(mlir::Value a, mlir::Value b);
-  mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
   mlir::Value less(mlir::Value a, mlir::Value b);
   mlir::Value equal(mlir::Value a, mlir::Value b);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);

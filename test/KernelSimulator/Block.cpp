@@ -109,7 +109,7 @@ bool Block::exchange(unsigned warp) {
     values[i - begin] = threads[i].value;
   }
   for (unsigned i = begin; i < end; ++i) {
-    threads[i].value = values[(i - begin) ^ threads[i].lanes];
+    threads[i].value = values[threads[i].source];
     threads[i].state = State::Ready;
   }
   return true;
@@ -148,13 +148,13 @@ void Block::wait(State state, const void *site) {
 
 void Block::barrier(const void *site) { wait(State::AtBarrier, site); }
 
-uint32_t Block::shuffle(uint32_t mask, uint32_t value, uint32_t lanes,
+uint32_t Block::shuffle(uint32_t mask, uint32_t value, uint32_t source,
                         const void *site) {
-  if (mask != ~0u || lanes >= kWarp)
+  if (mask != ~0u || source >= kWarp)
     fail("a shuffle of a part of a warp, which the simulator does not know");
   unsigned self = running;
   threads[self].value = value;
-  threads[self].lanes = lanes % kWarp;
+  threads[self].source = source % kWarp;
   wait(State::AtShuffle, site);
   return threads[self].value;
 }

@@ -41,7 +41,8 @@ public:
   unsigned thread() const { return running; }
   unsigned number() const { return blockNumber; }
   void barrier(const void *site);
-  uint32_t shuffle(uint32_t mask, uint32_t value, uint32_t lanes,
+  /// The value of the thread of the warp with number `source`.
+  uint32_t shuffle(uint32_t mask, uint32_t value, uint32_t source,
                    const void *site);
   void accessShared(const std::byte *address, size_t bytes, bool writes);
 
@@ -51,7 +52,7 @@ private:
     Fiber fiber;
     State state = State::Ready;
     const void *site = nullptr; // where it waits
-    uint32_t value = 0, lanes = 0;
+    uint32_t value = 0, source = 0;
   };
   /// Who touched a byte since the last barrier; -1: nobody.
   struct Access {

@@ -28,19 +28,19 @@ static uint32_t blockNumber() { return Block::current().number(); }
 static void barrier(uint32_t) {
   Block::current().barrier(__builtin_return_address(0));
 }
-static uint32_t shuffleInteger(uint32_t mask, uint32_t value, uint32_t lanes,
-                               uint32_t) {
-  return Block::current().shuffle(mask, value, lanes,
-                                  __builtin_return_address(0));
+/// Of a lane whose number differs by the bits of `lanes`.
+template <typename T>
+static T shuffleXor(uint32_t mask, T value, uint32_t lanes, uint32_t) {
+  Block &block = Block::current();
+  return llvm::bit_cast<T>(block.shuffle(mask, llvm::bit_cast<uint32_t>(value),
+                                         block.thread() % kWarp ^ lanes,
+                                         __builtin_return_address(0)));
 }
-static float shuffleFloat(uint32_t mask, float value, uint32_t lanes,
-                          uint32_t) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  bits =
-      Block::current().shuffle(mask, bits, lanes, __builtin_return_address(0));
-  std::memcpy(&value, &bits, sizeof(bits));
-  return value;
+template <typename T>
+static T shuffleIndex(uint32_t mask, T value, uint32_t lane, uint32_t) {
+  return llvm::bit_cast<T>(
+      Block::current().shuffle(mask, llvm::bit_cast<uint32_t>(value), lane,
+                               __builtin_return_address(0)));
 }
 static void accessShared(const std::byte *address, uint64_t bytes,
                          bool writes) {
@@ -58,10 +58,14 @@ static const Replacement kReplacements[] = {
      reinterpret_cast<void *>(&blockNumber)},
     {"llvm.nvvm.barrier.cta.sync.aligned.all", "tpcBarrier",
      reinterpret_cast<void *>(&barrier)},
-    {"llvm.nvvm.shfl.sync.bfly.i32", "tpcShuffleInteger",
-     reinterpret_cast<void *>(&shuffleInteger)},
-    {"llvm.nvvm.shfl.sync.bfly.f32", "tpcShuffleFloat",
-     reinterpret_cast<void *>(&shuffleFloat)}};
+    {"llvm.nvvm.shfl.sync.bfly.i32", "tpcShuffleXorInteger",
+     reinterpret_cast<void *>(&shuffleXor<uint32_t>)},
+    {"llvm.nvvm.shfl.sync.bfly.f32", "tpcShuffleXorFloat",
+     reinterpret_cast<void *>(&shuffleXor<float>)},
+    {"llvm.nvvm.shfl.sync.idx.i32", "tpcShuffleIndexInteger",
+     reinterpret_cast<void *>(&shuffleIndex<uint32_t>)},
+    {"llvm.nvvm.shfl.sync.idx.f32", "tpcShuffleIndexFloat",
+     reinterpret_cast<void *>(&shuffleIndex<float>)}};
 constexpr const char *kAccessShared = "tpcAccessShared";
 constexpr unsigned kSharedSpace = 3;
 

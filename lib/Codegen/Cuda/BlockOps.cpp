@@ -49,9 +49,7 @@ Value BlockOps::globalThread(int64_t limit) {
   if (limit + threads > std::numeric_limits<int32_t>::max())
     return ops.add(ops.mul(block, threads), thread);
   // Divisions of 32 bits take a third of the instructions.
-  Value count = arith::ConstantOp::create(builder, ops.loc,
-                                          builder.getI32IntegerAttr(threads));
-  Value begin = arith::MulIOp::create(builder, ops.loc, block32, count);
+  Value begin = arith::MulIOp::create(builder, ops.loc, block32, i32(threads));
   return arith::ExtUIOp::create(
       builder, ops.loc, builder.getI64Type(),
       arith::AddIOp::create(builder, ops.loc, begin, thread32));
@@ -88,40 +86,55 @@ void BlockOps::storeShared(Value value, Value memory, Value index) {
   LLVM::StoreOp::create(builder, ops.loc, value, at);
 }
 
-Value BlockOps::shuffle32(Value value, int64_t lanes) {
-  auto i32 = [&](int32_t number) -> Value {
-    return arith::ConstantOp::create(builder, ops.loc,
-                                     builder.getI32IntegerAttr(number));
-  };
-  constexpr int32_t allLanes = -1, wholeWarp = 31;
-  return NVVM::ShflOp::create(builder, ops.loc, value.getType(), i32(allLanes),
-                              value, i32(lanes), i32(wholeWarp),
-                              NVVM::ShflKind::bfly, UnitAttr());
+Value BlockOps::i32(int32_t number) {
+  return arith::ConstantOp::create(builder, ops.loc,
+                                   builder.getI32IntegerAttr(number));
 }
 
-Value BlockOps::shuffle(Value value, int64_t lanes) {
+Value BlockOps::in32Bits(Value value, llvm::function_ref<Value(Value)> move) {
   Location loc = ops.loc;
   Type type = value.getType(), i32 = builder.getI32Type(),
        i64 = builder.getI64Type();
   if (type.isF64())
     return arith::BitcastOp::create(
         builder, loc, type,
-        shuffle(arith::BitcastOp::create(builder, loc, i64, value), lanes));
+        in32Bits(arith::BitcastOp::create(builder, loc, i64, value), move));
   if (type.isInteger(64)) {
     Value half = ops.i64(32);
     Value low = arith::TruncIOp::create(builder, loc, i32, value);
     Value high = arith::TruncIOp::create(
         builder, loc, i32, arith::ShRUIOp::create(builder, loc, value, half));
-    low = arith::ExtUIOp::create(builder, loc, i64, shuffle32(low, lanes));
-    high = arith::ExtUIOp::create(builder, loc, i64, shuffle32(high, lanes));
+    low = arith::ExtUIOp::create(builder, loc, i64, move(low));
+    high = arith::ExtUIOp::create(builder, loc, i64, move(high));
     return arith::OrIOp::create(
         builder, loc, arith::ShLIOp::create(builder, loc, high, half), low);
   }
   if (type.isInteger(1)) {
     Value wide = arith::ExtUIOp::create(builder, loc, i32, value);
-    return arith::TruncIOp::create(builder, loc, type, shuffle32(wide, lanes));
+    return arith::TruncIOp::create(builder, loc, type, move(wide));
   }
-  return shuffle32(value, lanes);
+  return move(value);
+}
+
+// All lanes of the warp take part, and any may be the source.
+constexpr int32_t kAllLanes = -1, kWholeWarp = 31;
+
+Value BlockOps::shuffle(Value value, int64_t lanes) {
+  return in32Bits(value, [&](Value part) -> Value {
+    return NVVM::ShflOp::create(
+        builder, ops.loc, part.getType(), i32(kAllLanes), part, i32(lanes),
+        i32(kWholeWarp), NVVM::ShflKind::bfly, UnitAttr());
+  });
+}
+
+Value BlockOps::broadcast(Value value, Value lane) {
+  Value source =
+      arith::TruncIOp::create(builder, ops.loc, builder.getI32Type(), lane);
+  return in32Bits(value, [&](Value part) -> Value {
+    return NVVM::ShflOp::create(builder, ops.loc, part.getType(),
+                                i32(kAllLanes), part, source, i32(kWholeWarp),
+                                NVVM::ShflKind::idx, UnitAttr());
+  });
 }
 
 void BlockOps::when(Value condition, llvm::function_ref<void()> body) {

@@ -53,6 +53,8 @@ public:
   /// The value of the thread in the same warp whose lane number differs by the
   /// bits of `lanes`.
   mlir::Value shuffle(mlir::Value value, int64_t lanes);
+  /// The value of the lane with this number, which is the same in the warp.
+  mlir::Value broadcast(mlir::Value value, mlir::Value lane);
 
   using Values = llvm::SmallVector<mlir::Value>;
   /// Combines two partial results; must not depend on their order.
@@ -68,7 +70,10 @@ public:
   void when(mlir::Value condition, llvm::function_ref<void()> body);
 
 private:
-  mlir::Value shuffle32(mlir::Value value, int64_t lanes);
+  /// Applies `move` to the value, or to its halves of 32 bits.
+  mlir::Value in32Bits(mlir::Value value,
+                       llvm::function_ref<mlir::Value(mlir::Value)> move);
+  mlir::Value i32(int32_t number);
 
   LaneOps &ops;
   mlir::OpBuilder &builder;

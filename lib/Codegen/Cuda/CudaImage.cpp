@@ -9,6 +9,7 @@
 #include "tpc/Codegen/CudaImage.h"
 #include "../LowerToLLVM.h"
 #include "CudaKernel.h"
+#include "LibraryKernels.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -57,14 +58,16 @@ CudaModule::CudaModule(ModuleOp module) {
   collectFacts(module);
 }
 
-/// What is known of where `value` lies; nothing without a place.
-static int64_t alignmentOf(Value value) {
+/// What the address of element `offset` is a multiple of; without a place
+/// nothing is known.
+static int64_t alignmentOf(Value value, int64_t offset = 0) {
   int64_t natural = elementBytes(elementOf(value));
   plan::PlaceAttr place = plan::placeOf(value);
   // Every block of memory starts at a multiple of 16 bytes, but for scalars.
   if (!place || place.getSpace() == plan::Space::DeviceScalar)
     return natural;
-  return std::gcd(place.getOffset(), BufferFacts().alignment);
+  return std::gcd(place.getOffset() + offset * natural,
+                  BufferFacts().alignment);
 }
 
 static bool mayOverlap(Value a, Value b) {
@@ -77,22 +80,31 @@ static bool mayOverlap(Value a, Value b) {
          y.getOffset() < x.getOffset() + plan::bytesOf(a);
 }
 
+/// What is known of each buffer when only the `results` are written.
+static SmallVector<BufferFacts> factsOf(ArrayRef<Value> buffers,
+                                        ArrayRef<int64_t> offsets,
+                                        ValueRange results) {
+  SmallVector<BufferFacts> facts;
+  for (auto [value, offset] : llvm::zip_equal(buffers, offsets)) {
+    Value buffer = value;
+    bool isWritten = llvm::any_of(
+        results, [&](Value result) { return mayOverlap(buffer, result); });
+    facts.push_back({alignmentOf(value, offset), !isWritten});
+  }
+  return facts;
+}
+
 /// What holds for every launch of each kernel function.
 void CudaModule::collectFacts(ModuleOp module) {
   module.walk([&](plan::KernelOp step) {
     SmallVector<Value> buffers(step.getInputs());
     llvm::append_range(buffers, step.getResults()); // updates come first
-    auto [entry, isFirst] = facts.try_emplace(
-        step.getKernel(),
-        SmallVector<BufferFacts>(buffers.size(), BufferFacts{16, true}));
-    for (auto [i, value] : llvm::enumerate(buffers)) {
-      BufferFacts &known = entry->second[i];
-      known.alignment = std::gcd(known.alignment, alignmentOf(value));
-      known.readOnly &=
-          i < step.getInputs().size() &&
-          llvm::none_of(
-              step.getResults(),
-              [&](Value result) { return mayOverlap(buffers[i], result); });
+    SmallVector<BufferFacts> here = factsOf(
+        buffers, SmallVector<int64_t>(buffers.size(), 0), step.getResults());
+    auto [entry, isFirst] = facts.try_emplace(step.getKernel(), here);
+    for (auto [known, other] : llvm::zip_equal(entry->second, here)) {
+      known.alignment = std::gcd(known.alignment, other.alignment);
+      known.readOnly &= other.readOnly;
     }
   });
 }
@@ -114,6 +126,52 @@ FailureOr<CudaLaunch> CudaModule::add(plan::KernelFuncOp function) {
     return failure();
   entry->second = {function.getSymName().str(), shape->blocks, shape->threads};
   return entry->second;
+}
+
+/// Steps are the same to a kernel if they have the same types and attributes,
+/// and the same is known of their buffers.
+CudaLaunch CudaModule::addStep(Operation *step, ArrayRef<Value> buffers,
+                               ArrayRef<int64_t> offsets, StringRef name,
+                               EmitStepFn emit) {
+  SmallVector<BufferFacts> known =
+      factsOf(buffers, offsets, step->getResults());
+  std::string key;
+  llvm::raw_string_ostream os(key);
+  for (NamedAttribute attribute : step->getAttrs())
+    if (attribute.getName() != "at")
+      os << attribute.getName().getValue() << attribute.getValue();
+  for (auto [value, facts] : llvm::zip_equal(buffers, known))
+    os << value.getType() << facts.alignment << facts.readOnly;
+  auto [entry, isNew] = launches.try_emplace(key);
+  if (isNew) {
+    OpBuilder builder(kernels->getContext());
+    builder.setInsertionPointToEnd(kernels->getBody());
+    entry->second =
+        emit(builder, (name + Twine(launches.size() - 1)).str(), known);
+  }
+  return entry->second;
+}
+
+CudaLaunch CudaModule::add(plan::AttentionOp op) {
+  SmallVector<int64_t> offsets{op.getQueryView()[0], op.getKeyView()[0],
+                               op.getValueView()[0]};
+  if (op.getBias())
+    offsets.push_back((*op.getBiasView())[0]);
+  SmallVector<Value> buffers = buffersOf(op);
+  offsets.resize(buffers.size(), 0);
+  return addStep(
+      op, buffers, offsets, "attention",
+      [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {
+        return emitAttention(builder, op, symbol, known);
+      });
+}
+
+CudaLaunch CudaModule::add(plan::GroupedMatmulOp op) {
+  return addStep(
+      op, buffersOf(op), {0, 0, op.getView()[0], 0}, "grouped_matmul",
+      [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {
+        return emitGroupedMatmul(builder, op, symbol, known);
+      });
 }
 
 //===----------------------------------------------------------------------===//

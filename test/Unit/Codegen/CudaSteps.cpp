@@ -95,12 +95,23 @@ private:
 
 void CudaSteps::planAndRun(StringRef text, double tolerance) {
   ASSERT_NO_FATAL_FAILURE(plan(text));
-  runSteps(tolerance);
+  runKernels(tolerance);
 }
 
-void CudaSteps::runSteps(double tolerance) {
+std::unique_ptr<simulator::KernelModule> CudaSteps::load(CudaModule &module) {
+  auto image = module.compile(*findCudaKind("sm_80-bitcode"));
+  if (failed(image))
+    return nullptr;
+  std::string error;
+  auto kernels =
+      simulator::KernelModule::load(image->data(), image->size(), error);
+  EXPECT_EQ(error, "");
+  return kernels;
+}
+
+void CudaSteps::runKernels(double tolerance) {
   CudaModule module(*planned);
-  std::vector<std::pair<Operation *, CudaLaunch>> steps;
+  std::vector<std::pair<plan::KernelOp, CudaLaunch>> steps;
   planned->walk([&](plan::KernelOp step) {
     auto function = SymbolTable::lookupNearestSymbolFrom<plan::KernelFuncOp>(
         step, step.getKernelAttr());
@@ -110,67 +121,119 @@ void CudaSteps::runSteps(double tolerance) {
   });
   if (HasFatalFailure() || steps.empty())
     return;
-  auto image = module.compile(*findCudaKind("sm_80-bitcode"));
-  ASSERT_TRUE(succeeded(image));
-  std::string error;
-  auto kernels =
-      simulator::KernelModule::load(image->data(), image->size(), error);
-  ASSERT_TRUE(kernels) << error;
-  for (auto &[step, launch] : steps) {
+  auto kernels = load(module);
+  ASSERT_TRUE(kernels);
+  for (auto &[kernel, launch] : steps) {
     SCOPED_TRACE(launch.symbol);
-    ASSERT_NO_FATAL_FAILURE(runStep(step, launch, *kernels, tolerance));
+    plan::KernelOp op = kernel;
+    auto function = SymbolTable::lookupNearestSymbolFrom<plan::KernelFuncOp>(
+        op, op.getKernelAttr());
+    auto evaluate = [&](ArrayRef<reference::Tensor> inputs) {
+      reference::SymbolStore symbols;
+      return reference::evaluate(function, inputs, symbols);
+    };
+    Step step{op, launch, {}, evaluate};
+    for (Value value : op->getOperands())
+      step.given.push_back(
+          {value, randomTensor(cast<RankedTensorType>(value.getType()))});
+    ASSERT_NO_FATAL_FAILURE(run(step, *kernels, tolerance));
   }
 }
 
-/// What a step computes from the values of its operands.
-static FailureOr<SmallVector<reference::Tensor>>
-evaluateStep(Operation *step, ArrayRef<reference::Tensor> inputs) {
-  reference::SymbolStore symbols;
-  auto kernel = cast<plan::KernelOp>(step);
-  auto function = SymbolTable::lookupNearestSymbolFrom<plan::KernelFuncOp>(
-      kernel, kernel.getKernelAttr());
-  return reference::evaluate(function, inputs, symbols);
+void CudaSteps::planAndRunLibraryStep(StringRef text, double tolerance,
+                                      Change change) {
+  ASSERT_NO_FATAL_FAILURE(plan(text));
+  CudaModule module(*planned);
+  auto main = source->lookupSymbol<FunctionOpInterface>("main");
+  Tensors arguments;
+  for (Type type : main.getArgumentTypes())
+    arguments.push_back(randomTensor(
+        withSharding(cast<RankedTensorType>(type), ShardingAttr())));
+  change(arguments);
+  auto evaluate = [&](ArrayRef<reference::Tensor> inputs) {
+    reference::SymbolStore symbols;
+    return reference::evaluate(main, inputs, symbols);
+  };
+  Step step{nullptr, {}, {}, evaluate};
+  planned->walk([&](Operation *op) {
+    if (auto attention = dyn_cast<plan::AttentionOp>(op))
+      step.op = op, step.launch = module.add(attention);
+    if (auto grouped = dyn_cast<plan::GroupedMatmulOp>(op))
+      step.op = op, step.launch = module.add(grouped);
+    if (auto input = dyn_cast<plan::InputOp>(op))
+      step.given.push_back({input, arguments[input.getIndex()]});
+  });
+  ASSERT_TRUE(step.op);
+  llvm::sort(step.given, [](auto &a, auto &b) {
+    auto index = [](Value value) {
+      return value.getDefiningOp<plan::InputOp>().getIndex();
+    };
+    return index(a.first) < index(b.first);
+  });
+  auto kernels = load(module);
+  ASSERT_TRUE(kernels);
+  run(step, *kernels, tolerance);
 }
 
-void CudaSteps::runStep(Operation *step, const CudaLaunch &launch,
-                        simulator::KernelModule &kernels, double tolerance) {
+/// The first element of an operand that a step reads.
+static int64_t offsetOf(Operation *step, unsigned operand) {
+  if (auto attention = dyn_cast<plan::AttentionOp>(step)) {
+    SmallVector<ArrayRef<int64_t>> views{attention.getQueryView(),
+                                         attention.getKeyView(),
+                                         attention.getValueView()};
+    if (attention.getBias())
+      views.push_back(*attention.getBiasView());
+    return operand < views.size() ? views[operand].front() : 0;
+  }
+  auto grouped = dyn_cast<plan::GroupedMatmulOp>(step);
+  return grouped && operand == 2 ? grouped.getView().front() : 0;
+}
+
+void CudaSteps::run(const Step &step, simulator::KernelModule &kernels,
+                    double tolerance) {
   StepMemory memory;
-  for (Value value : step->getOperands())
+  for (auto &[value, tensor] : step.given)
     memory.announce(value);
-  for (Value value : step->getResults())
+  for (Value value : step.op->getOperands())
     memory.announce(value);
-  SmallVector<reference::Tensor> random;
-  for (Value value : step->getOperands())
-    random.push_back(randomTensor(cast<RankedTensorType>(value.getType())));
+  for (Value value : step.op->getResults())
+    memory.announce(value);
   for (Order order : {Order::LowestWarpFirst, Order::HighestWarpFirst}) {
     memory.allocate();
-    for (auto [value, tensor] : llvm::zip_equal(step->getOperands(), random))
+    for (auto &[value, tensor] : step.given)
       memory.write(value, tensor);
     // Operands may overlap: they are what is there now.
-    SmallVector<reference::Tensor> inputs;
-    for (Value value : step->getOperands())
+    Tensors inputs;
+    for (auto &[value, tensor] : step.given)
       inputs.push_back(memory.read(value));
-    auto expected = evaluateStep(step, inputs);
+    auto expected = step.evaluate(inputs);
     ASSERT_TRUE(succeeded(expected));
-    std::vector<std::byte> before = memory.others(step->getResults());
+    std::vector<std::byte> before = memory.others(step.op->getResults());
+    // An updated operand lies where its result does.
+    auto kernel = dyn_cast<plan::KernelOp>(step.op);
+    unsigned numInputs =
+        kernel ? kernel.getInputs().size() : step.op->getNumOperands();
     std::vector<void *> buffers;
-    auto kernel = cast<plan::KernelOp>(step);
-    for (Value value : kernel.getInputs())
-      buffers.push_back(memory.at(value));
-    for (Value value : step->getResults())
-      buffers.push_back(memory.at(value));
-    ASSERT_EQ(int(buffers.size()), kernels.numBuffers(launch.symbol));
-    if (launch.blocks > 0) {
-      std::string error = kernels.launch(launch.symbol, launch.blocks,
-                                         launch.threads, buffers.data(), order);
-      ASSERT_EQ(error, "");
+    for (unsigned i = 0; i < numInputs; ++i) {
+      Value value = step.op->getOperand(i);
+      auto type = cast<RankedTensorType>(value.getType());
+      buffers.push_back(memory.at(value) +
+                        offsetOf(step.op, i) *
+                            elementBytes(type.getElementType()));
     }
-    for (auto [i, value] : llvm::enumerate(step->getResults())) {
+    for (Value value : step.op->getResults())
+      buffers.push_back(memory.at(value));
+    ASSERT_EQ(int(buffers.size()), kernels.numBuffers(step.launch.symbol));
+    if (step.launch.blocks > 0)
+      ASSERT_EQ(kernels.launch(step.launch.symbol, step.launch.blocks,
+                               step.launch.threads, buffers.data(), order),
+                "");
+    for (auto [i, value] : llvm::enumerate(step.op->getResults())) {
       SCOPED_TRACE("result " + std::to_string(i));
       ASSERT_NO_FATAL_FAILURE(
           expectClose((*expected)[i], memory.read(value), tolerance));
     }
-    ASSERT_EQ(memory.others(step->getResults()), before)
+    ASSERT_EQ(memory.others(step.op->getResults()), before)
         << "memory beside the results changed";
   }
 }

@@ -110,7 +110,12 @@ AssignPhaseOptions CompileAndRun::megatron() {
 }
 
 void CompileAndRun::plan(StringRef text, const AssignPhaseOptions &assign) {
-  planned = parseSourceString<ModuleOp>(text, &context);
+  planModule(parseSourceString<ModuleOp>(text, &context), assign);
+}
+
+void CompileAndRun::planModule(OwningOpRef<ModuleOp> module,
+                               const AssignPhaseOptions &assign) {
+  planned = std::move(module);
   ASSERT_TRUE(planned);
   weights.clear();
   symbols = reference::SymbolStore();

@@ -39,6 +39,8 @@ protected:
   /// Then generates its plans.
   void plan(llvm::StringRef text,
             const AssignPhaseOptions &assign = megatron());
+  void planModule(mlir::OwningOpRef<mlir::ModuleOp> module,
+                  const AssignPhaseOptions &assign = megatron());
   /// Plans `text`, compiles it for `isa` (empty: this machine) and loads it.
   void compile(llvm::StringRef text, std::string isa = "",
                const AssignPhaseOptions &assign = megatron());

@@ -363,7 +363,7 @@ Value LaneOps::divideIntegers(Value a, Value b) {
 }
 
 FailureOr<Value> LaneOps::floatFunction(Operation *op, ArrayRef<Value> v) {
-  VectorMath math(builder, loc);
+  VectorMath math(builder, loc, target.hasExp2);
   if (isa<ErfOp>(op) && getElementTypeOrSelf(v[0]).isF64())
     return op->emitOpError("has no code for f64; convert to f32");
   return TypeSwitch<Operation *, FailureOr<Value>>(op)

@@ -30,7 +30,10 @@ namespace tpc {
 struct LaneTarget {
   int64_t lanes = 1;         ///< 1 for a kernel of scalars
   bool roundsToBf16 = false; ///< has instructions that convert f32 to bf16
-  bool masksMemory = true; ///< loads and stores some lanes of a vector at once
+  bool masksMemory = true;   ///< accesses some lanes of a vector at once
+  bool hasExp2 = false;      ///< has an instruction that approximates 2^x
+
+  static LaneTarget gpu(int64_t lanes) { return {lanes, true, false, true}; }
 };
 
 class LaneOps {

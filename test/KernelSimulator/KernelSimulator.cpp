@@ -15,6 +15,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
+#include <cmath>
 #include <mutex>
 
 using namespace tpc::simulator;
@@ -58,6 +59,8 @@ static const Replacement kReplacements[] = {
      reinterpret_cast<void *>(&blockNumber)},
     {"llvm.nvvm.barrier.cta.sync.aligned.all", "tpcBarrier",
      reinterpret_cast<void *>(&barrier)},
+    {"llvm.nvvm.ex2.approx.ftz.f32", "tpcExp2",
+     reinterpret_cast<void *>(static_cast<float (*)(float)>(&std::exp2))},
     {"llvm.nvvm.shfl.sync.bfly.i32", "tpcShuffleXorInteger",
      reinterpret_cast<void *>(&shuffleXor<uint32_t>)},
     {"llvm.nvvm.shfl.sync.bfly.f32", "tpcShuffleXorFloat",

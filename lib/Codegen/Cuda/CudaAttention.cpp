@@ -59,8 +59,9 @@ public:
                   LLVM::LLVMFuncOp kernel, int64_t threads,
                   ArrayRef<BufferFacts> facts)
       : op(op), builder(builder), loc(op.getLoc()),
-        ops(builder, loc, {1, true, false}, &kernel.getBody().front()),
-        math(builder, loc), block(ops, kernel, threads), facts(facts) {
+        ops(builder, loc, LaneTarget::gpu(1), &kernel.getBody().front()),
+        math(builder, loc, /*hasExp2=*/true), block(ops, kernel, threads),
+        facts(facts) {
     ArrayRef<int64_t> sizes = op.getSizes();
     b = sizes[0], s = sizes[1], t = sizes[2], k = sizes[3], g = sizes[4];
     d = sizes[5], v = sizes[6];
@@ -275,7 +276,7 @@ Value AttentionKernel::scoreOf(Value key) {
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    LaneOps wide(builder, loc, {lanes, true, false},
+    LaneOps wide(builder, loc, LaneTarget::gpu(lanes),
                  &loop->getParentOfType<LLVM::LLVMFuncOp>().getBody().front());
     Value i = loop.getInductionVar(), sum = loop.getRegionIterArg(0);
     Value part = wide.load(pointerOf(op.getKey()), ops.add(row, i), element,
@@ -327,7 +328,7 @@ void AttentionKernel::addValues(Value first, Value weights,
   Value w = block.broadcast(weights, j);
   Value row =
       ops.add(valueRow, ops.mul(ops.add(first, j), op.getValueView()[2]));
-  LaneOps wide(builder, loc, {perLane, true, false},
+  LaneOps wide(builder, loc, LaneTarget::gpu(perLane),
                &loop->getParentOfType<LLVM::LLVMFuncOp>().getBody().front());
   SmallVector<Value> sums;
   for (int64_t run = 0; run * perLane < int64_t(acc.size()); ++run) {

@@ -45,7 +45,7 @@ CudaLaunch tpc::emitGroupedMatmul(OpBuilder &builder, plan::GroupedMatmulOp op,
     LLVM::ReturnOp::create(builder, loc, ValueRange());
     return launch;
   }
-  LaneOps ops(builder, loc, {1, true, false}, &kernel.getBody().front());
+  LaneOps ops(builder, loc, LaneTarget::gpu(1), &kernel.getBody().front());
   BlockOps block(ops, kernel, launch.threads);
   Type element = elementOf(op.getResult());
   Type compute = ops.registerType(element);

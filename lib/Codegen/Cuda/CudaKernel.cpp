@@ -30,8 +30,7 @@ FailureOr<CudaShape> CudaKernel::emit(OpBuilder &builder,
 CudaKernel::CudaKernel(OpBuilder &builder, plan::KernelFuncOp function,
                        const KernelBody &body, const KernelShape &shape,
                        const CudaShape &cuda, LLVM::LLVMFuncOp kernel)
-    : KernelPoints(builder, function, body, shape,
-                   {cuda.lanes, /*roundsToBf16=*/true, /*masksMemory=*/false},
+    : KernelPoints(builder, function, body, shape, LaneTarget::gpu(cuda.lanes),
                    &kernel.getBody().front()),
       cuda(cuda), threads(ops, kernel, cuda.threads) {}
 

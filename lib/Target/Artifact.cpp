@@ -64,11 +64,13 @@ private:
   /// The number of the kernel of this name.
   uint32_t numberKernel(StringRef symbol);
   FailureOr<artifact::KernelStepT> launch(plan::KernelFuncOp function);
-  /// The kernel beside a library's; operands that are null are left out.
-  std::unique_ptr<artifact::KernelStepT>
-  generated(const CudaLaunch &launch,
-            ArrayRef<const artifact::BufferRef *> operands,
-            const artifact::BufferRef &result);
+  /// The kernel beside a library's, on a GPU; operands that are null are left
+  /// out.
+  template <typename StepOpT>
+  LogicalResult addGenerated(StepOpT op,
+                             ArrayRef<const artifact::BufferRef *> operands,
+                             const artifact::BufferRef &result,
+                             std::unique_ptr<artifact::KernelStepT> &step);
 
   template <typename StepT> void addStep(Operation *op, StepT body);
   LogicalResult addStep(plan::KernelOp op);
@@ -293,20 +295,27 @@ ArtifactBuilder::launch(plan::KernelFuncOp function) {
   return step;
 }
 
-std::unique_ptr<artifact::KernelStepT>
-ArtifactBuilder::generated(const CudaLaunch &launch,
-                           ArrayRef<const artifact::BufferRef *> operands,
-                           const artifact::BufferRef &to) {
-  auto step = std::make_unique<artifact::KernelStepT>();
-  step->kernel = numberKernel(launch.symbol);
-  step->tiles = launch.blocks;
-  step->threads = launch.threads;
+template <typename StepOpT>
+LogicalResult
+ArtifactBuilder::addGenerated(StepOpT op,
+                              ArrayRef<const artifact::BufferRef *> operands,
+                              const artifact::BufferRef &to,
+                              std::unique_ptr<artifact::KernelStepT> &step) {
+  if (!cuda)
+    return success();
+  FailureOr<CudaLaunch> launch = cuda->add(op);
+  if (failed(launch))
+    return failure();
+  step = std::make_unique<artifact::KernelStepT>();
+  step->kernel = numberKernel(launch->symbol);
+  step->tiles = launch->blocks;
+  step->threads = launch->threads;
   for (const artifact::BufferRef *operand : operands)
     if (operand)
       step->buffers.push_back(*operand);
   step->inputs = step->buffers.size();
   step->buffers.push_back(to);
-  return step;
+  return success();
 }
 
 LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
@@ -367,11 +376,10 @@ LogicalResult ArtifactBuilder::addStep(plan::GroupedMatmulOp op) {
       typeOf(op.getRows()).getNumElements() != sizes[0] * sizes[3];
   step.e_stride = view[1], step.d_stride = view[2], step.f_stride = view[3];
   step.pack = op.getPack();
-  if (cuda)
-    step.generated =
-        generated(cuda->add(op),
-                  {step.rows.get(), step.choices.get(), step.weights.get()},
-                  *step.result);
+  if (failed(addGenerated(
+          op, {step.rows.get(), step.choices.get(), step.weights.get()},
+          *step.result, step.generated)))
+    return failure();
   addStep(op, std::move(step));
   return success();
 }
@@ -416,12 +424,12 @@ LogicalResult ArtifactBuilder::addStep(plan::AttentionOp op) {
     step.window = *op.getWindow();
   if (op.getSoftcap())
     step.softcap = op.getSoftcap()->convertToDouble();
-  if (cuda)
-    step.generated = generated(
-        cuda->add(op),
-        {step.query.get(), step.key.get(), step.value.get(), step.bias.get(),
-         step.lengths.get(), step.offset.get(), step.sinks.get()},
-        *step.result);
+  if (failed(addGenerated(op,
+                          {step.query.get(), step.key.get(), step.value.get(),
+                           step.bias.get(), step.lengths.get(),
+                           step.offset.get(), step.sinks.get()},
+                          *step.result, step.generated)))
+    return failure();
   addStep(op, std::move(step));
   return success();
 }

@@ -46,7 +46,7 @@ struct BufferFacts {
 };
 
 class CudaModule {
-  using EmitStepFn = llvm::function_ref<CudaLaunch(
+  using EmitStepFn = llvm::function_ref<mlir::FailureOr<CudaLaunch>(
       mlir::OpBuilder &, llvm::StringRef, llvm::ArrayRef<BufferFacts>)>;
 
 public:
@@ -57,8 +57,8 @@ public:
   /// Adds the kernel that computes a step; equal ones are one. Emits an error
   /// at what has no kernel.
   mlir::FailureOr<CudaLaunch> add(plan::KernelFuncOp function);
-  CudaLaunch add(plan::AttentionOp op);
-  CudaLaunch add(plan::GroupedMatmulOp op);
+  mlir::FailureOr<CudaLaunch> add(plan::AttentionOp op);
+  mlir::FailureOr<CudaLaunch> add(plan::GroupedMatmulOp op);
 
   /// The threads' code as llvm.func.
   mlir::ModuleOp code() { return *kernels; }
@@ -68,9 +68,10 @@ public:
 
 private:
   void collectFacts(mlir::ModuleOp module);
-  CudaLaunch addStep(mlir::Operation *step, llvm::ArrayRef<mlir::Value> buffers,
-                     llvm::ArrayRef<int64_t> offsets, llvm::StringRef name,
-                     EmitStepFn emit);
+  mlir::FailureOr<CudaLaunch> addStep(mlir::Operation *step,
+                                      llvm::ArrayRef<mlir::Value> buffers,
+                                      llvm::ArrayRef<int64_t> offsets,
+                                      llvm::StringRef name, EmitStepFn emit);
 
   mlir::OwningOpRef<mlir::ModuleOp> kernels;
   llvm::StringMap<CudaLaunch> launches;

@@ -29,6 +29,7 @@ using namespace tpc;
 using P = arith::CmpIPredicate;
 
 constexpr int64_t kMaxWarps = 8;
+constexpr int64_t kSharedBytes = 48 * 1024;
 
 SmallVector<Value> tpc::buffersOf(plan::AttentionOp op) {
   SmallVector<Value> buffers{op.getQuery(), op.getKey(), op.getValue()};
@@ -402,13 +403,33 @@ void AttentionKernel::combineWarps(const State &state) {
             element, {});
 }
 
-CudaLaunch tpc::emitAttention(OpBuilder &builder, plan::AttentionOp op,
-                              StringRef symbol, ArrayRef<BufferFacts> facts) {
+/// As many warps as have keys, and room for their results in shared memory.
+static FailureOr<int64_t> chooseWarps(plan::AttentionOp op) {
   ArrayRef<int64_t> sizes = op.getSizes();
-  int64_t warps = std::min<int64_t>(
-      kMaxWarps, llvm::PowerOf2Ceil(llvm::divideCeil(sizes[2], kWarp)));
+  int64_t t = sizes[2], d = sizes[5], v = sizes[6];
+  int64_t bytes = elementOf(op.getResult()).isF64() ? 8 : 4;
+  int64_t warps = std::clamp<int64_t>(
+      llvm::PowerOf2Ceil(llvm::divideCeil(t, kWarp)), 1, kMaxWarps);
+  auto room = [&] { return bytes * (d + warps * (v + 2)); };
+  while (warps > 1 && room() > kSharedBytes)
+    warps /= 2;
+  if (room() > kSharedBytes)
+    return op.emitOpError("with keys of ")
+           << d << " and values of " << v << " elements needs " << room()
+           << " bytes of shared memory, and a block of a GPU has "
+           << kSharedBytes;
+  return warps;
+}
+
+FailureOr<CudaLaunch> tpc::emitAttention(OpBuilder &builder,
+                                         plan::AttentionOp op, StringRef symbol,
+                                         ArrayRef<BufferFacts> facts) {
+  ArrayRef<int64_t> sizes = op.getSizes();
+  FailureOr<int64_t> warps = chooseWarps(op);
+  if (failed(warps))
+    return failure();
   CudaLaunch launch{symbol.str(), sizes[0] * sizes[1] * sizes[3] * sizes[4],
-                    std::max<int64_t>(warps, 1) * kWarp};
+                    *warps * kWarp};
   OpBuilder::InsertionGuard guard(builder);
   LLVM::LLVMFuncOp kernel =
       createCudaKernel(builder, op.getLoc(), symbol, launch.threads, facts);

@@ -109,10 +109,19 @@ void CudaModule::collectFacts(ModuleOp module) {
   });
 }
 
+static LogicalResult checkBlocks(Operation *op, const CudaLaunch &launch) {
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  if (launch.blocks <= most)
+    return success();
+  return op->emitOpError("needs ")
+         << launch.blocks << " blocks of threads, and a GPU runs at most "
+         << most << " at once; split it over more devices";
+}
+
 FailureOr<CudaLaunch> CudaModule::add(plan::KernelFuncOp function) {
-  auto [entry, isNew] = launches.try_emplace(function.getSymName());
-  if (!isNew)
-    return entry->second;
+  auto found = launches.find(function.getSymName());
+  if (found != launches.end())
+    return found->second;
   SmallVector<BufferFacts> known = facts.lookup(function.getSymName());
   // A kernel that nothing runs is taken to be alone with its buffers.
   if (known.empty()) {
@@ -124,15 +133,19 @@ FailureOr<CudaLaunch> CudaModule::add(plan::KernelFuncOp function) {
   FailureOr<CudaShape> shape = CudaKernel::emit(builder, function, known);
   if (failed(shape))
     return failure();
-  entry->second = {function.getSymName().str(), shape->blocks, shape->threads};
-  return entry->second;
+  CudaLaunch launch{function.getSymName().str(), shape->blocks, shape->threads};
+  if (failed(checkBlocks(function, launch)))
+    return failure();
+  launches[function.getSymName()] = launch;
+  return launch;
 }
 
 /// Steps are the same to a kernel if they have the same types and attributes,
 /// and the same is known of their buffers.
-CudaLaunch CudaModule::addStep(Operation *step, ArrayRef<Value> buffers,
-                               ArrayRef<int64_t> offsets, StringRef name,
-                               EmitStepFn emit) {
+FailureOr<CudaLaunch> CudaModule::addStep(Operation *step,
+                                          ArrayRef<Value> buffers,
+                                          ArrayRef<int64_t> offsets,
+                                          StringRef name, EmitStepFn emit) {
   SmallVector<BufferFacts> known =
       factsOf(buffers, offsets, step->getResults());
   std::string key;
@@ -142,17 +155,19 @@ CudaLaunch CudaModule::addStep(Operation *step, ArrayRef<Value> buffers,
       os << attribute.getName().getValue() << attribute.getValue();
   for (auto [value, facts] : llvm::zip_equal(buffers, known))
     os << value.getType() << facts.alignment << facts.readOnly;
-  auto [entry, isNew] = launches.try_emplace(key);
-  if (isNew) {
-    OpBuilder builder(kernels->getContext());
-    builder.setInsertionPointToEnd(kernels->getBody());
-    entry->second =
-        emit(builder, (name + Twine(launches.size() - 1)).str(), known);
-  }
-  return entry->second;
+  if (auto found = launches.find(key); found != launches.end())
+    return found->second;
+  OpBuilder builder(kernels->getContext());
+  builder.setInsertionPointToEnd(kernels->getBody());
+  FailureOr<CudaLaunch> launch =
+      emit(builder, (name + Twine(launches.size())).str(), known);
+  if (failed(launch) || failed(checkBlocks(step, *launch)))
+    return failure();
+  launches[key] = *launch;
+  return launch;
 }
 
-CudaLaunch CudaModule::add(plan::AttentionOp op) {
+FailureOr<CudaLaunch> CudaModule::add(plan::AttentionOp op) {
   SmallVector<int64_t> offsets{op.getQueryView()[0], op.getKeyView()[0],
                                op.getValueView()[0]};
   if (op.getBias())
@@ -166,7 +181,7 @@ CudaLaunch CudaModule::add(plan::AttentionOp op) {
       });
 }
 
-CudaLaunch CudaModule::add(plan::GroupedMatmulOp op) {
+FailureOr<CudaLaunch> CudaModule::add(plan::GroupedMatmulOp op) {
   return addStep(
       op, buffersOf(op), {0, 0, op.getView()[0], 0}, "grouped_matmul",
       [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {

@@ -20,9 +20,10 @@ llvm::SmallVector<mlir::Value> buffersOf(plan::GroupedMatmulOp op);
 
 /// Emits the kernel before `builder`'s insertion point; `facts` are of the
 /// buffers above, from the first element that the step reads.
-CudaLaunch emitAttention(mlir::OpBuilder &builder, plan::AttentionOp op,
-                         llvm::StringRef symbol,
-                         llvm::ArrayRef<BufferFacts> facts);
+mlir::FailureOr<CudaLaunch> emitAttention(mlir::OpBuilder &builder,
+                                          plan::AttentionOp op,
+                                          llvm::StringRef symbol,
+                                          llvm::ArrayRef<BufferFacts> facts);
 CudaLaunch emitGroupedMatmul(mlir::OpBuilder &builder, plan::GroupedMatmulOp op,
                              llvm::StringRef symbol,
                              llvm::ArrayRef<BufferFacts> facts);

@@ -119,6 +119,35 @@ func.func @main(%q: tensor<1x3x2x2x8xf32>, %k: tensor<1x40x2x8xf32>,
   EXPECT_EQ(artifact.kernels.size(), 2u);
 }
 
+/// What a GPU cannot launch.
+TEST_F(CudaArtifact, TooLarge) {
+  std::string said;
+  ScopedDiagnosticHandler handler(
+      &context, [&](Diagnostic &diagnostic) { said = diagnostic.str(); });
+  plan(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%q: tensor<1x1x1x1x8xf32>, %k: tensor<1x8x1x8xf32>,
+                %v: tensor<1x8x1x12345xf32>) -> tensor<1x1x1x1x12345xf32> {
+  %r = tpc.attention %q, %k, %v scale 1.0 : (tensor<1x1x1x1x8xf32>,
+    tensor<1x8x1x8xf32>, tensor<1x8x1x12345xf32>) -> tensor<1x1x1x1x12345xf32>
+  return %r : tensor<1x1x1x1x12345xf32>
+})");
+  EXPECT_TRUE(failed(emitArtifact(*planned, {DeviceKind::Cuda, {}, true})));
+  EXPECT_EQ(said, "'plan.attention' op with keys of 8 and values of 12345 "
+                  "elements needs 49420 bytes of shared memory, and a block of "
+                  "a GPU has 49152");
+  plan(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%x: tensor<4294967296x512xf32>) -> tensor<4294967296xf32> {
+  %r = tpc.reduce sum %x dims [1] : (tensor<4294967296x512xf32>) -> tensor<4294967296xf32>
+  return %r : tensor<4294967296xf32>
+})");
+  EXPECT_TRUE(failed(emitArtifact(*planned, {DeviceKind::Cuda, {}, true})));
+  EXPECT_EQ(said, "'plan.kernel_func' op needs 4294967296 blocks of threads, "
+                  "and a GPU runs at most 2147483647 at once; split it over "
+                  "more devices");
+}
+
 TEST_F(CudaArtifact, UnknownArchitecture) {
   plan(kProgram);
   std::string said;

@@ -157,9 +157,9 @@ void CudaSteps::planAndRunLibraryStep(StringRef text, double tolerance,
   Step step{nullptr, {}, {}, evaluate};
   planned->walk([&](Operation *op) {
     if (auto attention = dyn_cast<plan::AttentionOp>(op))
-      step.op = op, step.launch = module.add(attention);
+      step.op = op, step.launch = *module.add(attention);
     if (auto grouped = dyn_cast<plan::GroupedMatmulOp>(op))
-      step.op = op, step.launch = module.add(grouped);
+      step.op = op, step.launch = *module.add(grouped);
     if (auto input = dyn_cast<plan::InputOp>(op))
       step.given.push_back({input, arguments[input.getIndex()]});
   });

@@ -50,7 +50,7 @@ protected:
       if (auto function = dyn_cast<plan::KernelFuncOp>(op))
         launch = *kernels.add(function);
       if (auto attention = dyn_cast<plan::AttentionOp>(op))
-        launch = kernels.add(attention);
+        launch = *kernels.add(attention);
     });
     auto image = kernels.compile(*findCudaKind("sm_80-bitcode"));
     ASSERT_TRUE(succeeded(image));

@@ -10,7 +10,7 @@ packages=(
   g++ cmake ninja-build ccache python3 python3-dev python3-venv
   clang-22 lld-22 clang-format-22 clang-tidy-22 libclang-rt-22-dev
   llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools liblld-22-dev
-  libdnnl-dev libflatbuffers-dev flatbuffers-compiler libfmt-dev
+  libdnnl-dev libgloo-dev openmpi-bin libflatbuffers-dev flatbuffers-compiler libfmt-dev
   libsimdjson-dev libxxhash-dev libexpected-dev libgtest-dev
   zlib1g-dev libzstd-dev libxml2-dev
 )

@@ -117,6 +117,9 @@ Result<Module> tpcrt::loadModule(ArtifactBytes bytes) {
   auto module = load();
   if (!module)
     return fail("{}: {}", bytes.name(), module.error().message);
+  Header header;
+  std::memcpy(&header, bytes.data(), sizeof(Header));
+  module->fingerprint = fmt::format("{:016x}", header.checksum);
   module->bytes = std::move(bytes);
   return module;
 }

@@ -204,6 +204,8 @@ struct KernelImage {
 
 struct Module {
   ArtifactBytes bytes; // keeps the spans below alive
+  /// The same for artifacts that are the same.
+  std::string fingerprint;
   std::string producer;
   DeviceKind device = DeviceKind::Cpu;
   Mesh mesh;

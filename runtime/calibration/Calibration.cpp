@@ -54,11 +54,16 @@ Result<void> Rig::prepare(std::vector<StepBody> bodies, uint64_t arenaBytes,
   for (StepBody &body : bodies)
     program.steps.push_back({std::move(body), "calibration", ""});
   ThreadTeam team(pool.threadsPerWorker());
-  TPCRT_ASSIGN(loaded, LoadedProgram::plan(program, matmuls, *communicator,
-                                           pool.threadsPerWorker()));
-  for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
+  TPCRT_ASSIGN(loaded, LoadedProgram::plan(
+                           program, module.mesh, {module.mesh.numDevices(), 0},
+                           matmuls, *communicator, pool.threadsPerWorker()));
+  uint64_t devices = module.mesh.numDevices();
+  TPCRT_ASSIGN(auto arenas,
+               communicator->allocate(devices, arenaBytes, "calibration"));
+  TPCRT_TRY(communicator->open());
+  for (uint64_t device = 0; device < devices; ++device) {
     DeviceMemory &mine = memory.emplace_back();
-    TPCRT_ASSIGN(mine.arena, Buffer::allocate(arenaBytes, "calibration"));
+    mine.arena = arenas[device];
     TPCRT_ASSIGN(mine.scratch,
                  Buffer::allocate(loaded.scratchBytes(), "calibration"));
     mine.parameters.resize(1);

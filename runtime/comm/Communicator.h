@@ -1,7 +1,11 @@
 // How devices exchange data. A communicator knows every collective of the
-// loaded programs beforehand (add), and runs them while programs run:
+// loaded programs beforehand, and runs them while programs run:
 //
-//   begin()                     all devices run
+//   add(operation), ...         while programs are planned
+//   allocate(count, bytes)      memory that operations read and write
+//   open()                      connects the members
+//
+//   begin()                     all devices of this process run
 //   ticket = start(device, ..)  a device joins its group's next operation
 //   poll(ticket)                Pending, Done or Failed; never blocks
 //   waitForChange(..)           sleeps until some operation may have moved
@@ -15,7 +19,8 @@
 #define TPCRT_COMM_COMMUNICATOR_H
 
 #include "artifact/Module.h"
-#include "tpcrt/Error.h"
+#include "device/Buffer.h"
+#include "tpcrt/ProcessGroup.h"
 
 #include <chrono>
 #include <memory>
@@ -48,9 +53,18 @@ public:
   virtual ~Communicator() = default;
 
   /// Makes a collective known; returns the number by which start names it.
-  virtual Result<uint32_t> add(CollectiveOp op) = 0;
+  virtual uint32_t add(CollectiveOp op) = 0;
 
-  /// Starts a run of all devices; forgets an earlier failure.
+  /// `count` blocks of `bytes` for what operations read and write; other memory
+  /// works as well, but may have to be copied. Once, after the last add.
+  virtual Result<std::vector<Buffer>> allocate(uint64_t count, uint64_t bytes,
+                                               std::string_view what);
+
+  /// After all that; with several processes, all call it.
+  virtual Result<void> open() = 0;
+
+  /// Starts a run of this process's devices. Where all devices are in one
+  /// process, an earlier failure is forgotten.
   virtual void begin() = 0;
 
   virtual Ticket start(uint32_t device, uint32_t collective, const void *src,
@@ -73,8 +87,25 @@ public:
   virtual Error error() const = 0;
 };
 
+struct DeviceBuffers {
+  const void *src;
+  void *dst;
+};
+
+/// Runs one collective by itself, on this process's devices, from `first` on.
+Result<void> runCollective(Communicator &communicator, uint32_t collective,
+                           uint32_t first,
+                           const std::vector<DeviceBuffers> &devices,
+                           std::chrono::milliseconds deadline);
+
 /// Virtual devices in one process; the threads that poll do the work.
 std::unique_ptr<Communicator> createThreadsCommunicator(Mesh mesh);
+
+/// Virtual devices in several processes (see DeviceDivision): those of one host
+/// share memory, the others use the network.
+Result<std::unique_ptr<Communicator>>
+createProcessCommunicator(Mesh mesh, std::shared_ptr<ProcessGroup> group,
+                          Transport transport = Transport::Auto);
 
 } // namespace tpcrt
 

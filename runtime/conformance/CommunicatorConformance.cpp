@@ -11,8 +11,6 @@ using namespace tpcrt;
 
 namespace {
 
-constexpr unsigned rounds = 3; // a communicator is used again and again
-
 // ------------------------------------------------------------- elements --
 
 void storeElement(ElementType type, std::byte *at, int value) {
@@ -152,11 +150,94 @@ int expectedValue(const CollectiveOp &op, size_t members, size_t self,
 
 // ------------------------------------------------------------------ run --
 
+constexpr uint64_t alignment = 64;
+
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+uint64_t srcBytes(const CollectiveOp &op) {
+  return op.count * srcMultiple(op.kind, groupSize(op.axes)) *
+         byteSize(op.type);
+}
+uint64_t dstBytes(const CollectiveOp &op) {
+  return op.count * dstMultiple(op.kind, groupSize(op.axes)) *
+         byteSize(op.type);
+}
+
+/// The communicators of a mesh, with memory for every device.
+class Rig {
+public:
+  static Result<Rig> open(const CommunicatorFactory &factory,
+                          const ConformanceCase &test, Placing placing) {
+    Rig rig;
+    TPCRT_ASSIGN(rig.communicators, factory(test.mesh));
+    rig.perProcess = test.mesh.numDevices() / rig.communicators.size();
+    uint64_t bytes = alignment;
+    for (const CollectiveOp &op : test.ops)
+      bytes = std::max(bytes, aligned(srcBytes(op)) + dstBytes(op));
+    std::vector<std::vector<Buffer>> blocks(rig.communicators.size());
+    TPCRT_TRY(inParallel(rig.communicators.size(), [&](size_t i) {
+      return rig.openOne(i, test, placing, bytes, blocks[i]);
+    }));
+    for (std::vector<Buffer> &mine : blocks)
+      std::move(mine.begin(), mine.end(), std::back_inserter(rig.memory));
+    return rig;
+  }
+
+  Communicator &of(uint32_t device) {
+    return *communicators[device / perProcess];
+  }
+  std::byte *memoryOf(uint32_t device) { return memory[device].data(); }
+  void begin() {
+    for (auto &communicator : communicators)
+      communicator->begin();
+  }
+
+  /// Runs body(i) for each i on a thread of its own; the first error.
+  template <class Body>
+  static Result<void> inParallel(size_t count, Body body) {
+    std::vector<Result<void>> results(count);
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < count; ++i)
+      threads.emplace_back([&, i] { results[i] = body(i); });
+    for (std::thread &thread : threads)
+      thread.join();
+    for (Result<void> &result : results)
+      TPCRT_TRY(std::move(result));
+    return {};
+  }
+
+private:
+  Result<void> openOne(size_t index, const ConformanceCase &test,
+                       Placing placing, uint64_t bytes,
+                       std::vector<Buffer> &blocks) {
+    Communicator &communicator = *communicators[index];
+    for (const CollectiveOp &op : test.ops)
+      communicator.add(op);
+    if (placing == Placing::Allocated) {
+      TPCRT_ASSIGN(blocks,
+                   communicator.allocate(perProcess, bytes, "the test"));
+    } else {
+      for (uint64_t i = 0; i < perProcess; ++i) {
+        TPCRT_ASSIGN(Buffer block, Buffer::allocate(bytes, "the test"));
+        blocks.push_back(std::move(block));
+      }
+    }
+    return communicator.open();
+  }
+
+  std::vector<Buffer> memory; // by device; freed after the communicators
+  Communicators communicators;
+  uint64_t perProcess = 1;
+};
+
 struct DeviceRun {
   const ConformanceCase &test;
-  Communicator &communicator;
+  Rig &rig;
   uint32_t device;
   unsigned round;
+  Communicator &communicator = rig.of(device);
 
   Result<void> runAll() {
     for (size_t op = 0; op < test.ops.size(); ++op)
@@ -174,14 +255,17 @@ struct DeviceRun {
     std::vector<uint64_t> group = plainGroup(test.mesh, op.axes, device);
     uint64_t srcCount = op.count * srcMultiple(op.kind, group.size());
     uint64_t dstCount = op.count * dstMultiple(op.kind, group.size());
-    std::vector<std::byte> src(srcCount * elementSize);
-    std::vector<std::byte> other(dstCount * elementSize, std::byte{0x5a});
+    std::byte *src = rig.memoryOf(device);
+    std::byte *dst = src;
+    if (!test.inPlace) {
+      dst += aligned(srcCount * elementSize);
+      std::memset(dst, 0x5a, dstCount * elementSize);
+    }
     for (uint64_t i = 0; i < srcCount; ++i)
-      storeElement(op.type, src.data() + i * elementSize,
+      storeElement(op.type, src + i * elementSize,
                    inputValue(op.type, index, device, i, round));
-    std::byte *dst = test.inPlace ? src.data() : other.data();
 
-    TPCRT_TRY(runToEnd(index, src.data(), dst));
+    TPCRT_TRY(runToEnd(index, src, dst));
     size_t self = std::find(group.begin(), group.end(), device) - group.begin();
     auto srcOf = [&](size_t member, uint64_t i) {
       return inputValue(op.type, index, group[member], i, round);
@@ -199,7 +283,10 @@ struct DeviceRun {
   }
 
   Result<void> runToEnd(uint32_t op, const void *src, void *dst) {
-    auto ticket = communicator.start(device, op, src, dst);
+    return waitFor(communicator.start(device, op, src, dst));
+  }
+
+  Result<void> waitFor(const Communicator::Ticket &ticket) {
     auto deadline = Communicator::Clock::now() + std::chrono::seconds(30);
     while (true) {
       uint64_t seen = communicator.changes();
@@ -216,19 +303,6 @@ struct DeviceRun {
     }
   }
 };
-
-/// Runs body(device) on one thread per device; the first error.
-template <class Body> Result<void> onEveryDevice(const Mesh &mesh, Body body) {
-  std::vector<Result<void>> results(mesh.numDevices());
-  std::vector<std::thread> threads;
-  for (uint32_t device = 0; device < results.size(); ++device)
-    threads.emplace_back([&, device] { results[device] = body(device); });
-  for (std::thread &thread : threads)
-    thread.join();
-  for (Result<void> &result : results)
-    TPCRT_TRY(std::move(result));
-  return {};
-}
 
 // ---------------------------------------------------------------- cases --
 
@@ -278,6 +352,13 @@ std::vector<ConformanceCase> tpcrt::conformanceCases() {
   append(large.ops, allKinds(ElementType::F32, 300001, {{0, 1, 4}}));
   append(large.ops, allKinds(ElementType::BF16, 100003, {{0, 1, 4}}));
   cases.push_back(std::move(large));
+  constexpr uint64_t largest = 16 << 20; // 64 MB
+  cases.push_back({"largest",
+                   {"mesh", {{"x", 2}}},
+                   {makeOp(CollectiveKind::AllReduce, Reduction::Sum,
+                           ElementType::F32, largest, {{0, 1, 2}})},
+                   /*inPlace=*/true,
+                   /*rounds=*/1});
 
   // Groups along one axis run beside each other; axis orders and sub-axes give
   // different member orders on the same devices.
@@ -303,59 +384,86 @@ std::vector<ConformanceCase> tpcrt::conformanceCases() {
 }
 
 Result<void> tpcrt::runCase(const CommunicatorFactory &factory,
-                            const ConformanceCase &test) {
-  std::unique_ptr<Communicator> communicator = factory(test.mesh);
-  for (const CollectiveOp &op : test.ops)
-    TPCRT_TRY(communicator->add(op));
-  for (unsigned round = 0; round < rounds; ++round) {
-    communicator->begin();
-    TPCRT_TRY(onEveryDevice(test.mesh, [&](uint32_t device) {
-      return DeviceRun{test, *communicator, device, round}.runAll();
+                            const ConformanceCase &test, Placing placing) {
+  TPCRT_ASSIGN(Rig rig, Rig::open(factory, test, placing));
+  for (unsigned round = 0; round < test.rounds; ++round) {
+    rig.begin();
+    TPCRT_TRY(Rig::inParallel(test.mesh.numDevices(), [&](uint32_t device) {
+      return DeviceRun{test, rig, device, round}.runAll();
     }));
   }
   return {};
 }
 
-Result<void> tpcrt::checkFailures(const CommunicatorFactory &factory) {
+namespace {
+
+ConformanceCase failureCase() {
   ConformanceCase test{"failures", {"mesh", {{"x", 4}}}, {}};
   test.ops = {makeOp(CollectiveKind::AllReduce, Reduction::Sum,
                      ElementType::F32, 10, {{0, 1, 4}})};
   test.ops[0].name = "broken";
   test.ops[0].location = "model.mlir:7";
-  std::unique_ptr<Communicator> communicator = factory(test.mesh);
-  TPCRT_TRY(communicator->add(test.ops[0]));
+  return test;
+}
+
+/// Device 2 does not join; `device2` is what it does instead. Device 1 decides
+/// that it has waited long enough if `expires`.
+template <class Device2>
+Result<void> checkFailure(const ConformanceCase &test, Rig &rig, bool expires,
+                          Device2 device2) {
   auto start = Communicator::Clock::now();
-
-  // Device 2 leaves without joining; then, in the other mode, device 1 decides
-  // that it has waited long enough for device 2.
-  for (bool expires : {false, true}) {
-    communicator->begin();
-    float data[4][10] = {};
-    auto result = onEveryDevice(test.mesh, [&](uint32_t d) -> Result<void> {
-      DeviceRun run{test, *communicator, d, 0};
-      if (d == 2 && !expires)
-        communicator->finish(d);
-      if (d == 2)
-        return {};
-      if (d == 1 && expires) {
-        auto ticket = communicator->start(d, 0, data[d], data[d]);
-        communicator->expire(ticket, std::chrono::milliseconds(1));
-        return tl::unexpected(communicator->error());
-      }
-      return run.runToEnd(0, data[d], data[d]);
-    });
-    if (result)
-      return fail("expected an error when device 2 does not join");
-    for (std::string_view part : {"broken", "model.mlir:7", "2"})
-      if (result.error().message.find(part) == std::string::npos)
-        return fail("expected '{}' in the error, found '{}'", part,
-                    result.error().message);
-  }
+  std::atomic<int> joined{0};
+  rig.begin();
+  auto result = Rig::inParallel(4, [&](uint32_t device) -> Result<void> {
+    DeviceRun run{test, rig, device, 0};
+    if (device == 2) {
+      device2(run.communicator);
+      return {};
+    }
+    std::byte *data = rig.memoryOf(device);
+    auto ticket = run.communicator.start(device, 0, data, data);
+    ++joined;
+    if (device == 1 && expires) {
+      while (joined < 3)
+        std::this_thread::yield();
+      // Time for what the others sent to arrive.
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      run.communicator.expire(ticket, std::chrono::milliseconds(1));
+      // With several processes the news come back from the group.
+      while (!run.communicator.failed())
+        run.communicator.waitForChange(run.communicator.changes(),
+                                       start + std::chrono::seconds(5));
+      return tl::unexpected(run.communicator.error());
+    }
+    return run.waitFor(ticket);
+  });
+  if (result)
+    return fail("expected an error when device 2 does not join");
+  for (std::string_view part : {"broken", "model.mlir:7", "2"})
+    if (result.error().message.find(part) == std::string::npos)
+      return fail("expected '{}' in the error, found '{}'", part,
+                  result.error().message);
   if (Communicator::Clock::now() - start > std::chrono::seconds(5))
-    return fail("expected the failures at once");
+    return fail("expected the failure at once");
+  return {};
+}
 
-  communicator->begin();
-  return onEveryDevice(test.mesh, [&](uint32_t device) {
-    return DeviceRun{test, *communicator, device, 0}.runAll();
+} // namespace
+
+Result<void> tpcrt::checkExpiry(const CommunicatorFactory &factory) {
+  ConformanceCase test = failureCase();
+  TPCRT_ASSIGN(Rig rig, Rig::open(factory, test, Placing::Allocated));
+  return checkFailure(test, rig, /*expires=*/true, [](Communicator &) {});
+}
+
+Result<void> tpcrt::checkRecovery(const CommunicatorFactory &factory) {
+  ConformanceCase test = failureCase();
+  TPCRT_ASSIGN(Rig rig, Rig::open(factory, test, Placing::Allocated));
+  TPCRT_TRY(
+      checkFailure(test, rig, /*expires=*/false,
+                   [](Communicator &communicator) { communicator.finish(2); }));
+  rig.begin();
+  return Rig::inParallel(4, [&](uint32_t device) {
+    return DeviceRun{test, rig, device, 0}.runAll();
   });
 }

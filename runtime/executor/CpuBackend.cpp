@@ -52,20 +52,30 @@ private:
   void bindPrograms();
 
   BlockTransfer stateTransfer(size_t state, uint64_t device) const;
+  /// The whole of a tensor whose blocks are in several processes, if they are;
+  /// blockOf(device's memory) is where a device has its own.
+  template <class BlockOf>
+  Result<void> gatherFromAll(const WholeGather &gather,
+                             const PlacedTensor &tensor, HostTensor &whole,
+                             BlockOf blockOf);
+  /// The processes of this host, this one included.
+  unsigned neighbours() const;
 
   const Module &module;
   LoadOptions options;
+  DeviceDivision division;
   KernelLibrary kernels;
   MatmulContext matmuls;
   SharedConstants constants;
   std::unique_ptr<Communicator> communicator;
   std::unique_ptr<WorkerPool> pool;
-  std::deque<DeviceMemory> memory; // by device
+  std::deque<DeviceMemory> memory; // by device of this process
   std::vector<LoadedProgram> programs;
   std::vector<bool> keepUnpacked; // parameters that some step reads as they lie
   DeviceStatistics planned;       // bytes that each device will hold
   DeviceStatistics shared;        // of them, what is there already
-  std::vector<LoadCounts> loadCounts; // by device
+  std::vector<LoadCounts> loadCounts;    // by device of this process
+  std::vector<WholeGather> stateGathers; // by state
 };
 
 uint64_t totalBytes(const std::vector<Buffer> &buffers) {
@@ -78,38 +88,61 @@ uint64_t totalBytes(const std::vector<Buffer> &buffers) {
 Result<DeviceStatistics> CpuBackend::plan() {
   if (supportedIsas().empty())
     return fail("expected a CPU with AVX2, FMA and F16C");
+  TPCRT_ASSIGN(division,
+               DeviceDivision::of(module.mesh, options.processes.get()));
   TPCRT_TRY(planPrograms());
   return planned;
 }
 
+unsigned CpuBackend::neighbours() const {
+  return options.processes ? options.processes->hostSize() : 1;
+}
+
 Result<void> CpuBackend::load(const WeightSource &weights) {
   TPCRT_ASSIGN(kernels, KernelLibrary::load(module));
-  TPCRT_TRY(options.storage->join(module.mesh));
+  TPCRT_TRY(options.storage->join(module));
   TPCRT_TRY(checkWeights(module, weights));
   takeShared();
   TPCRT_TRY(checkMemory());
+  if (options.processes) // nobody takes memory before all have looked
+    TPCRT_TRY(options.processes->agree("artifact", module.fingerprint));
   TPCRT_TRY(allocateMemory());
   TPCRT_TRY(loadParameters(weights));
-  options.storage->keep(module, matmuls, memory);
+  std::vector<const ModelBlocks *> blocks;
+  for (const DeviceMemory &device : memory)
+    blocks.push_back(&device);
+  options.storage->keep(module, blocks);
+  options.storage->keepPacked(module, matmuls, memory);
   bindPrograms();
   return {};
 }
 
 Result<void> CpuBackend::planPrograms() {
-  uint64_t devices = module.mesh.numDevices();
-  communicator = createThreadsCommunicator(module.mesh);
-  pool = std::make_unique<WorkerPool>(devices, options.threads);
+  if (options.processes) {
+    TPCRT_ASSIGN(communicator,
+                 createProcessCommunicator(module.mesh, options.processes,
+                                           options.transport));
+  } else {
+    communicator = createThreadsCommunicator(module.mesh);
+  }
+  unsigned threads = options.threads
+                         ? options.threads
+                         : std::max<unsigned>(1, coreCount() / neighbours());
+  pool = std::make_unique<WorkerPool>(division.perProcess, threads);
   matmuls.known = options.storage->packed(module);
   // Primitives are made for the number of threads that will run them.
   ThreadTeam team(pool->threadsPerWorker());
   for (const Program &program : module.programs) {
     TPCRT_ASSIGN(LoadedProgram loaded,
-                 LoadedProgram::plan(program, matmuls, *communicator,
-                                     pool->threadsPerWorker()));
+                 LoadedProgram::plan(program, module.mesh, division, matmuls,
+                                     *communicator, pool->threadsPerWorker()));
     if (options.profile)
       loaded.stepTimes.resize(loaded.steps.size());
     programs.push_back(std::move(loaded));
   }
+  for (const State &state : module.states)
+    stateGathers.push_back(
+        WholeGather::plan(state, module.mesh, division, *communicator));
   keepUnpacked.resize(module.parameters.size());
   for (const LoadedProgram &program : programs)
     program.markUnpackedParameters(keepUnpacked);
@@ -118,9 +151,11 @@ Result<void> CpuBackend::planPrograms() {
 }
 
 void CpuBackend::takeShared() {
-  for (uint64_t device = 0; device < module.mesh.numDevices(); ++device) {
-    memory.emplace_back(module, device).packed.resize(matmuls.packed.size());
-    options.storage->take(module, matmuls, device, memory.back());
+  for (uint64_t local = 0; local < division.perProcess; ++local) {
+    memory.emplace_back(module, division.first() + local)
+        .packed.resize(matmuls.packed.size());
+    options.storage->take(module, local, memory.back());
+    options.storage->takePacked(module, matmuls, local, memory.back());
   }
   // All devices share alike.
   const DeviceMemory &device = memory.front();
@@ -138,18 +173,23 @@ Result<void> CpuBackend::checkMemory() const {
   missing.stateBytes -= shared.stateBytes;
   return tpcrt::checkMemory(
       memoryNeed(module, programs, missing, keepUnpacked,
-                 pool->workers() * pool->threadsPerWorker()),
+                 pool->workers() * pool->threadsPerWorker() * neighbours(),
+                 division.perProcess * neighbours()),
       availableMemory());
 }
 
 Result<void> CpuBackend::allocateMemory() {
   TPCRT_ASSIGN(constants, copyConstants(module));
-  for (DeviceMemory &device : memory) {
-    TPCRT_TRY(device.allocate(module));
-    TPCRT_ASSIGN(device.scratch,
+  TPCRT_ASSIGN(
+      auto arenas,
+      communicator->allocate(memory.size(), planned.arenaBytes, "the arena"));
+  for (size_t i = 0; i < memory.size(); ++i) {
+    memory[i].arena = std::move(arenas[i]);
+    TPCRT_TRY(memory[i].allocateStates(module));
+    TPCRT_ASSIGN(memory[i].scratch,
                  Buffer::allocate(planned.scratchBytes, "scratch memory"));
   }
-  return {};
+  return communicator->open();
 }
 
 bool CpuBackend::isNeeded(size_t parameter, const DeviceMemory &device) const {
@@ -169,8 +209,9 @@ Result<void> CpuBackend::loadParameter(const WeightSource &weights,
   Buffer &block = mine.parameters[index];
   try {
     if (isNeeded(index, mine) && block.size() == 0) {
-      TPCRT_ASSIGN(block, tpcrt::loadParameter(module, module.parameters[index],
-                                               weights, device, counts));
+      TPCRT_ASSIGN(
+          block, tpcrt::loadParameter(module, module.parameters[index], weights,
+                                      division.first() + device, counts));
     }
     TPCRT_TRY(packParameter(matmuls, index, mine));
   } catch (const std::exception &error) { // out of memory, for example
@@ -201,7 +242,7 @@ Result<void> CpuBackend::loadDevice(const WeightSource &weights,
 }
 
 Result<void> CpuBackend::loadParameters(const WeightSource &weights) {
-  uint64_t devices = module.mesh.numDevices();
+  uint64_t devices = memory.size();
   loadCounts.resize(devices);
   std::vector<Result<void>> results(devices);
   pool->run([&](unsigned worker, const ThreadTeam &team) {
@@ -216,26 +257,61 @@ Result<void> CpuBackend::loadParameters(const WeightSource &weights) {
 void CpuBackend::bindPrograms() {
   for (LoadedProgram &program : programs) {
     program.bindKernels(kernels);
-    for (uint64_t device = 0; device < memory.size(); ++device)
-      program.bind(module, matmuls, device, memory[device], constants);
+    for (uint64_t local = 0; local < memory.size(); ++local)
+      program.bind(module, matmuls, division.first() + local, memory[local],
+                   constants);
   }
 }
 
 BlockTransfer CpuBackend::stateTransfer(size_t state, uint64_t device) const {
-  return {module.states[state], module.mesh, device,
+  return {module.states[state], module.mesh, division.first() + device,
           memory[device].states[state].data()};
 }
 
 Result<void> CpuBackend::run(size_t program,
                              const std::vector<HostTensor> &inputs,
                              std::vector<HostTensor> &outputs) {
-  return Executor(*pool, *communicator, matmuls, options.deadline)
-      .run(programs[program], inputs, outputs);
+  LoadedProgram &loaded = programs[program];
+  TPCRT_TRY(Executor(*pool, *communicator, matmuls, options.deadline)
+                .run(loaded, inputs, outputs));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Port &port = loaded.program->outputs[i];
+    TPCRT_TRY(gatherFromAll(loaded.gathers[i], port, outputs[i], [&](auto &m) {
+      return m.resolve(port.buffer, constants);
+    }));
+  }
+  return {};
 }
 
 Result<void> CpuBackend::readState(size_t state, HostTensor &value) {
-  for (uint64_t device = 0; device < memory.size(); ++device)
-    stateTransfer(state, device).gather(value.data());
+  for (uint64_t local = 0; local < memory.size(); ++local)
+    if (stateGathers[state].holds(division.first() + local))
+      stateTransfer(state, local).gather(value.data());
+  return gatherFromAll(stateGathers[state], module.states[state], value,
+                       [&](auto &m) { return m.states[state].data(); });
+}
+
+template <class BlockOf>
+Result<void> CpuBackend::gatherFromAll(const WholeGather &gather,
+                                       const PlacedTensor &tensor,
+                                       HostTensor &whole, BlockOf blockOf) {
+  if (!gather.collective)
+    return {};
+  uint64_t blockBytes = tensor.blockBytes();
+  std::vector<Buffer> gathered(memory.size());
+  std::vector<DeviceBuffers> buffers;
+  for (uint64_t local = 0; local < memory.size(); ++local) {
+    TPCRT_ASSIGN(
+        gathered[local],
+        Buffer::allocate(blockBytes * gather.holders.size(), tensor.name));
+    buffers.push_back({blockOf(memory[local]), gathered[local].data()});
+  }
+  TPCRT_TRY(runCollective(*communicator, *gather.collective, division.first(),
+                          buffers, options.deadline));
+  for (size_t i = 0; i < gather.holders.size(); ++i)
+    BlockTransfer(tensor, module.mesh, gather.holders[i],
+                  gathered[0].data() + i * blockBytes)
+        .gather(whole.data());
   return {};
 }
 

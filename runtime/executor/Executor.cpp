@@ -53,7 +53,7 @@ Executor::Worker::Worker(Executor &executor, LoadedProgram &program,
       measures(worker == 0 && !program.stepTimes.empty()) {
   for (size_t d = worker; d < program.devices.size();
        d += executor.pool.workers())
-    devices.push_back(Device(d, program.devices[d]));
+    devices.push_back(Device(program.firstDevice + d, program.devices[d]));
 }
 
 void Executor::Worker::run(const std::vector<HostTensor> &inputs,
@@ -77,7 +77,8 @@ void Executor::Worker::run(const std::vector<HostTensor> &inputs,
         continue;
       --unfinished;
       for (size_t i = 0; i < outputs.size(); ++i)
-        device.bound.outputs[i].gather(outputs[i].data());
+        if (program.gathers[i].holds(device.number))
+          device.bound.outputs[i].gather(outputs[i].data());
       communicator.finish(device.number);
     }
     if (!moved)

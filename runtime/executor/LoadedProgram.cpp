@@ -65,11 +65,10 @@ struct StepPlanner {
     result.kind = LoadedStep::Kind::Collective;
     result.first = nextPointer;
     nextPointer += 2;
-    TPCRT_ASSIGN(
-        result.collective,
+    result.collective =
         communicator.add({collective.kind, collective.reduction,
                           collective.type, collective.count, collective.axes,
-                          collective.sources, step->name, step->location}));
+                          collective.sources, step->name, step->location});
     return result;
   }
 };
@@ -149,12 +148,13 @@ std::string describe(const MatmulEpilogue &epilogue) {
 
 } // namespace
 
-Result<LoadedProgram> LoadedProgram::plan(const Program &program,
-                                          MatmulContext &matmuls,
-                                          Communicator &communicator,
-                                          unsigned threads) {
+Result<LoadedProgram>
+LoadedProgram::plan(const Program &program, const Mesh &mesh,
+                    const DeviceDivision &division, MatmulContext &matmuls,
+                    Communicator &communicator, unsigned threads) {
   LoadedProgram loaded;
   loaded.program = &program;
+  loaded.firstDevice = division.first();
   StepPlanner planner{loaded, matmuls, communicator, threads};
   for (const Step &step : program.steps) {
     planner.step = &step;
@@ -165,6 +165,9 @@ Result<LoadedProgram> LoadedProgram::plan(const Program &program,
                   step.location, planned.error().message);
     loaded.steps.push_back(*planned);
   }
+  for (const Port &output : program.outputs)
+    loaded.gathers.push_back(
+        WholeGather::plan(output, mesh, division, communicator));
   return loaded;
 }
 

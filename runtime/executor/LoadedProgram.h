@@ -10,6 +10,7 @@
 #include "device/cpu/KernelLibrary.h"
 #include "device/cpu/Matmul.h"
 #include "executor/Transfer.h"
+#include "executor/WholeGather.h"
 
 #include <deque>
 
@@ -41,7 +42,8 @@ struct DeviceProgram {
   std::vector<GroupedMatmul::Operands> groupedMatmuls;
   std::vector<Attention::Operands> attentions;
   std::byte *scratch = nullptr; // for one step at a time
-  std::vector<BlockTransfer> inputs, outputs;
+  std::vector<BlockTransfer> inputs;
+  std::vector<BlockTransfer> outputs; // see LoadedProgram::gathers
 };
 
 struct LoadedProgram {
@@ -50,17 +52,18 @@ struct LoadedProgram {
   std::deque<Matmul> matmuls; // in the order of the steps
   std::vector<GroupedMatmul> groupedMatmuls;
   std::vector<Attention> attentions;
-  std::vector<DeviceProgram> devices;
+  std::vector<WholeGather> gathers;   // by output
+  uint64_t firstDevice = 0;           // of this process
+  std::vector<DeviceProgram> devices; // of this process
   /// Per step what it took on device 0 in `runs` runs, if it is measured.
   std::vector<std::chrono::nanoseconds> stepTimes;
   uint64_t runs = 0;
 
   /// The phase before memory is allocated: plans the matmuls and attentions
   /// for `threads` threads, and registers the collectives.
-  static Result<LoadedProgram> plan(const Program &program,
-                                    MatmulContext &matmuls,
-                                    Communicator &communicator,
-                                    unsigned threads);
+  static Result<LoadedProgram>
+  plan(const Program &program, const Mesh &mesh, const DeviceDivision &division,
+       MatmulContext &matmuls, Communicator &communicator, unsigned threads);
 
   void bindKernels(const KernelLibrary &kernels);
   /// Binds the program to a device's memory; once per device, in order.

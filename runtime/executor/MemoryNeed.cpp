@@ -60,9 +60,9 @@ MemoryNeed tpcrt::memoryNeed(const Module &module,
                              const std::vector<LoadedProgram> &programs,
                              const DeviceStatistics &device,
                              const std::vector<bool> &keepUnpacked,
-                             uint64_t loaders) {
+                             uint64_t loaders, uint64_t devices) {
   MemoryNeed need;
-  need.devices = module.mesh.numDevices();
+  need.devices = devices;
   uint64_t largestDropped = 0;
   for (size_t i = 0; i < module.parameters.size(); ++i)
     if (!keepUnpacked[i])

@@ -31,12 +31,13 @@ DeviceStatistics deviceNeed(const Module &module,
                             const MatmulContext &matmuls,
                             const std::vector<bool> &keepUnpacked);
 
-/// `device`: what each takes. `loaders`: how many threads load at the same
-/// time.
+/// `device`: what each of `devices` takes. `loaders`: how many threads load at
+/// the same time.
 MemoryNeed memoryNeed(const Module &module,
                       const std::vector<LoadedProgram> &programs,
                       const DeviceStatistics &device,
-                      const std::vector<bool> &keepUnpacked, uint64_t loaders);
+                      const std::vector<bool> &keepUnpacked, uint64_t loaders,
+                      uint64_t devices);
 
 /// An error with both figures where the need is above what is available;
 /// nothing is known to be available where the system does not say.

@@ -18,11 +18,11 @@ bool isHeld(const std::vector<Buffer::Weak> &blocks) {
 }
 
 /// Blocks of all devices; nothing unless every one is there.
-template <class Block>
-std::optional<std::vector<Buffer::Weak>>
-blocksOf(const std::deque<DeviceMemory> &memory, Block block) {
+template <class Devices, class Block>
+std::optional<std::vector<Buffer::Weak>> blocksOf(const Devices &devices,
+                                                  Block block) {
   std::vector<Buffer::Weak> blocks;
-  for (const DeviceMemory &device : memory)
+  for (const auto &device : devices)
     blocks.emplace_back(block(device));
   if (!isHeld(blocks))
     return std::nullopt;
@@ -40,13 +40,18 @@ std::shared_ptr<SharedStorage> tpcrt::createSharedStorage() {
   return std::make_shared<SharedStorage>();
 }
 
-Result<void> SharedStorage::join(const Mesh &other) {
-  if (mesh && *mesh != other)
+Result<void> SharedStorage::join(const Module &module) {
+  if (mesh && kind != module.device)
+    return fail("expected the kind of devices of the executables that it "
+                "shares memory with, found another; load it without shared "
+                "storage, or compile it for the same kind");
+  if (mesh && *mesh != module.mesh)
     return fail("expected the mesh of the executables that it shares memory "
                 "with, of {} devices, found one of {}; load it without shared "
                 "storage, or compile it for the same mesh",
-                mesh->numDevices(), other.numDevices());
-  mesh = other;
+                mesh->numDevices(), module.mesh.numDevices());
+  mesh = module.mesh;
+  kind = module.device;
   return {};
 }
 
@@ -71,12 +76,17 @@ Buffer SharedStorage::find(const Table<Tensor> &table, const Tensor &tensor,
   return {};
 }
 
-void SharedStorage::take(const Module &module, const MatmulContext &context,
-                         uint64_t device, DeviceMemory &memory) const {
-  for (size_t i = 0; i < memory.parameters.size(); ++i)
-    memory.parameters[i] = find(parameters, module.parameters[i], device);
-  for (size_t i = 0; i < memory.states.size(); ++i)
-    memory.states[i] = find(states, module.states[i], device);
+void SharedStorage::take(const Module &module, uint64_t device,
+                         ModelBlocks &blocks) const {
+  for (size_t i = 0; i < blocks.parameters.size(); ++i)
+    blocks.parameters[i] = find(parameters, module.parameters[i], device);
+  for (size_t i = 0; i < blocks.states.size(); ++i)
+    blocks.states[i] = find(states, module.states[i], device);
+}
+
+void SharedStorage::takePacked(const Module &module,
+                               const MatmulContext &context, uint64_t device,
+                               DeviceMemory &memory) const {
   for (size_t i = 0; i < memory.packed.size(); ++i) {
     const PackedWeights &wanted = context.packed[i];
     const Parameter &parameter = module.parameters[wanted.ref.index];
@@ -98,18 +108,23 @@ void SharedStorage::enter(Table<Tensor> &table, const Tensor &tensor,
   table.insert({tensor.name, {tensor, std::move(blocks)}});
 }
 
-void SharedStorage::keep(const Module &module, const MatmulContext &context,
-                         const std::deque<DeviceMemory> &memory) {
-  std::erase_if(packedWeights,
-                [](const auto &entry) { return !isHeld(entry.second.blocks); });
+void SharedStorage::keep(const Module &module,
+                         const std::vector<const ModelBlocks *> &devices) {
   for (size_t i = 0; i < module.parameters.size(); ++i)
     if (auto blocks = blocksOf(
-            memory, [&](const DeviceMemory &m) { return m.parameters[i]; }))
+            devices, [&](const ModelBlocks *m) { return m->parameters[i]; }))
       enter(parameters, module.parameters[i], std::move(*blocks));
   for (size_t i = 0; i < module.states.size(); ++i)
     if (auto blocks = blocksOf(
-            memory, [&](const DeviceMemory &m) { return m.states[i]; }))
+            devices, [&](const ModelBlocks *m) { return m->states[i]; }))
       enter(states, module.states[i], std::move(*blocks));
+}
+
+void SharedStorage::keepPacked(const Module &module,
+                               const MatmulContext &context,
+                               const std::deque<DeviceMemory> &devices) {
+  std::erase_if(packedWeights,
+                [](const auto &entry) { return !isHeld(entry.second.blocks); });
   for (size_t i = 0; i < context.packed.size(); ++i) {
     const PackedWeights &weights = context.packed[i];
     const Parameter &parameter = module.parameters[weights.ref.index];
@@ -120,7 +135,7 @@ void SharedStorage::keep(const Module &module, const MatmulContext &context,
     if (std::ranges::any_of(range(packedWeights, parameter.name), isSame))
       continue;
     if (auto blocks = blocksOf(
-            memory, [&](const DeviceMemory &m) { return m.packed[i]; }))
+            devices, [&](const DeviceMemory &m) { return m.packed[i]; }))
       packedWeights.insert(
           {parameter.name, {parameter, weights, std::move(*blocks)}});
   }

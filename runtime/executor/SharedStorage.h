@@ -14,20 +14,26 @@ namespace tpcrt {
 /// owns none: what no executable holds any more is freed.
 class SharedStorage {
 public:
-  /// An error if executables with another mesh use this storage.
-  Result<void> join(const Mesh &mesh);
+  /// An error if executables with another mesh, or on devices of another kind,
+  /// use this storage.
+  Result<void> join(const Module &module);
 
   /// Weights of the module's parameters that are packed.
   std::vector<PackedWeights> packed(const Module &module) const;
 
-  /// Hands out what is there to a device's memory, whose `packed` is of the
-  /// size of context.packed.
-  void take(const Module &module, const MatmulContext &context, uint64_t device,
-            DeviceMemory &memory) const;
+  /// Hands out the blocks that are there for the device, the number of those of
+  /// this process.
+  void take(const Module &module, uint64_t device, ModelBlocks &blocks) const;
+  /// The same of packed weights; memory.packed is of the size of
+  /// context.packed.
+  void takePacked(const Module &module, const MatmulContext &context,
+                  uint64_t device, DeviceMemory &memory) const;
 
   /// Enters what the devices of an executable hold.
-  void keep(const Module &module, const MatmulContext &context,
-            const std::deque<DeviceMemory> &memory);
+  void keep(const Module &module,
+            const std::vector<const ModelBlocks *> &devices);
+  void keepPacked(const Module &module, const MatmulContext &context,
+                  const std::deque<DeviceMemory> &devices);
 
 private:
   using Blocks = std::vector<Buffer::Weak>; // by device
@@ -52,6 +58,7 @@ private:
   static void enter(Table<Tensor> &table, const Tensor &tensor, Blocks blocks);
 
   std::optional<Mesh> mesh;
+  DeviceKind kind = DeviceKind::Cpu;
   Table<Parameter> parameters;
   Table<State> states;
   std::unordered_multimap<std::string, HeldPacked> packedWeights;

@@ -6,8 +6,7 @@ using namespace tpcrt;
 
 BlockTransfer::BlockTransfer(const PlacedTensor &tensor, const Mesh &mesh,
                              uint64_t device, std::byte *block)
-    : type(tensor.type), block(block), blockBytes(tensor.blockBytes()),
-      holder(firstHolder(tensor.placement, mesh, device) == device) {
+    : type(tensor.type), block(block), blockBytes(tensor.blockBytes()) {
   std::vector<BlockDim> dimsOfBlock =
       blockOf(tensor.shape, tensor.placement, mesh, device);
   std::vector<int64_t> inWhole = denseStrides(tensor.shape);
@@ -27,8 +26,6 @@ void BlockTransfer::scatter(const std::byte *whole) const {
 }
 
 void BlockTransfer::gather(std::byte *whole) const {
-  if (!holder)
-    return;
   std::vector<CopyDim> back = dims;
   for (CopyDim &dim : back)
     std::swap(dim.dstStride, dim.srcStride);

@@ -16,7 +16,7 @@ public:
 
   /// Whole tensor -> block; padding becomes zero.
   void scatter(const std::byte *whole) const;
-  /// Block -> whole tensor, if this device is the lowest-numbered holder.
+  /// Block -> whole tensor.
   void gather(std::byte *whole) const;
 
 private:
@@ -26,7 +26,6 @@ private:
   uint64_t wholeOffset = 0;  // in bytes
   std::vector<CopyDim> dims; // whole -> block
   bool padded = false;
-  bool holder;
 };
 
 } // namespace tpcrt

@@ -3,7 +3,7 @@
 #define TPCRT_WEIGHTS_PARAMETERLOADER_H
 
 #include "artifact/Module.h"
-#include "device/cpu/DeviceMemory.h"
+#include "device/Buffer.h"
 #include "tpcrt/Safetensors.h"
 #include "weights/PageCounter.h"
 
@@ -24,6 +24,27 @@ Result<void> checkWeights(const Module &module, const WeightSource &weights);
 Result<Buffer> loadParameter(const Module &module, const Parameter &parameter,
                              const WeightSource &weights, uint64_t device,
                              LoadCounts &counts);
+
+/// Elements [begin, begin + size) of each dimension of a device's block.
+struct BlockWindow {
+  std::vector<uint64_t> begin, size;
+
+  uint64_t elements() const;
+};
+
+/// Cuts a block of `shape` into windows of at most `most` elements, each
+/// contiguous in the block, in the order in which they lie there.
+std::vector<BlockWindow> cutBlock(const std::vector<uint64_t> &shape,
+                                  uint64_t most);
+
+/// The same as loadParameter for a window of the block, into `result`, where it
+/// lies densely.
+void readWindow(const Module &module, const Parameter &parameter,
+                const WeightSource &weights, uint64_t device,
+                const BlockWindow &window, std::byte *result,
+                LoadCounts &counts);
+/// Tells the system that the stored tensors of `parameter` have been read.
+void releaseSources(const Parameter &parameter, const WeightSource &weights);
 
 } // namespace tpcrt
 

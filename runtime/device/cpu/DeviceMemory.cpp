@@ -3,26 +3,8 @@
 #include "support/Fail.h"
 
 #include <cstring>
-#include <sys/mman.h>
 
 using namespace tpcrt;
-
-Result<Buffer> Buffer::allocate(uint64_t size, std::string_view what) {
-  Buffer buffer;
-  if (size == 0)
-    return buffer;
-  constexpr uint64_t hugePage = 2 << 20;
-  void *address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address == MAP_FAILED)
-    return fail("out of memory: {} needs {} bytes", what, size);
-  if (size >= hugePage)
-    ::madvise(address, size, MADV_HUGEPAGE);
-  buffer.memory = {static_cast<std::byte *>(address),
-                   [size](std::byte *memory) { ::munmap(memory, size); }};
-  buffer.length = size;
-  return buffer;
-}
 
 Result<SharedConstants> tpcrt::copyConstants(const Module &module) {
   SharedConstants constants;
@@ -36,16 +18,12 @@ Result<SharedConstants> tpcrt::copyConstants(const Module &module) {
 }
 
 DeviceMemory::DeviceMemory(const Module &module, uint64_t device)
-    : parameters(module.parameters.size()), states(module.states.size()) {
+    : ModelBlocks(module) {
   for (const std::vector<int64_t> &values : module.deviceScalars)
     scalars.push_back(values[device]);
 }
 
-Result<void> DeviceMemory::allocate(const Module &module) {
-  uint64_t arenaBytes = 0;
-  for (const Program &program : module.programs)
-    arenaBytes = std::max(arenaBytes, program.arenaBytes);
-  TPCRT_ASSIGN(arena, Buffer::allocate(arenaBytes, "the arena"));
+Result<void> DeviceMemory::allocateStates(const Module &module) {
   for (size_t i = 0; i < states.size(); ++i)
     if (states[i].size() == 0) {
       const State &state = module.states[i];

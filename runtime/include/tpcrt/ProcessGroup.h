@@ -37,15 +37,19 @@ struct LaunchSettings {
   uint16_t port = 0;
   std::string token;    // what every process must show; may be empty
   std::string launcher; // "tpc-launch", "torchrun", "Open MPI", "Slurm"
+  /// A socket that listens at that port already, for rank 0 to take over. If
+  /// this is no such socket, it did not survive the start of other programs in
+  /// between, and rank 0 listens by itself.
+  std::optional<int> listener;
 };
 
 /// Looks a variable up; null if it is not set.
 using Environment = std::function<const char *(const char *name)>;
 
 /// The settings in the environment: TPC_*, else RANK, WORLD_SIZE, LOCAL_RANK,
-/// MASTER_ADDR, MASTER_PORT, else OMPI_COMM_WORLD_*, else SLURM_*. Nothing if
-/// no launcher is at work; an error if settings are missing, malformed or
-/// contradict each other.
+/// MASTER_ADDR, MASTER_PORT, else OMPI_COMM_WORLD_*, else SLURM_* (see
+/// docs/processes.md). Nothing if no launcher is at work; an error if settings
+/// are missing, malformed or contradict each other.
 Result<std::optional<LaunchSettings>> readLaunchSettings();
 Result<std::optional<LaunchSettings>>
 readLaunchSettings(const Environment &environment);
@@ -73,6 +77,12 @@ struct ProcessInfo {
   std::string hostKey;
 };
 
+/// How processes exchange tensors.
+enum class Transport : uint8_t {
+  Auto,   // shared memory within a host, else the network
+  Network // always the network
+};
+
 class ProcessGroup {
 public:
   /// Meets the others. A process with another size, token or fingerprint, or
@@ -83,6 +93,10 @@ public:
 
   uint32_t rank() const;
   uint32_t size() const;
+  /// The processes of this host, this one included.
+  uint32_t hostSize() const;
+  /// Of this process, on the network over which it reaches rank 0.
+  const std::string &localAddress() const;
   std::chrono::milliseconds timeout() const;
   const std::vector<ProcessInfo> &processes() const; // by rank
 

@@ -10,6 +10,7 @@
 #include "tpcrt/Error.h"
 #include "tpcrt/HostTensor.h"
 #include "tpcrt/Placement.h"
+#include "tpcrt/ProcessGroup.h"
 #include "tpcrt/Safetensors.h"
 
 #include <chrono>
@@ -39,6 +40,11 @@ struct LoadOptions {
   bool profile = false;
   /// Null: nothing is shared.
   std::shared_ptr<SharedStorage> storage;
+  /// Null: this process runs all devices. Else the devices are divided evenly
+  /// over the processes of the group, in order, and all processes make the same
+  /// calls with the same arguments in the same order; each gets whole outputs.
+  std::shared_ptr<ProcessGroup> processes;
+  Transport transport = Transport::Auto;
 };
 
 /// Where device 0 spent the runs of a program so far.

@@ -1,11 +1,13 @@
-// The communicator of virtual devices against the conformance suite, and what
-// only it promises: a fixed order of summation.
+// The communicators against the conformance suite, and what threads promise
+// besides: a fixed order of summation.
+#include "GroupHarness.h"
 #include "conformance/CommunicatorConformance.h"
 #include "support/Float16.h"
 
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <numeric>
 
 using namespace tpcrt;
 
@@ -17,23 +19,102 @@ static void PrintTo(const ConformanceCase &test, std::ostream *stream) {
 
 namespace {
 
-std::unique_ptr<Communicator> makeThreads(const Mesh &mesh) {
-  return createThreadsCommunicator(mesh);
+Result<Communicators> makeThreads(const Mesh &mesh) {
+  Communicators result;
+  result.push_back(createThreadsCommunicator(mesh));
+  return result;
 }
 
-class ThreadsConformance : public testing::TestWithParam<ConformanceCase> {};
+/// As many processes as divide the mesh, but at most `most`; all of them in
+/// threads of this one.
+CommunicatorFactory overProcesses(uint32_t most, Transport transport) {
+  return [=](const Mesh &mesh) -> Result<Communicators> {
+    uint32_t size = most;
+    while (mesh.numDevices() % size != 0)
+      --size;
+    Communicators communicators(size);
+    std::vector<uint32_t> ranks(size);
+    std::iota(ranks.begin(), ranks.end(), 0);
+    std::mutex mutex;
+    Result<void> failure;
+    Meeting(size).run(
+        ranks,
+        [&](Result<std::shared_ptr<ProcessGroup>> group) {
+          std::lock_guard lock(mutex);
+          if (!group) {
+            failure = tl::unexpected(group.error());
+            return;
+          }
+          uint32_t rank = (*group)->rank();
+          auto made = createProcessCommunicator(mesh, *group, transport);
+          if (made)
+            communicators[rank] = std::move(*made);
+          else
+            failure = tl::unexpected(made.error());
+        },
+        [](LaunchSettings &) { return GroupOptions(); });
+    if (!failure)
+      return tl::unexpected(failure.error());
+    return communicators;
+  };
+}
 
-TEST_P(ThreadsConformance, MatchesPlainComputation) {
-  auto result = runCase(makeThreads, GetParam());
+CommunicatorFactory factoryOf(const std::string &kind) {
+  if (kind == "threads")
+    return makeThreads;
+  if (kind == "shared_memory")
+    return overProcesses(4, Transport::Auto);
+  return overProcesses(kind == "network" ? 4 : 2, Transport::Network);
+}
+
+const char *const kinds[] = {"threads", "shared_memory", "network",
+                             "network_of_two"};
+
+class Conformance
+    : public testing::TestWithParam<std::tuple<const char *, ConformanceCase>> {
+};
+
+TEST_P(Conformance, MatchesPlainComputation) {
+  const auto &[kind, test] = GetParam();
+  auto result = runCase(factoryOf(kind), test);
   EXPECT_TRUE(result) << result.error().message;
 }
 
-INSTANTIATE_TEST_SUITE_P(, ThreadsConformance,
-                         testing::ValuesIn(conformanceCases()),
+INSTANTIATE_TEST_SUITE_P(
+    , Conformance,
+    testing::Combine(testing::ValuesIn(kinds),
+                     testing::ValuesIn(conformanceCases())),
+    [](const auto &info) {
+      return fmt::format("{}_{}", std::get<0>(info.param),
+                         std::get<1>(info.param).name);
+    });
+
+/// Data that the communicator did not allocate is staged.
+class Staging : public testing::TestWithParam<ConformanceCase> {};
+
+TEST_P(Staging, MatchesPlainComputation) {
+  auto result =
+      runCase(factoryOf("shared_memory"), GetParam(), Placing::Elsewhere);
+  EXPECT_TRUE(result) << result.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(, Staging, testing::ValuesIn(conformanceCases()),
                          [](const auto &info) { return info.param.name; });
 
+class Expiry : public testing::TestWithParam<const char *> {};
+
+TEST_P(Expiry, NamesWhoIsMissing) {
+  auto result = checkExpiry(factoryOf(GetParam()));
+  EXPECT_TRUE(result) << result.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(, Expiry, testing::ValuesIn(kinds),
+                         [](const auto &info) {
+                           return std::string(info.param);
+                         });
+
 TEST(ThreadsCommunicator, FailsAtOnceWhenADeviceIsMissing) {
-  auto result = checkFailures(makeThreads);
+  auto result = checkRecovery(makeThreads);
   EXPECT_TRUE(result) << result.error().message;
 }
 
@@ -42,14 +123,15 @@ template <class T>
 T allReduceOne(ElementType type, Reduction reduction, std::vector<T> values) {
   uint32_t devices = values.size();
   auto communicator = createThreadsCommunicator({"mesh", {{"x", devices}}});
-  EXPECT_TRUE(communicator->add({CollectiveKind::AllReduce,
-                                 reduction,
-                                 type,
-                                 1,
-                                 {{0, 1, devices}},
-                                 {},
-                                 "",
-                                 ""}));
+  communicator->add({CollectiveKind::AllReduce,
+                     reduction,
+                     type,
+                     1,
+                     {{0, 1, devices}},
+                     {},
+                     "",
+                     ""});
+  EXPECT_TRUE(communicator->open());
   communicator->begin();
   for (uint32_t d = devices; d-- > 0;) // the order of arrival must not matter
     communicator->start(d, 0, &values[d], &values[d]);

@@ -75,13 +75,14 @@ def EmitKernels : Pass<"tpc-emit-kernels", "::mlir::ModuleOp"> {
   let summary = "Replaces every plan.kernel_func by its loops";
   let description = [{
     For looking at generated code: the functions become `llvm.func`s of vector
-    loops as `lib/Target` compiles them.
+    loops, or for a GPU of one thread's work, as `lib/Target` compiles them.
   }];
   let options = [Option<"isa", "isa", "std::string", "\"avx2\"",
-                        "CPU kind: avx512bf16, avx512 or avx2">];
+                        "avx512bf16, avx512, avx2; sm_80, sm_90, sm_100">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::math::MathDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];
 }

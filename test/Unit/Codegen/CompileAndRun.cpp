@@ -109,9 +109,13 @@ AssignPhaseOptions CompileAndRun::megatron() {
   return options;
 }
 
-void CompileAndRun::compile(StringRef text, std::string isa,
-                            const AssignPhaseOptions &assign) {
-  planned = parseSourceString<ModuleOp>(text, &context);
+void CompileAndRun::plan(StringRef text, const AssignPhaseOptions &assign) {
+  planModule(parseSourceString<ModuleOp>(text, &context), assign);
+}
+
+void CompileAndRun::planModule(OwningOpRef<ModuleOp> module,
+                               const AssignPhaseOptions &assign) {
+  planned = std::move(module);
   ASSERT_TRUE(planned);
   weights.clear();
   symbols = reference::SymbolStore();
@@ -130,6 +134,11 @@ void CompileAndRun::compile(StringRef text, std::string isa,
   source = planned->clone();
   ASSERT_TRUE(succeeded(
       runPhase(*planned, [](OpPassManager &pm) { buildCodegenPipeline(pm); })));
+}
+
+void CompileAndRun::compile(StringRef text, std::string isa,
+                            const AssignPhaseOptions &assign) {
+  ASSERT_NO_FATAL_FAILURE(plan(text, assign));
   EmitOptions options;
   if (!isa.empty())
     options.isas = {isa};
@@ -160,9 +169,8 @@ CompileAndRun::run(const std::vector<reference::Tensor> &inputs) {
   return result;
 }
 
-/// Relative to the largest magnitude; NaN where NaN is expected.
-static void compare(const reference::Tensor &expected,
-                    const reference::Tensor &found, double tolerance) {
+void tpc::test::expectClose(const reference::Tensor &expected,
+                            const reference::Tensor &found, double tolerance) {
   ASSERT_EQ(found.data.size(), expected.data.size());
   double largest = 1e-30;
   for (double element : expected.data)
@@ -195,7 +203,7 @@ void CompileAndRun::checkStates(double tolerance) {
     ASSERT_TRUE(found) << found.error().message;
     auto expected = symbols.get(source->lookupSymbol(info.name));
     ASSERT_TRUE(succeeded(expected));
-    compare(**expected, reference::fromHost(*found, &context), tolerance);
+    expectClose(**expected, reference::fromHost(*found, &context), tolerance);
   }
 }
 
@@ -220,7 +228,7 @@ void CompileAndRun::check(double tolerance, Reference against) {
   ASSERT_EQ(found.size(), expected->size());
   for (size_t i = 0; i < found.size(); ++i) {
     SCOPED_TRACE("output " + std::to_string(i));
-    ASSERT_NO_FATAL_FAILURE(compare((*expected)[i], found[i], tolerance));
+    ASSERT_NO_FATAL_FAILURE(expectClose((*expected)[i], found[i], tolerance));
   }
   checkStates(tolerance);
 }

@@ -20,6 +20,11 @@
 
 namespace tpc::test {
 
+/// Fails the test where elements differ by more than `tolerance`, relative to
+/// the largest magnitude; NaN is expected where NaN is.
+void expectClose(const reference::Tensor &expected,
+                 const reference::Tensor &found, double tolerance);
+
 /// The sizes of a module's plans.
 struct PlanCounts {
   int kernels = 0, matmuls = 0, attentions = 0, collectives = 0;
@@ -31,7 +36,12 @@ protected:
   ~CompileAndRun() override;
 
   /// Parses `text`; where it has no spmd.program, assigns and partitions it.
-  /// Compiles it for `isa` (empty: this machine) and loads it.
+  /// Then generates its plans.
+  void plan(llvm::StringRef text,
+            const AssignPhaseOptions &assign = megatron());
+  void planModule(mlir::OwningOpRef<mlir::ModuleOp> module,
+                  const AssignPhaseOptions &assign = megatron());
+  /// Plans `text`, compiles it for `isa` (empty: this machine) and loads it.
   void compile(llvm::StringRef text, std::string isa = "",
                const AssignPhaseOptions &assign = megatron());
   void compile(const TestProgram &program);

@@ -15,6 +15,10 @@ struct RunOptions {
   /// Measure this machine instead of running a model; the file to write.
   std::optional<std::string> calibrate;
   std::optional<std::string> mesh, entry, weights, save, report;
+  /// What the devices are: "cpu" or "cuda".
+  std::string device;
+  /// Products of f32 may round their operands; GPUs only.
+  bool tf32 = false;
   std::string mode;
   /// A built-in machine or a file with one, that times are predicted for.
   std::string machine;

@@ -117,6 +117,7 @@ private:
       return false;
     CompileOptions compile;
     compile.mesh = options.mesh;
+    compile.device = options.device;
     compile.assign.mode = options.mode;
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;
@@ -210,6 +211,7 @@ private:
     tpcrt::LoadOptions load;
     load.threads = options.threads;
     load.profile = options.profile;
+    load.tf32 = options.tf32;
     auto loaded = tpcrt::Executable::load(
         *artifact, given.weights.value_or(tpcrt::WeightSource()), load);
     if (!loaded)

@@ -1,7 +1,6 @@
 #include "CudaArtifact.h"
 
-#include "FakeBlas.h"
-#include "FakeNccl.h"
+#include "FakeLibraries.h"
 
 #include <fmt/format.h>
 
@@ -78,17 +77,8 @@ TestArtifact tpcrt::test::onGpus(TestArtifact artifact, std::string isa) {
 }
 
 fake::Machine &CudaTest::start(fake::Settings settings) {
-  fake::Machine &machine = fake::reset(settings);
+  fake::Machine &machine = fake::installLibraries(settings);
   addTestKernels(machine);
-  fake::addReduceKernels(machine);
-  cudaLibraries().driver = []() -> Result<Driver> {
-    Driver driver = fake::driver();
-    TPCRT_TRY(driver.initialize());
-    return driver;
-  };
-  cudaLibraries().blas = []() -> Result<BlasLibrary> { return fake::blas(); };
-  cudaLibraries().nccl = []() -> Result<NcclLibrary> { return fake::nccl(); };
-  fake::setNcclError(ncclSuccess);
   return machine;
 }
 
@@ -99,5 +89,5 @@ void CudaTest::expectClean() {
 
 void CudaTest::TearDown() {
   expectClean();
-  cudaLibraries() = {};
+  fake::removeLibraries();
 }

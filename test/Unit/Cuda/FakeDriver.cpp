@@ -327,15 +327,24 @@ CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
 CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count,
                             CUjit_option *options, void **values) {
   ENTER_UNCAPTURED(cuModuleLoadDataEx);
-  std::string text(static_cast<const char *>(image));
-  if (text.find(".version") == std::string::npos) {
-    for (unsigned i = 0; i < count; ++i)
-      if (options[i] == CU_JIT_ERROR_LOG_BUFFER)
-        std::strcpy(static_cast<char *>(values[i]), "ptxas: missing .version");
-    return CUDA_ERROR_INVALID_PTX;
+  Machine &m = machine();
+  Machine::Module loaded;
+  auto *bytes = static_cast<const char *>(image);
+  if (m.loadImage)
+    loaded.image = m.loadImage(bytes);
+  if (!loaded.image) {
+    std::string text(bytes);
+    if (text.find(".version") == std::string::npos) {
+      for (unsigned i = 0; i < count; ++i)
+        if (options[i] == CU_JIT_ERROR_LOG_BUFFER)
+          std::strcpy(static_cast<char *>(values[i]),
+                      "ptxas: missing .version");
+      return CUDA_ERROR_INVALID_PTX;
+    }
+    loaded.entries = entriesOf(text);
   }
-  *module = machine().newHandle<CUmodule>();
-  machine().modules[*module].entries = entriesOf(text);
+  *module = m.newHandle<CUmodule>();
+  m.modules[*module] = std::move(loaded);
   return needContext();
 }
 CUresult cuModuleUnload(CUmodule module) {
@@ -343,39 +352,49 @@ CUresult cuModuleUnload(CUmodule module) {
   machine().calls.push_back("cuModuleUnload");
   return erase(machine().modules, module);
 }
-CUresult cuModuleGetFunction(CUfunction *function, CUmodule module,
+CUresult cuModuleGetFunction(CUfunction *handle, CUmodule module,
                              const char *name) {
   ENTER(cuModuleGetFunction);
   Machine &m = machine();
-  auto &entries = m.modules.at(module).entries;
-  auto found = entries.find(name);
-  if (found == entries.end())
-    return CUDA_ERROR_NOT_FOUND;
-  *function = m.newHandle<CUfunction>();
-  m.functions[*function] = {name, found->second};
+  const Machine::Module &loaded = m.modules.at(module);
+  Machine::Function function{name, {}, {}};
+  if (loaded.image) {
+    int count = loaded.image->numParameters(name);
+    if (count < 0)
+      return CUDA_ERROR_NOT_FOUND;
+    function.parameters.assign(count, sizeof(CUdeviceptr));
+    function.run = [run = loaded.image->run, symbol = std::string(name)](
+                       const Launch &launch) { run(symbol, launch); };
+  } else {
+    auto found = loaded.entries.find(name);
+    if (found == loaded.entries.end())
+      return CUDA_ERROR_NOT_FOUND;
+    function.parameters = found->second;
+  }
+  *handle = m.newHandle<CUfunction>();
+  m.functions[*handle] = std::move(function);
   return CUDA_SUCCESS;
 }
-CUresult cuLaunchKernel(CUfunction function, unsigned blocks, unsigned,
-                        unsigned, unsigned threads, unsigned, unsigned,
-                        unsigned, CUstream stream, void **parameters, void **) {
+CUresult cuLaunchKernel(CUfunction handle, unsigned blocks, unsigned, unsigned,
+                        unsigned threads, unsigned, unsigned, unsigned,
+                        CUstream stream, void **parameters, void **) {
   ENTER(cuLaunchKernel);
   Machine &m = machine();
-  auto &[name, sizes] = m.functions.at(function);
+  const Machine::Function &function = m.functions.at(handle);
   if (blocks == 0 || threads == 0 || threads > 1024)
     return CUDA_ERROR_INVALID_VALUE;
   Launch launch{blocks, threads, {}};
-  for (size_t i = 0; i < sizes.size(); ++i) {
+  for (size_t i = 0; i < function.parameters.size(); ++i) {
     uint64_t value = 0;
-    std::memcpy(&value, parameters[i], sizes[i]);
+    std::memcpy(&value, parameters[i], function.parameters[i]);
     launch.parameters.push_back(value);
   }
-  auto kernel = m.kernels.find(name);
-  if (kernel == m.kernels.end()) {
-    m.misused("no host function stands for kernel " + name);
+  HostKernel run = function.run ? function.run : m.kernels[function.name];
+  if (!run) {
+    m.misused("no host function stands for kernel " + function.name);
     return CUDA_ERROR_NOT_FOUND;
   }
-  m.enqueue(stream, "kernel " + name,
-            [run = kernel->second, launch] { run(launch); });
+  m.enqueue(stream, "kernel " + function.name, [run, launch] { run(launch); });
   return CUDA_SUCCESS;
 }
 

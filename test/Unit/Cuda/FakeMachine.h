@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -52,6 +53,13 @@ struct Launch {
   }
 };
 using HostKernel = std::function<void(const Launch &)>;
+
+/// The kernels of an image that is no PTX text: how many addresses one takes,
+/// -1 if there is none of the name, and how it runs.
+struct Image {
+  std::function<int(const std::string &)> numParameters;
+  std::function<void(const std::string &, const Launch &)> run;
+};
 
 struct Operation {
   std::string what;
@@ -140,13 +148,21 @@ public:
   };
   struct Module {
     std::map<std::string, std::vector<unsigned>> entries; // bytes of parameters
+    std::optional<Image> image;                           // instead
+  };
+  struct Function {
+    std::string name;
+    std::vector<unsigned> parameters; // bytes
+    HostKernel run;
   };
   std::map<CUstream, Stream> streams;
   std::map<CUevent, Event> events;
   std::map<CUmodule, Module> modules;
   std::map<CUgraph, std::shared_ptr<Graph>> graphs;
   std::map<CUgraphExec, std::shared_ptr<Graph>> executables;
-  std::map<CUfunction, std::pair<std::string, std::vector<unsigned>>> functions;
+  std::map<CUfunction, Function> functions;
+  /// Loads images that are no PTX text.
+  std::function<std::optional<Image>(const char *)> loadImage;
   /// Of the calling thread, the current one last.
   static thread_local std::vector<CUcontext> contexts;
   std::map<int, std::pair<CUctx_st, int>> primary; // and how often retained

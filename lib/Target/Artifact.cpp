@@ -327,8 +327,10 @@ LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
   step->inputs = op.getInputs().size();
   for (Value input : op.getInputs())
     step->buffers.push_back(refTo(input));
-  for (Value output : op.getResults()) // updates come first
+  for (Value output : op.getResults()) { // updates come first
     step->buffers.push_back(refTo(output));
+    step->output_types.push_back(toArtifact(typeOf(output).getElementType()));
+  }
   addStep(op, std::move(*step));
   return success();
 }

@@ -32,6 +32,8 @@ public:
   std::vector<StepTime> profile() const override;
 
 private:
+  Result<void> checkOptions() const;
+
   // The phases of load.
   Result<void> openGpus(const Driver &driver);
   Result<void> loadLibraries();
@@ -73,7 +75,23 @@ CudaBackend::~CudaBackend() {
     cuda.watchdog->wait(nullptr);
 }
 
+Result<void> CudaBackend::checkOptions() const {
+  auto refuse = [](std::string_view what) {
+    return fail("{} is for CPUs only; leave it away, or compile for the device "
+                "'cpu'",
+                what);
+  };
+  if (options.checkNumerics)
+    return refuse("watching for NaN and infinity");
+  if (!options.faults.empty())
+    return refuse("injecting faults");
+  if (!options.flightFolder.empty())
+    return refuse("recording the last operations");
+  return {};
+}
+
 Result<DeviceStatistics> CudaBackend::plan() {
+  TPCRT_TRY(checkOptions());
   TPCRT_ASSIGN(cuda.division,
                DeviceDivision::of(module.mesh, options.processes.get()));
   needed.resize(module.parameters.size());
@@ -287,6 +305,8 @@ Result<void> CudaBackend::keepFailure(Result<void> result) {
   if (result)
     return {};
   failure = result.error();
+  if (options.processes)
+    options.processes->abort(failure->message);
   // Nothing of the run goes on when the caller has its error.
   cuda.watchdog->giveUp();
   return result;

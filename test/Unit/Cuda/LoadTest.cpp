@@ -121,6 +121,18 @@ TEST_F(Load, MissingMemoryIsKnownBefore) {
   EXPECT_EQ(std::ranges::count(machine.calls, "cuMemHostAlloc"), 0);
 }
 
+TEST_F(Load, RefusesWhatCpusAloneDo) {
+  auto refused = [&](auto change) {
+    LoadOptions options;
+    change(options);
+    return errorOf(onGpus(smallArtifact()), options).find("for CPUs only") !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(refused([](LoadOptions &o) { o.checkNumerics = true; }));
+  EXPECT_TRUE(refused([](LoadOptions &o) { o.faults.emplace_back(); }));
+  EXPECT_TRUE(refused([](LoadOptions &o) { o.flightFolder = "here"; }));
+}
+
 TEST_F(Load, PlansWithoutGpu) {
   start({.gpus = 0});
   auto planned = Executable::planMemory(product(3, 16, 8, 2).bytes());

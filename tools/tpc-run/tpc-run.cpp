@@ -169,6 +169,7 @@ private:
       return false;
     CompileOptions compile;
     compile.mesh = options.mesh;
+    compile.device = options.device;
     compile.assign.mode = options.mode;
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;

@@ -39,12 +39,6 @@ constexpr int64_t kMaxQueries = 4;
 constexpr int64_t kEnoughBlocks = 128;
 constexpr int64_t kSharedBytes = 48 * 1024;
 
-SmallVector<Value> tpc::buffersOf(plan::AttentionOp op) {
-  SmallVector<Value> buffers(op->getOperands());
-  buffers.push_back(op.getResult());
-  return buffers;
-}
-
 namespace {
 
 /// How the work is divided.

@@ -21,10 +21,6 @@ using P = arith::CmpIPredicate;
 
 constexpr int64_t kThreads = 128;
 
-SmallVector<Value> tpc::buffersOf(plan::GroupedMatmulOp op) {
-  return {op.getRows(), op.getChoices(), op.getWeights(), op.getResult()};
-}
-
 CudaLaunch tpc::emitGroupedMatmul(OpBuilder &builder, plan::GroupedMatmulOp op,
                                   StringRef symbol,
                                   ArrayRef<BufferFacts> facts) {

@@ -1,7 +1,9 @@
 // Kernels for CUDA in the simulator: the cases of the CPU's kernels.
 #include "CudaSteps.h"
 #include "OperationCases.h"
+#include "RandomProgram.h"
 #include "tpc/Import/HuggingFace.h"
+#include <cstdlib>
 
 using namespace mlir;
 using namespace tpc;
@@ -102,8 +104,25 @@ func.func @main(%a: tensor<0x24xf32>, %b: tensor<3x0xf32>)
 }
 
 //===----------------------------------------------------------------------===//
-// Whole models
+// Whole programs
 //===----------------------------------------------------------------------===//
+
+/// The kernels of random graphs; TPC_RANDOM_RUNS=FIRST,COUNT chooses the seeds.
+TEST_F(CudaOperations, RandomGraphs) {
+  unsigned first = 0, count = 60;
+  if (const char *range = std::getenv("TPC_RANDOM_RUNS"))
+    std::sscanf(range, "%u,%u", &first, &count);
+  lowestInteger = 0;
+  for (unsigned seed = first; seed < first + count; ++seed) {
+    const char *types[] = {"f32", "f64", "bf16"};
+    std::string type = types[seed % 3];
+    std::string text = randomProgram(seed, type);
+    SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + text);
+    planAndRun(text, type == "bf16" ? 3e-2 : 1e-4);
+    if (HasFatalFailure())
+      return;
+  }
+}
 
 class CudaModels : public CudaSteps,
                    public ::testing::WithParamInterface<const char *> {};

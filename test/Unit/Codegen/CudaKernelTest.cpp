@@ -91,6 +91,28 @@ func.func @main(%a: tensor<9x24xbf16>) -> (tensor<7x24xbf16>, tensor<64xbf16>) {
              8e-3);
 }
 
+/// A row's result lies where its operand did, which all threads of the row read
+/// until the end.
+TEST_F(CudaOperations, RowResultInPlaceOfAnOperand) {
+  planAndRun(R"(tpc.mesh @mesh <"tp" = 1>
+func.func @main(%w: tensor<2x8xf32>, %x: tensor<2x40000xf32>)
+    -> (tensor<2x40000xf32>, tensor<2xf32>) {
+  %z = tpc.reduce max %w dims [1] : (tensor<2x8xf32>) -> tensor<2xf32>
+  %m = tpc.reduce max %x dims [1] : (tensor<2x40000xf32>) -> tensor<2xf32>
+  %c = tpc.broadcast %m dims [0] : (tensor<2xf32>) -> tensor<2x40000xf32>
+  %s = tpc.sub %x, %c : (tensor<2x40000xf32>, tensor<2x40000xf32>) -> tensor<2x40000xf32>
+  %b = tpc.broadcast %z dims [0] : (tensor<2xf32>) -> tensor<2x40000xf32>
+  %y = tpc.mul %s, %b : (tensor<2x40000xf32>, tensor<2x40000xf32>) -> tensor<2x40000xf32>
+  %o = tpc.add %m, %z : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %y, %o : tensor<2x40000xf32>, tensor<2xf32>
+})",
+             2e-6);
+  plan::KernelOp last;
+  planned->walk([&](plan::KernelOp step) { last = step; });
+  EXPECT_EQ(plan::placeOf(last.getInputs()[1]),
+            plan::placeOf(last.getResult(1)));
+}
+
 /// No elements: nothing is launched.
 TEST_F(CudaOperations, EmptyTensors) {
   planAndRun(R"(tpc.mesh @mesh <"tp" = 1>

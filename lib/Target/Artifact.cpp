@@ -315,6 +315,8 @@ ArtifactBuilder::addGenerated(StepOpT op,
       step->buffers.push_back(*operand);
   step->inputs = step->buffers.size();
   step->buffers.push_back(to);
+  step->output_types.push_back(
+      toArtifact(typeOf(op.getResult()).getElementType()));
   return success();
 }
 
@@ -327,8 +329,10 @@ LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
   step->inputs = op.getInputs().size();
   for (Value input : op.getInputs())
     step->buffers.push_back(refTo(input));
-  for (Value output : op.getResults()) // updates come first
+  for (Value output : op.getResults()) { // updates come first
     step->buffers.push_back(refTo(output));
+    step->output_types.push_back(toArtifact(typeOf(output).getElementType()));
+  }
   addStep(op, std::move(*step));
   return success();
 }

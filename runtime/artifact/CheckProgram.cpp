@@ -4,6 +4,7 @@
 #include "support/Fail.h"
 #include "support/SizeMath.h"
 
+#include <algorithm>
 #include <set>
 
 using namespace tpcrt;
@@ -29,7 +30,7 @@ private:
                         bool written, uint64_t elementSize = 1) const;
   Result<void> checkPorts(std::string_view what,
                           const std::vector<Port> &ports) const;
-  Result<void> check(const KernelStep &step) const;
+  Result<void> check(const KernelStep &step, bool isOwnStep = true) const;
   Result<void> checkGenerated(const std::optional<KernelStep> &step) const;
   Result<void> check(const MatmulStep &step) const;
   Result<void> check(const GroupedMatmulStep &step) const;
@@ -106,7 +107,8 @@ Result<void> ProgramChecker::checkPorts(std::string_view what,
   return {};
 }
 
-Result<void> ProgramChecker::check(const KernelStep &step) const {
+Result<void> ProgramChecker::check(const KernelStep &step,
+                                   bool isOwnStep) const {
   if (step.kernel >= module.kernels.size())
     return fail("kernel {} of {}", step.kernel, module.kernels.size());
   if (step.inputs > step.buffers.size())
@@ -121,6 +123,12 @@ Result<void> ProgramChecker::check(const KernelStep &step) const {
   for (size_t i = 0; i < step.buffers.size(); ++i)
     TPCRT_TRY(checkRef(fmt::format("buffer {}", i), step.buffers[i],
                        i >= step.inputs));
+  // A kernel that stands for another step may leave them out: that has types.
+  if (!step.outputTypes.empty() || isOwnStep)
+    if (step.outputTypes.size() != step.buffers.size() - step.inputs ||
+        !std::ranges::all_of(step.outputTypes, isElementType))
+      return fail("expected the element types of {} outputs, found {}",
+                  step.buffers.size() - step.inputs, step.outputTypes.size());
   return {};
 }
 
@@ -131,7 +139,7 @@ ProgramChecker::checkGenerated(const std::optional<KernelStep> &step) const {
     return {};
   if (module.device != DeviceKind::Cuda)
     return fail("a generated kernel is for GPUs only");
-  return check(*step);
+  return check(*step, /*isOwnStep=*/false);
 }
 
 Result<void> ProgramChecker::check(const MatmulStep &step) const {

@@ -152,6 +152,9 @@ KernelStep decode(const fb::KernelStep *table) {
   step.inputs = table->inputs();
   step.tiles = table->tiles();
   step.threads = table->threads();
+  if (table->output_types())
+    for (auto type : *table->output_types())
+      step.outputTypes.push_back(static_cast<ElementType>(type));
   return step;
 }
 

@@ -84,7 +84,8 @@ struct KernelStep {
   std::vector<BufferRef> buffers;
   uint32_t inputs = 0;
   uint64_t tiles = 0;
-  uint32_t threads = 0; // of a block; Cuda only
+  uint32_t threads = 0;                 // of a block; Cuda only
+  std::vector<ElementType> outputTypes; // of the buffers that it writes
 };
 
 struct MatmulBatchDim {

@@ -147,7 +147,7 @@ Network::connect(const std::shared_ptr<ProcessGroup> &group) {
         gloo::transport::tcp::CreateDevice(attr);
     auto context = std::make_shared<gloo::rendezvous::Context>(
         static_cast<int>(group->rank()), static_cast<int>(group->size()));
-    context->setTimeout(group->timeout());
+    context->setTimeout(group->options().timeout);
     GroupStore store(*group);
     context->connectFullMesh(store, device);
     return std::make_unique<GlooNetwork>(std::move(context));

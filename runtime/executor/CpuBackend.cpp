@@ -60,6 +60,10 @@ private:
                              BlockOf blockOf);
   /// The processes of this host, this one included.
   unsigned neighbours() const;
+  uint32_t rank() const { return division.rank; }
+  /// The error of a run, with what the devices were doing if that may be news;
+  /// writes the flight recording.
+  tl::unexpected<Error> describeFailure(const Error &error) const;
 
   const Module &module;
   LoadOptions options;
@@ -76,6 +80,8 @@ private:
   DeviceStatistics shared;        // of them, what is there already
   std::vector<LoadCounts> loadCounts;    // by device of this process
   std::vector<WholeGather> stateGathers; // by state
+  FlightRecorder recorder;
+  uint64_t runs = 0;
 };
 
 uint64_t totalBytes(const std::vector<Buffer> &buffers) {
@@ -90,6 +96,7 @@ Result<DeviceStatistics> CpuBackend::plan() {
     return fail("expected a CPU with AVX2, FMA and F16C");
   TPCRT_ASSIGN(division,
                DeviceDivision::of(module.mesh, options.processes.get()));
+  recorder = FlightRecorder(division.perProcess);
   TPCRT_TRY(planPrograms());
   return planned;
 }
@@ -104,9 +111,12 @@ Result<void> CpuBackend::load(const WeightSource &weights) {
   TPCRT_TRY(checkWeights(module, weights));
   takeShared();
   TPCRT_TRY(checkMemory());
-  if (options.processes) // nobody takes memory before all have looked
-    TPCRT_TRY(options.processes->agree("artifact", module.fingerprint));
+  ProcessGroup *group = options.processes.get();
+  if (group) // nobody takes memory before all have looked
+    TPCRT_TRY(group->agree("artifact", module.fingerprint,
+                           group->options().startTimeout));
   TPCRT_TRY(allocateMemory());
+  injectFaults(options.faults, rank(), Fault::Place::Load);
   TPCRT_TRY(loadParameters(weights));
   std::vector<const ModelBlocks *> blocks;
   for (const DeviceMemory &device : memory)
@@ -114,6 +124,10 @@ Result<void> CpuBackend::load(const WeightSource &weights) {
   options.storage->keep(module, blocks);
   options.storage->keepPacked(module, matmuls, memory);
   bindPrograms();
+  // Some read their weights faster than others.
+  if (group)
+    TPCRT_TRY(
+        group->barrier("weights are loaded", group->options().startTimeout));
   return {};
 }
 
@@ -259,7 +273,7 @@ void CpuBackend::bindPrograms() {
     program.bindKernels(kernels);
     for (uint64_t local = 0; local < memory.size(); ++local)
       program.bind(module, matmuls, division.first() + local, memory[local],
-                   constants);
+                   constants, options.checkNumerics);
   }
 }
 
@@ -268,27 +282,25 @@ BlockTransfer CpuBackend::stateTransfer(size_t state, uint64_t device) const {
           memory[device].states[state].data()};
 }
 
-Result<void> CpuBackend::run(size_t program,
-                             const std::vector<HostTensor> &inputs,
-                             std::vector<HostTensor> &outputs) {
-  LoadedProgram &loaded = programs[program];
-  TPCRT_TRY(Executor(*pool, *communicator, matmuls, options.deadline)
-                .run(loaded, inputs, outputs));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const Port &port = loaded.program->outputs[i];
-    TPCRT_TRY(gatherFromAll(loaded.gathers[i], port, outputs[i], [&](auto &m) {
-      return m.resolve(port.buffer, constants);
-    }));
-  }
-  return {};
-}
-
-Result<void> CpuBackend::readState(size_t state, HostTensor &value) {
+tl::unexpected<Error> CpuBackend::describeFailure(const Error &error) const {
+  std::string text = error.message;
+  if (!options.processes)
+    return makeError(text);
   for (uint64_t local = 0; local < memory.size(); ++local)
-    if (stateGathers[state].holds(division.first() + local))
-      stateTransfer(state, local).gather(value.data());
-  return gatherFromAll(stateGathers[state], module.states[state], value,
-                       [&](auto &m) { return m.states[state].data(); });
+    if (const FlightRecorder::Entry *entry = recorder.current(local))
+      text += fmt::format("; device {} of rank {} waited in its operation {}, "
+                          "{}",
+                          division.first() + local, rank(), entry->sequence,
+                          describeCollective(*entry->step));
+  if (!options.flightFolder.empty()) {
+    auto written =
+        recorder.write(options.flightFolder, rank(), options.processes->size(),
+                       division.first(), text);
+    text += written
+                ? fmt::format("; recorded in {}", options.flightFolder)
+                : fmt::format("; no recording: {}", written.error().message);
+  }
+  return makeError(text);
 }
 
 template <class BlockOf>
@@ -313,6 +325,32 @@ Result<void> CpuBackend::gatherFromAll(const WholeGather &gather,
                   gathered[0].data() + i * blockBytes)
         .gather(whole.data());
   return {};
+}
+
+Result<void> CpuBackend::run(size_t program,
+                             const std::vector<HostTensor> &inputs,
+                             std::vector<HostTensor> &outputs) {
+  LoadedProgram &loaded = programs[program];
+  injectFaults(options.faults, rank(), Fault::Place::Run, ++runs);
+  Executor executor(*pool, *communicator, matmuls,
+                    {options.deadline, options.faults, rank()});
+  if (auto done = executor.run(loaded, recorder, inputs, outputs); !done)
+    return describeFailure(done.error());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Port &port = loaded.program->outputs[i];
+    TPCRT_TRY(gatherFromAll(loaded.gathers[i], port, outputs[i], [&](auto &m) {
+      return m.resolve(port.buffer, constants);
+    }));
+  }
+  return {};
+}
+
+Result<void> CpuBackend::readState(size_t state, HostTensor &value) {
+  for (uint64_t local = 0; local < memory.size(); ++local)
+    if (stateGathers[state].holds(division.first() + local))
+      stateTransfer(state, local).gather(value.data());
+  return gatherFromAll(stateGathers[state], module.states[state], value,
+                       [&](auto &m) { return m.states[state].data(); });
 }
 
 Result<void> CpuBackend::writeState(size_t state, const HostTensor &value) {

@@ -137,11 +137,14 @@ Result<std::unique_ptr<Executable>> Executable::load(ArtifactBytes artifact,
   auto start = std::chrono::steady_clock::now();
   auto impl = std::make_unique<Impl>();
   std::string name = artifact.name();
-  TPCRT_TRY(named(name, "load", [&]() -> Result<void> {
+  auto loaded = named(name, "load", [&]() -> Result<void> {
     TPCRT_TRY(impl->open(std::move(artifact), options));
     TPCRT_TRY(impl->backend->plan());
     return impl->backend->load(weights);
-  }));
+  });
+  if (!loaded && options.processes) // the others need not wait
+    options.processes->abort(loaded.error().message);
+  TPCRT_TRY(std::move(loaded));
   for (const Program &program : impl->module.programs)
     impl->programs.push_back(describeProgram(program));
   for (const State &state : impl->module.states)

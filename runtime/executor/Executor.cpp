@@ -2,6 +2,8 @@
 
 #include "support/Fail.h"
 
+#include <cstring>
+
 using namespace tpcrt;
 
 /// Where a device stands in its queue of steps.
@@ -14,14 +16,15 @@ struct Executor::Device {
   size_t next = 0; // step to run; while waiting, the one after the collective
   bool waiting = false;
   bool finished = false;
+  bool corrupt = false; // the result of the collective under way
   Communicator::Ticket ticket;
 };
 
 /// One worker's part of a run.
 class Executor::Worker {
 public:
-  Worker(Executor &executor, LoadedProgram &program, unsigned worker,
-         const ThreadTeam &team);
+  Worker(Executor &executor, LoadedProgram &program, FlightRecorder &recorder,
+         unsigned worker, const ThreadTeam &team);
 
   void run(const std::vector<HostTensor> &inputs,
            std::vector<HostTensor> &outputs);
@@ -30,15 +33,18 @@ private:
   /// Runs the device's steps until it waits or ends. False if it has not moved.
   bool advance(Device &device);
   bool runStep(Device &device, const LoadedStep &step);
-  void stepEnded(const Device &device);
+  void startCollective(Device &device, const LoadedStep &step);
+  /// False if it is not to go on.
+  bool stepEnded(const Device &device);
   bool succeeded(const Device &device, const Result<void> &result);
   void waitForOthers(uint64_t seen);
 
   Communicator &communicator;
   LoadedProgram &program;
+  FlightRecorder &recorder;
   const ThreadTeam &team;
   dnnl::stream stream;
-  std::chrono::milliseconds deadline;
+  const Options &options;
   std::vector<Device> devices;
   uint64_t lastChanges = 0;
   Communicator::Clock::time_point lastMoved;
@@ -47,9 +53,10 @@ private:
 };
 
 Executor::Worker::Worker(Executor &executor, LoadedProgram &program,
-                         unsigned worker, const ThreadTeam &team)
-    : communicator(executor.communicator), program(program), team(team),
-      stream(executor.matmuls.engine), deadline(executor.deadline),
+                         FlightRecorder &recorder, unsigned worker,
+                         const ThreadTeam &team)
+    : communicator(executor.communicator), program(program), recorder(recorder),
+      team(team), stream(executor.matmuls.engine), options(executor.options),
       measures(worker == 0 && !program.stepTimes.empty()) {
   for (size_t d = worker; d < program.devices.size();
        d += executor.pool.workers())
@@ -91,14 +98,16 @@ bool Executor::Worker::advance(Device &device) {
     if (communicator.poll(device.ticket) != Communicator::Status::Done)
       return false;
     device.waiting = false;
-    stepEnded(device);
+    if (!stepEnded(device))
+      return false;
   }
   while (device.next < program.steps.size()) {
     if (!runStep(device, program.steps[device.next++]))
       return false;
     if (device.waiting)
       return true;
-    stepEnded(device);
+    if (!stepEnded(device))
+      return false;
   }
   device.finished = true;
   return true;
@@ -128,22 +137,46 @@ bool Executor::Worker::runStep(Device &device, const LoadedStep &step) {
                                        device.bound.scratch, team);
     break;
   case LoadedStep::Kind::Collective:
-    device.ticket = communicator.start(device.number, step.collective,
-                                       pointers[0], pointers[1]);
-    device.waiting =
-        communicator.poll(device.ticket) != Communicator::Status::Done;
+    startCollective(device, step);
     break;
   }
   return true;
 }
 
-/// Gives the time since the last step's end to the one that ends now.
-void Executor::Worker::stepEnded(const Device &device) {
-  if (!measures || device.number != 0)
-    return;
-  auto now = std::chrono::steady_clock::now();
-  program.stepTimes[device.next - 1] += now - lastStepEnd;
-  lastStepEnd = now;
+void Executor::Worker::startCollective(Device &device, const LoadedStep &step) {
+  void **pointers = device.bound.pointers.data() + step.first;
+  uint64_t local = device.number - program.firstDevice;
+  const Step &source = program.program->steps[device.next - 1];
+  uint64_t sequence = recorder.started(local, *program.program, source);
+  device.ticket = communicator.start(device.number, step.collective,
+                                     pointers[0], pointers[1]);
+  if (!options.faults.empty() && local == 0)
+    device.corrupt =
+        injectFaults(options.faults, options.rank, Fault::Place::Op, sequence);
+  device.waiting =
+      communicator.poll(device.ticket) != Communicator::Status::Done;
+}
+
+/// Gives the time since the last step's end to the one that ends now, and looks
+/// at what it gave.
+bool Executor::Worker::stepEnded(const Device &device) {
+  size_t index = device.next - 1;
+  if (measures && device.number == 0) {
+    auto now = std::chrono::steady_clock::now();
+    program.stepTimes[index] += now - lastStepEnd;
+    lastStepEnd = now;
+  }
+  const Step &source = program.program->steps[index];
+  if (auto *collective = std::get_if<CollectiveStep>(&source.body)) {
+    recorder.ended(device.number - program.firstDevice);
+    if (device.corrupt && collective->count > 0)
+      std::memset(device.bound.pointers[program.steps[index].first + 1], 0xff,
+                  byteSize(collective->type));
+  }
+  if (!device.bound.watch)
+    return true;
+  auto found = device.bound.watch->check(index);
+  return !found || succeeded(device, fail("{}", *found));
 }
 
 /// Whether the step that the device is at did; if not, the run ends.
@@ -164,20 +197,21 @@ void Executor::Worker::waitForOthers(uint64_t seen) {
     lastChanges = seen;
     lastMoved = now;
   }
-  if (now < lastMoved + deadline)
-    return communicator.waitForChange(seen, lastMoved + deadline);
+  auto limit = lastMoved + options.deadline;
+  if (now < limit)
+    return communicator.waitForChange(seen, limit);
   for (const Device &device : devices)
     if (device.waiting)
-      return communicator.expire(device.ticket, deadline);
+      return communicator.expire(device.ticket, options.deadline);
 }
 
-Result<void> Executor::run(LoadedProgram &program,
+Result<void> Executor::run(LoadedProgram &program, FlightRecorder &recorder,
                            const std::vector<HostTensor> &inputs,
                            std::vector<HostTensor> &outputs) {
   communicator.begin();
   pool.run([&](unsigned worker, const ThreadTeam &team) {
     try {
-      Worker(*this, program, worker, team).run(inputs, outputs);
+      Worker(*this, program, recorder, worker, team).run(inputs, outputs);
     } catch (const std::exception &error) { // out of memory, for example
       communicator.abort({error.what()});
     }

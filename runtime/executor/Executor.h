@@ -1,4 +1,4 @@
-// Runs a loaded program on all devices.
+// Runs a loaded program on the devices of this process.
 //
 // A device is a resumable queue of steps, not a thread. Every worker owns the
 // devices whose number is its own modulo the number of workers. It runs one
@@ -9,19 +9,27 @@
 
 #include "executor/LoadedProgram.h"
 #include "executor/WorkerPool.h"
+#include "failure/FlightRecorder.h"
+#include "tpcrt/Fault.h"
 #include "tpcrt/HostTensor.h"
 
 namespace tpcrt {
 
 class Executor {
 public:
+  struct Options {
+    std::chrono::milliseconds deadline;
+    std::vector<Fault> faults;
+    uint32_t rank = 0;
+  };
+
   Executor(WorkerPool &pool, Communicator &communicator,
-           const MatmulContext &matmuls, std::chrono::milliseconds deadline)
+           const MatmulContext &matmuls, Options options)
       : pool(pool), communicator(communicator), matmuls(matmuls),
-        deadline(deadline) {}
+        options(std::move(options)) {}
 
   /// Inputs and outputs have the types and shapes of the program's ports.
-  Result<void> run(LoadedProgram &program,
+  Result<void> run(LoadedProgram &program, FlightRecorder &recorder,
                    const std::vector<HostTensor> &inputs,
                    std::vector<HostTensor> &outputs);
 
@@ -32,7 +40,7 @@ private:
   WorkerPool &pool;
   Communicator &communicator;
   const MatmulContext &matmuls;
-  std::chrono::milliseconds deadline;
+  Options options;
 };
 
 } // namespace tpcrt

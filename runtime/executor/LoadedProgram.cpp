@@ -179,7 +179,7 @@ void LoadedProgram::bindKernels(const KernelLibrary &kernels) {
 
 void LoadedProgram::bind(const Module &module, const MatmulContext &context,
                          uint64_t device, DeviceMemory &memory,
-                         const SharedConstants &constants) {
+                         const SharedConstants &constants, bool checkNumerics) {
   DeviceProgram &bound = devices.emplace_back();
   bound.scratch = memory.scratch.data();
   StepBinder binder{*this, context, memory, constants, bound};
@@ -194,6 +194,9 @@ void LoadedProgram::bind(const Module &module, const MatmulContext &context,
   };
   bindPorts(program->inputs, bound.inputs);
   bindPorts(program->outputs, bound.outputs);
+  if (checkNumerics)
+    bound.watch.emplace(
+        *program, [&](const BufferRef &ref) { return binder.resolve(ref); });
 }
 
 uint64_t LoadedProgram::scratchBytes() const {

@@ -11,6 +11,7 @@
 #include "device/cpu/Matmul.h"
 #include "executor/Transfer.h"
 #include "executor/WholeGather.h"
+#include "failure/NumericsWatch.h"
 
 #include <deque>
 
@@ -44,6 +45,7 @@ struct DeviceProgram {
   std::byte *scratch = nullptr; // for one step at a time
   std::vector<BlockTransfer> inputs;
   std::vector<BlockTransfer> outputs; // see LoadedProgram::gathers
+  std::optional<NumericsWatch> watch;
 };
 
 struct LoadedProgram {
@@ -68,7 +70,8 @@ struct LoadedProgram {
   void bindKernels(const KernelLibrary &kernels);
   /// Binds the program to a device's memory; once per device, in order.
   void bind(const Module &module, const MatmulContext &context, uint64_t device,
-            DeviceMemory &memory, const SharedConstants &constants);
+            DeviceMemory &memory, const SharedConstants &constants,
+            bool checkNumerics = false);
 
   /// Kind and implementation of a step, for reports.
   std::pair<std::string, std::string> describeStep(size_t index) const;

@@ -1,5 +1,6 @@
 // The states of a group, as rank 0 keeps them.
 #include "processes/Coordinator.h"
+#include "processes/Describe.h"
 #include "support/Fail.h"
 
 #include <algorithm>
@@ -7,26 +8,6 @@
 using namespace tpcrt;
 using namespace tpcrt::protocol;
 using std::chrono::milliseconds;
-
-std::string tpcrt::describe(const ProcessInfo &process) {
-  return fmt::format("rank {} (pid {} on {})", process.rank, process.pid,
-                     process.hostName);
-}
-
-std::string tpcrt::describeRanks(const std::vector<uint32_t> &ranks) {
-  constexpr size_t shown = 16;
-  size_t count = std::min(ranks.size(), shown);
-  std::string text =
-      fmt::format("rank{} {}", ranks.size() == 1 ? "" : "s",
-                  fmt::join(ranks.begin(), ranks.begin() + count, ", "));
-  if (ranks.size() > shown)
-    text += fmt::format(" and {} more", ranks.size() - shown);
-  return text;
-}
-
-std::string tpcrt::describe(milliseconds time) {
-  return fmt::format("{:g} s", double(time.count()) / 1000);
-}
 
 /// In a time that does not tell where they differ.
 static bool sameSecret(std::string_view expected, std::string_view found) {
@@ -57,6 +38,10 @@ Coordinator::Coordinator(Config config)
 
 void Coordinator::send(Connection to, Frame frame, bool drop) {
   posts.push_back({to, std::move(frame), drop});
+}
+
+std::string Coordinator::who(uint32_t rank) const {
+  return describe(*members[rank].process);
 }
 
 void Coordinator::sendAll(const Frame &frame) {

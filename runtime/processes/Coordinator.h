@@ -22,13 +22,6 @@ namespace tpcrt {
 /// What the last exchange of a group is called.
 constexpr std::string_view closeCall = "close";
 
-/// "rank 2 (pid 4711 on node3)"
-std::string describe(const ProcessInfo &process);
-/// "rank 3", "ranks 1, 2"; many are cut short.
-std::string describeRanks(const std::vector<uint32_t> &ranks);
-/// "0.5 s"
-std::string describe(std::chrono::milliseconds time);
-
 class Coordinator {
 public:
   using Clock = std::chrono::steady_clock;
@@ -97,9 +90,7 @@ private:
   void fail(uint32_t rank, std::string message);
   void send(Connection to, protocol::Frame frame, bool drop = false);
   void sendAll(const protocol::Frame &frame);
-  std::string who(uint32_t rank) const {
-    return describe(*members[rank].process);
-  }
+  std::string who(uint32_t rank) const;
 
   Config config;
   State current = State::Meeting;

@@ -3,7 +3,7 @@
 // host may send to an abstract name: only datagrams of the same user with the
 // right nonce count.
 #include "processes/FileExchange.h"
-#include "processes/Coordinator.h"
+#include "processes/Describe.h"
 #include "processes/Host.h"
 #include "support/Fail.h"
 

@@ -1,5 +1,6 @@
 // One attempt after the other to be let in.
 #include "processes/Joining.h"
+#include "processes/Describe.h"
 #include "support/Fail.h"
 
 #include <algorithm>
@@ -82,9 +83,9 @@ Result<Joined> tpcrt::join(const LaunchSettings &settings, Hello hello,
       last = std::move(socket.error().message);
     }
     if (Clock::now() + pause >= end)
-      return fail("rank {} did not reach rank 0 within {:g} s: {}; start rank "
+      return fail("rank {} did not reach rank 0 within {}: {}; start rank "
                   "0 there, or raise the start timeout",
-                  settings.rank, double(all.count()) / 1000, last);
+                  settings.rank, describe(all), last);
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, milliseconds(200));
   }

@@ -1,6 +1,7 @@
 // The states of a group, as each process sees them.
 #include "processes/Member.h"
 #include "processes/Coordinator.h"
+#include "processes/Describe.h"
 
 using namespace tpcrt;
 using namespace tpcrt::protocol;

@@ -1,6 +1,7 @@
 // What a process asks of its group: to meet, exchange, fail, end. Waiting is
 // here; what is waited for changes in Member, by the thread of Monitor.
 #include "tpcrt/ProcessGroup.h"
+#include "processes/Describe.h"
 #include "processes/FileExchange.h"
 #include "processes/Host.h"
 #include "processes/Monitor.h"
@@ -27,17 +28,18 @@ static constexpr milliseconds lingering(1000);
 static constexpr milliseconds portPatience(2000);
 
 struct ProcessGroup::Impl {
+  using Limit = ProcessGroup::Limit;
   uint32_t rank, size;
   std::string address; // of this process
-  milliseconds timeout;
+  GroupOptions options;
   std::unique_ptr<Monitor> monitor;
   std::vector<ProcessInfo> processes;
   std::mutex calls; // one at a time
   bool closed = false;
 
   Result<void> meet(Clock::time_point end);
-  Result<std::vector<std::string>> exchange(std::string call,
-                                            std::string_view blob);
+  Result<std::vector<std::string>>
+  exchange(std::string call, std::string_view blob, Limit limit = {});
 };
 
 static uint32_t millis32(milliseconds time) {
@@ -112,7 +114,7 @@ ProcessGroup::connect(LaunchSettings settings, GroupOptions options) {
   auto impl = std::make_unique<Impl>();
   impl->rank = settings.rank;
   impl->size = settings.size;
-  impl->timeout = options.timeout;
+  impl->options = options;
   impl->address = settings.address;
   if (settings.rank == 0) {
     File listener;
@@ -149,7 +151,7 @@ uint32_t ProcessGroup::hostSize() const {
   return std::ranges::count(impl->processes, host, &ProcessInfo::hostKey);
 }
 const std::string &ProcessGroup::localAddress() const { return impl->address; }
-milliseconds ProcessGroup::timeout() const { return impl->timeout; }
+const GroupOptions &ProcessGroup::options() const { return impl->options; }
 const std::vector<ProcessInfo> &ProcessGroup::processes() const {
   return impl->processes;
 }
@@ -163,7 +165,9 @@ static tl::unexpected<Error> failed(const std::string &call,
 }
 
 Result<std::vector<std::string>>
-ProcessGroup::Impl::exchange(std::string call, std::string_view blob) {
+ProcessGroup::Impl::exchange(std::string call, std::string_view blob,
+                             Limit limit) {
+  milliseconds timeout = limit.value_or(options.timeout);
   if (call.size() > maxTextBytes)
     return fail("expected a name of at most {} bytes, found {}", maxTextBytes,
                 call.size());
@@ -187,22 +191,23 @@ ProcessGroup::Impl::exchange(std::string call, std::string_view blob) {
 }
 
 Result<std::vector<std::string>> ProcessGroup::exchange(std::string_view what,
-                                                        std::string_view blob) {
+                                                        std::string_view blob,
+                                                        Limit limit) {
   std::lock_guard lock(impl->calls);
-  return impl->exchange(fmt::format("exchange '{}'", what), blob);
+  return impl->exchange(fmt::format("exchange '{}'", what), blob, limit);
 }
 
-Result<void> ProcessGroup::barrier(std::string_view what) {
+Result<void> ProcessGroup::barrier(std::string_view what, Limit limit) {
   std::lock_guard lock(impl->calls);
-  TPCRT_TRY(impl->exchange(fmt::format("barrier '{}'", what), {}));
+  TPCRT_TRY(impl->exchange(fmt::format("barrier '{}'", what), {}, limit));
   return {};
 }
 
 Result<void> ProcessGroup::agree(std::string_view what,
-                                 std::string_view fingerprint) {
+                                 std::string_view fingerprint, Limit limit) {
   std::lock_guard lock(impl->calls);
   std::string call = fmt::format("agree '{}'", what);
-  TPCRT_ASSIGN(auto all, impl->exchange(call, fingerprint));
+  TPCRT_ASSIGN(auto all, impl->exchange(call, fingerprint, limit));
   std::vector<uint32_t> other;
   for (uint32_t rank = 0; rank < all.size(); ++rank)
     if (all[rank] != all[0])
@@ -236,8 +241,8 @@ Result<std::vector<int>> ProcessGroup::exchangeFiles(std::string_view what,
     if (process.rank != impl->rank &&
         process.hostKey == impl->processes[impl->rank].hostKey)
       peers.push_back(process.rank);
-  auto files = opened->run(impl->rank, file, peers, invitations, impl->timeout,
-                           impl->monitor->failedFile());
+  auto files = opened->run(impl->rank, file, peers, invitations,
+                           impl->options.timeout, impl->monitor->failedFile());
   if (!files)
     return failHere(files.error());
   std::vector<int> descriptors;
@@ -275,7 +280,7 @@ Result<void> ProcessGroup::close() {
     // What rank 0 has to say must have left before its connections end.
     std::unique_lock lock(impl->monitor->mutex);
     impl->closed = true;
-    impl->monitor->changed.wait_for(lock, impl->timeout,
+    impl->monitor->changed.wait_for(lock, impl->options.timeout,
                                     [&] { return impl->monitor->allSent(); });
   }
   impl->monitor->stop();

@@ -179,9 +179,22 @@ def test_a_killed_process_ends_all(count, rank):
 
 
 def test_an_exit_code_is_passed_on():
-    code, _, error = launch("-n", 3, MEMBER, 60, 100, "exit", 2)
+    code, _, error = launch("-n", 3, "--timeout", 0, *python(
+        "import os, sys, time\n"
+        "if os.environ['TPC_RANK'] == '2': sys.exit(7)\n"
+        "time.sleep(1000)"))
     assert code == 7
-    assert re.search("rank 2 ended with exit code 7|rank 2 .* is gone", error)
+    assert re.fullmatch(r"tpc-launch: error: rank 2 ended with exit code 7 "
+                        r"after \d+\.\d s; the others were ended",
+                        last_line(error))
+
+
+def test_who_exits_early_is_gone():
+    code, _, error = launch("-n", 3, MEMBER, 60, 100, "exit", 2)
+    assert code in (1, 7)  # two of them may end in the same moment
+    for other in (0, 1):
+        assert re.search(rf"^\[{other}\] error: barrier 'step 50': rank 2 "
+                         r"\(pid \d+ on .*\) is gone$", error, re.M), error
 
 
 @pytest.mark.parametrize("rank", [0, 2])
@@ -252,8 +265,9 @@ def test_what_a_process_leaves_behind_ends(tmp_path):
         wait_until(lambda: not is_alive(pid))
 
 
+# One call writes the line: others write to the same pipe.
 SLEEP = ("import os, time\n"
-         "print(os.getpid(), flush=True)\n"
+         "os.write(1, f'{os.getpid()}\\n'.encode())\n"
          "time.sleep(1000)\n")
 
 
@@ -280,7 +294,8 @@ def test_nothing_stays_if_it_is_killed():
 def test_only_rank_0_reads():
     process = start("-n", 2, *python(
         "import os, sys\n"
-        "print(os.environ['TPC_RANK'], repr(sys.stdin.read()))"),
+        "text = f'{os.environ[\"TPC_RANK\"]} {sys.stdin.read()!r}\\n'\n"
+        "os.write(1, text.encode())"),
         stdin=subprocess.PIPE)
     out, error = process.communicate("text", timeout=LIMIT)
     assert process.returncode == 0, error

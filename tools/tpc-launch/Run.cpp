@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 /// Between being told to end and being made to.
 static constexpr milliseconds grace(3000);
 /// A process that dies takes others along, which may be seen before it.
-static constexpr milliseconds sameMoment(300);
+static constexpr milliseconds sameMoment(500);
 
 static std::string describeSignal(int signal) {
   return fmt::format("signal {} ({})", signal, ::strsignal(signal));

@@ -134,8 +134,51 @@ cl::opt<bool> profile("profile",
                       cl::desc("measures the steps of device 0 and prints what "
                                "they took"),
                       cl::cat(category));
+cl::opt<double> startTimeout(
+    "start-timeout",
+    cl::desc("seconds that processes wait for each other to start, to compile "
+             "and to load (default 120)"),
+    cl::init(120), cl::cat(category));
+cl::opt<double> timeout("timeout",
+                        cl::desc("seconds that devices and processes wait for "
+                                 "each other while programs run (default 60)"),
+                        cl::init(60), cl::cat(category));
+cl::opt<tpcrt::Transport> transport(
+    "transport", cl::desc("how processes exchange tensors:"),
+    cl::values(clEnumValN(tpcrt::Transport::Auto, "auto",
+                          "memory that processes of a host share, else the "
+                          "network (default)"),
+               clEnumValN(tpcrt::Transport::Network, "network",
+                          "always the network")),
+    cl::init(tpcrt::Transport::Auto), cl::cat(category));
+cl::opt<std::string>
+    flightRecorder("flight-recorder",
+                   cl::desc("where each process writes its last collectives "
+                            "when a run fails, for --diagnose"),
+                   cl::value_desc("DIR"), cl::cat(category));
+cl::opt<std::string>
+    diagnose("diagnose",
+             cl::desc("says from the recordings of a failed run which process "
+                      "is behind, and where; needs no model"),
+             cl::value_desc("DIR"), cl::cat(category));
+cl::opt<bool>
+    checkNumerics("check-numerics",
+                  cl::desc("ends with an error at the first step that gives a "
+                           "NaN or infinity; slow"),
+                  cl::cat(category));
+cl::list<std::string>
+    faults("inject",
+           cl::desc("a fault, to see what happens then: kill:rank=1,op=17, "
+                    "stop:rank=0,at=load, delay:rank=1,run=2,ms=500, "
+                    "corrupt:rank=2,op=5"),
+           cl::value_desc("fault"), cl::cat(category));
 cl::opt<bool> quiet("quiet", cl::desc("does not print the plan"),
                     cl::cat(category));
+
+[[noreturn]] void endWith(const llvm::Twine &message) {
+  llvm::errs() << "tpc-run: error: " << message << "\n";
+  std::exit(1);
+}
 
 /// "40GiB", "512MiB", "1000" (bytes); ends the tool with an error otherwise.
 int64_t sizeOf(llvm::StringRef text) {
@@ -151,12 +194,19 @@ int64_t sizeOf(llvm::StringRef text) {
     }
   double value;
   if (number.getAsDouble(value) || !(value > 0) || value * unit > 1e18) {
-    llvm::errs() << "tpc-run: error: --memory-limit: expected a size like "
-                    "40GiB, 512MiB or 1000000, found \""
-                 << text << "\"\n";
-    std::exit(1);
+    endWith("--memory-limit: expected a size like 40GiB, 512MiB or 1000000, "
+            "found \"" +
+            text + "\"");
   }
   return static_cast<int64_t>(value * unit);
+}
+
+double secondsOf(llvm::StringRef option, double seconds) {
+  constexpr double day = 24 * 60 * 60;
+  if (!(seconds > 0 && seconds <= day))
+    endWith(option + ": expected seconds above 0 and up to a day, found " +
+            llvm::Twine(std::to_string(seconds)));
+  return seconds;
 }
 
 template <typename OptionT>
@@ -177,10 +227,11 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   RunOptions options;
   options.model = model;
   options.calibrate = given(calibrate);
-  if (options.calibrate ? !options.model.empty() : options.model.empty()) {
-    llvm::errs() << "tpc-run: error: expected either a model or --calibrate\n";
-    std::exit(1);
-  }
+  options.diagnose = given(diagnose);
+  if (!options.model.empty() + options.calibrate.has_value() +
+          options.diagnose.has_value() !=
+      1)
+    endWith("expected one of: a model, --calibrate, --diagnose");
   options.mesh = given(mesh);
   options.mode = mode;
   options.machine = machine;
@@ -204,7 +255,20 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.sampling.topK = topK;
   options.sampling.topP = topP;
   options.sampling.seed = seed;
-  options.threads = threads;
+  options.load.threads = threads;
+  options.load.profile = profile;
+  options.load.transport = transport;
+  options.load.flightFolder = flightRecorder;
+  options.load.checkNumerics = checkNumerics;
+  for (const std::string &text : faults) {
+    auto fault = tpcrt::parseFault(text);
+    if (!fault)
+      endWith("--inject: " + fault.error().message);
+    options.load.faults.push_back(*fault);
+  }
+  options.startTimeout = secondsOf("--start-timeout", startTimeout);
+  options.timeout = secondsOf("--timeout", timeout);
+  options.load.deadline = toMilliseconds(options.timeout);
   options.batch = given(batch);
   options.length = given(length);
   options.context = given(context);
@@ -212,7 +276,6 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   bool predictsOnly = dryRun && machine != "cpu";
   options.element = given(element).value_or(predictsOnly ? "stored" : "f32");
   options.logits = logits;
-  options.profile = profile;
   options.quiet = quiet;
   return options;
 }

@@ -4,6 +4,7 @@
 #define TPC_TOOLS_TPCRUN_OPTIONS_H
 
 #include "tpc/Driver/Generator.h"
+#include "tpcrt/Runtime.h"
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,19 +34,28 @@ struct RunOptions {
   bool check = false;
   bool dryRun = false;
   bool quiet = false;
-  /// Measure the steps of device 0 and print what they took.
-  bool profile = false;
   unsigned repeat = 1;
   /// Tokens to generate per row; 0: one run of an entry.
   unsigned newTokens = 0;
   Sampling sampling;
-  unsigned threads = 0;
+  /// How programs are loaded and run; `processes` is not set here.
+  tpcrt::LoadOptions load;
+  /// For all processes to arrive, and for their waits after that.
+  double startTimeout = 120;
+  double timeout = 60;
+  /// Say what the flight recordings in this folder mean instead of running a
+  /// model.
+  std::optional<std::string> diagnose;
   /// Shape of token inputs where no input gives it.
   std::optional<int64_t> batch, length;
   /// How a Hugging Face model is imported: ImportOptions.
   std::optional<int64_t> context;
   std::string element, logits;
 };
+
+inline std::chrono::milliseconds toMilliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
 
 /// Parses the command line; prints usage and exits for --help and errors.
 RunOptions parseOptions(int argc, char **argv);

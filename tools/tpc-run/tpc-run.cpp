@@ -9,6 +9,7 @@
 #include "tpc/Driver/Diagnostics.h"
 #include "tpc/Import/HuggingFace.h"
 #include "tpc/Pipeline/Pipeline.h"
+#include "tpcrt/Diagnosis.h"
 #include "tpcrt/Npy.h"
 #include "tpcrt/OutputFile.h"
 #include "tpcrt/Runtime.h"
@@ -29,15 +30,28 @@ public:
   Session(MLIRContext &context, const RunOptions &options)
       : context(context), options(options) {}
 
+  /// Beside the others, if a launcher started several processes.
   int run() {
+    if (!joinProcesses())
+      return code;
+    runPhases();
+    if (code && processes)
+      processes->abort("tpc-run ended with an error");
+    else
+      leaveProcesses();
+    return code;
+  }
+
+private:
+  void runPhases() {
     if (!checkOptions() || !readInputs() || !importModel() ||
         emitted("whole") || !measureUnsharded() ||
         !phase(&Compilation::assign) || emitted("assigned") ||
         !phase(&Compilation::partition) || emitted("program") ||
         !phase(&Compilation::verify))
-      return code;
+      return;
     if (plansMemory() && (!phase(&Compilation::plan) || emitted("plan")))
-      return code;
+      return;
     if (!options.quiet)
       llvm::outs() << planText(compilation->report())
                    << "Proved: the per-device program computes the whole model"
@@ -47,22 +61,73 @@ public:
                            : ".\n");
     if (!options.dryRun || options.save)
       if (!emitKernels())
-        return code;
+        return;
     if (!options.dryRun)
-      if (!comparable() || !load() || !execute() || !check())
-        return code;
-    if (!writeFiles())
-      return code;
-    const std::optional<CheckSummary> &check = compilation->report().check;
-    return check && !check->ok ? 1 : 0;
+      if (!comparable() || !load() || !execute())
+        return;
+    // The results are the same everywhere; rank 0 goes on alone.
+    if (!leaveProcesses() || !isLeader() || !check() || !writeFiles())
+      return;
+    if (const auto &check = compilation->report().check; check && !check->ok)
+      code = 1;
   }
 
-private:
   bool fail(const Twine &message) {
     llvm::errs() << "tpc-run: error: " << message << "\n";
     code = 1;
     return false;
   }
+
+  //===--------------------------------------------------------------------===//
+  // Processes
+  //===--------------------------------------------------------------------===//
+
+  bool isLeader() const { return !processes || processes->rank() == 0; }
+
+  /// All processes do the same, but one speaks and writes.
+  bool joinProcesses() {
+    auto settings = tpcrt::readLaunchSettings();
+    if (!settings)
+      return fail(settings.error().message);
+    if (!*settings || (*settings)->size == 1)
+      return true;
+    rank = (*settings)->rank;
+    tpcrt::injectFaults(options.load.faults, rank, tpcrt::Fault::Place::Start);
+    tpcrt::GroupOptions group;
+    group.startTimeout = toMilliseconds(options.startTimeout);
+    group.timeout = toMilliseconds(options.timeout);
+    group.fingerprint = "tpc " TPC_VERSION;
+    auto joined = tpcrt::ProcessGroup::connect(std::move(**settings), group);
+    if (!joined)
+      return fail(joined.error().message);
+    processes = std::move(*joined);
+    if (!isLeader() && !std::freopen("/dev/null", "w", stdout))
+      return fail("cannot open /dev/null");
+    auto same = processes->agree("options", commonOptions());
+    return same ? true : fail(same.error().message);
+  }
+
+  /// What must not differ between processes; artifacts are compared as well.
+  std::string commonOptions() const {
+    return llvm::formatv(
+        "mesh {0}, mode {1}, entry {2}, element {3}, batch {4}, length {5}, "
+        "tokens {6}, repeat {7}",
+        options.mesh.value_or("of the model"), options.mode,
+        options.entry.value_or("default"), options.element,
+        options.batch.value_or(0), options.length.value_or(0),
+        options.newTokens, options.repeat);
+  }
+
+  /// After this, what a process does is no longer the others' business.
+  bool leaveProcesses() {
+    if (!processes || left)
+      return true;
+    left = true;
+    tpcrt::injectFaults(options.load.faults, rank, tpcrt::Fault::Place::Exit);
+    auto closed = processes->close();
+    return closed ? true : fail(closed.error().message);
+  }
+
   bool failQuietly() {
     code = 1;
     return false;
@@ -125,7 +190,7 @@ private:
     compile.assign.timeLimit = options.searchTime;
     compile.entry = entryName;
     compile.name = options.model;
-    compile.threads = options.threads;
+    compile.threads = options.load.threads;
     compilation.emplace(std::move(module), std::move(compile));
     if (failed(compilation->setMesh()))
       return failQuietly();
@@ -207,9 +272,8 @@ private:
 
   bool load() {
     auto begin = std::chrono::steady_clock::now();
-    tpcrt::LoadOptions load;
-    load.threads = options.threads;
-    load.profile = options.profile;
+    tpcrt::LoadOptions load = options.load;
+    load.processes = processes;
     auto loaded = tpcrt::Executable::load(
         *artifact, given.weights.value_or(tpcrt::WeightSource()), load);
     if (!loaded)
@@ -256,7 +320,7 @@ private:
     }
     if (options.newTokens)
       reportGeneration();
-    if (options.profile)
+    if (options.load.profile)
       printProfile(executable->profile(), llvm::outs());
     outputs = calls[0].outputs;
     if (options.newTokens)
@@ -391,6 +455,9 @@ private:
 
   MLIRContext &context;
   const RunOptions &options;
+  uint32_t rank = 0;
+  std::shared_ptr<tpcrt::ProcessGroup> processes; // null: there is only this
+  bool left = false;
   Given given;
   std::optional<Compilation> compilation;
   OwningOpRef<ModuleOp> unsharded;
@@ -406,6 +473,16 @@ private:
   int code = 0;
 };
 
+int printDiagnosis(const std::string &folder) {
+  auto text = tpcrt::diagnose(folder);
+  if (!text) {
+    llvm::errs() << "tpc-run: error: " << text.error().message << "\n";
+    return 1;
+  }
+  llvm::outs() << *text;
+  return 0;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -416,7 +493,9 @@ int main(int argc, char **argv) {
   });
   RunOptions options = parseOptions(argc, argv);
   if (options.calibrate)
-    return calibrateMachine(*options.calibrate, options.threads);
+    return calibrateMachine(*options.calibrate, options.load.threads);
+  if (options.diagnose)
+    return printDiagnosis(*options.diagnose);
   CompilerContext context;
   printDiagnostics(context, "tpc-run");
   return Session(context, options).run();

@@ -22,7 +22,7 @@
 namespace tpcrt {
 
 inline constexpr size_t artifactHeaderSize = 32;
-inline constexpr uint32_t artifactVersion = 2;
+inline constexpr uint32_t artifactVersion = 3;
 
 /// The container of a finished FlatBuffers payload.
 std::vector<std::byte> wrapArtifact(const void *payload, size_t size);

@@ -97,17 +97,20 @@ public:
   uint32_t hostSize() const;
   /// Of this process, on the network over which it reaches rank 0.
   const std::string &localAddress() const;
-  std::chrono::milliseconds timeout() const;
+  const GroupOptions &options() const;
   const std::vector<ProcessInfo> &processes() const; // by rank
 
   /// Gives every process the blob of every other, by rank. All processes call
   /// these in the same order with the same `what` (else an error says who
   /// called what). Not for tensors: a blob has at most 16 MiB.
-  Result<std::vector<std::string>> exchange(std::string_view what,
-                                            std::string_view blob);
-  Result<void> barrier(std::string_view what);
+  /// `limit`: how long the others may take; nothing: GroupOptions::timeout.
+  using Limit = std::optional<std::chrono::milliseconds>;
+  Result<std::vector<std::string>>
+  exchange(std::string_view what, std::string_view blob, Limit limit = {});
+  Result<void> barrier(std::string_view what, Limit limit = {});
   /// An error that names the ranks whose `fingerprint` differs from rank 0's.
-  Result<void> agree(std::string_view what, std::string_view fingerprint);
+  Result<void> agree(std::string_view what, std::string_view fingerprint,
+                     Limit limit = {});
   /// Gives every process of this host a file descriptor of every other (the
   /// receiver owns it), by rank; -1 for processes on other hosts and itself.
   Result<std::vector<int>> exchangeFiles(std::string_view what, int file);
@@ -116,7 +119,8 @@ public:
   std::optional<PeerFailure> failure() const;
   /// Calls `listener` once, from the group's thread (or at once, if it has
   /// failed before), when the group fails. Returns what unlisten takes; after
-  /// unlisten returns, the listener is not running and will not be called.
+  /// unlisten returns, the listener is not running and will not be called. A
+  /// listener must not close or destroy the group.
   using Listener = std::function<void(const PeerFailure &)>;
   uint64_t listen(Listener listener);
   void unlisten(uint64_t id);

@@ -8,6 +8,7 @@
 
 #include "tpcrt/Artifact.h"
 #include "tpcrt/Error.h"
+#include "tpcrt/Fault.h"
 #include "tpcrt/HostTensor.h"
 #include "tpcrt/Placement.h"
 #include "tpcrt/ProcessGroup.h"
@@ -45,6 +46,13 @@ struct LoadOptions {
   /// calls with the same arguments in the same order; each gets whole outputs.
   std::shared_ptr<ProcessGroup> processes;
   Transport transport = Transport::Auto;
+  /// Where each process writes what its devices did last when a run fails
+  /// (rank-<rank>.json, for diagnose); empty: nowhere.
+  std::string flightFolder;
+  /// Ends a run with an error at the first step that gives a NaN or infinity.
+  /// Where a mesh does not divide a dimension, that may be in padding.
+  bool checkNumerics = false;
+  std::vector<Fault> faults;
 };
 
 /// Where device 0 spent the runs of a program so far.

@@ -3,7 +3,7 @@
 #include "GroupHarness.h"
 
 #include <csignal>
-#include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 using namespace tpcrt;
@@ -13,43 +13,40 @@ namespace {
 
 enum class Phase { BeforeHello, Meeting, Exchange, Between, Close };
 
-/// A forked process, with a pipe in each direction.
+/// A forked process, with a socket between it and this one.
 class Child {
 public:
   /// What the body says last is what it returns.
   using Body = std::function<std::string(Child &)>;
 
   explicit Child(const Body &body) {
-    int up[2], down[2];
-    EXPECT_EQ(::pipe2(up, O_CLOEXEC), 0);
-    EXPECT_EQ(::pipe2(down, O_CLOEXEC), 0);
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     pid = ::fork();
     bool isChild = pid == 0;
-    in = File(isChild ? down[0] : up[0]);
-    out = File(isChild ? up[1] : down[1]);
-    ::close(isChild ? down[1] : up[1]);
-    ::close(isChild ? up[0] : down[0]);
+    line = File(ends[isChild]);
+    ::close(ends[!isChild]);
     if (!isChild)
       return;
-    std::string text = body(*this);
-    say(text);
+    say(body(*this));
     ::_exit(0);
   }
   Child(Child &&) = default;
   ~Child() {
-    if (pid <= 0 || !in)
+    if (pid <= 0 || !line)
       return;
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
   }
 
+  /// To who may have ended.
   void say(std::string_view text) {
-    EXPECT_EQ(::write(out.get(), text.data(), text.size()), text.size());
+    (void)!::send(line.get(), text.data(), text.size(), MSG_NOSIGNAL);
   }
   /// The next byte; 0 if there is none.
   char hear() {
     char byte = 0;
-    return ::read(in.get(), &byte, 1) == 1 ? byte : 0;
+    return ::read(line.get(), &byte, 1) == 1 ? byte : 0;
   }
   std::string hearAll() {
     std::string text;
@@ -65,7 +62,7 @@ public:
   pid_t pid;
 
 private:
-  File in, out;
+  File line;
 };
 
 /// One case: `victim` dies of `signal` in `phase`; the others of three ranks

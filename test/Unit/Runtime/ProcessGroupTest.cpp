@@ -2,8 +2,10 @@
 // disagreement, orderly and early ends. Where a process has to die, see
 // ProcessDeathTest.cpp.
 #include "GroupHarness.h"
+#include "processes/FileExchange.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -336,4 +338,86 @@ TEST(ProcessGroupTest, AFileThatIsNoneFailsAll) {
     EXPECT_SAYS(files.error().message, "rank 1: ");
     EXPECT_SAYS(files.error().message, "Bad file descriptor");
   });
+}
+
+/// Who waits for less than rank 0 still learns who is missing.
+TEST(ProcessGroupTest, TheShortestTimeoutCounts) {
+  Meeting meeting(3);
+  auto errors = meeting.errors({0, 1}, [](LaunchSettings &settings) {
+    GroupOptions options;
+    if (settings.rank == 1)
+      options.startTimeout = 300ms;
+    return options;
+  });
+  for (const std::string &error : errors)
+    EXPECT_SAYS(error, "but rank 2 did not come");
+
+  std::atomic<int> waiting = 2;
+  Meeting(3).run(
+      {0, 1, 2},
+      [&](Result<std::shared_ptr<ProcessGroup>> group) {
+        ASSERT_TRUE(group) << group.error().message;
+        if ((*group)->rank() != 2) {
+          auto result = (*group)->barrier("step");
+          --waiting;
+          ASSERT_FALSE(result);
+          EXPECT_SAYS(result.error().message, "rank 2 (pid");
+          EXPECT_SAYS(result.error().message, "barrier 'step' within 0.3 s");
+        }
+        while (waiting > 0)
+          std::this_thread::sleep_for(5ms);
+      },
+      [](LaunchSettings &settings) {
+        GroupOptions options;
+        if (settings.rank == 1)
+          options.timeout = 300ms;
+        return options;
+      });
+}
+
+TEST(ProcessGroupTest, WhoComesLaterHearsWhyTheyDidNotMeet) {
+  Meeting meeting(3);
+  std::promise<void> refused;
+  std::shared_future<void> wasRefused = refused.get_future();
+  meeting.run(
+      {0, 1, 2},
+      [&](Result<std::shared_ptr<ProcessGroup>> group) {
+        ASSERT_FALSE(group);
+        EXPECT_SAYS(group.error().message, "rank 1 (pid");
+        EXPECT_SAYS(group.error().message, "runs 'other', rank 0 runs ''");
+        if (contains(group.error().message, "refused rank 1"))
+          refused.set_value();
+      },
+      [&](LaunchSettings &settings) {
+        GroupOptions options;
+        if (settings.rank == 1)
+          options.fingerprint = "other";
+        if (settings.rank == 2) {
+          wasRefused.wait();
+          std::this_thread::sleep_for(30ms); // rank 0 could be gone by now
+          options.startTimeout = 5s;
+        }
+        return options;
+      });
+}
+
+TEST(ProcessGroupTest, FilesOfStrangersDoNotCount) {
+  File own[2] = {File(::memfd_create("0", 0)), File(::memfd_create("1", 0))};
+  File foreign(::memfd_create("foreign", 0)), never(::eventfd(0, 0));
+  auto first = FileExchange::open(), second = FileExchange::open(),
+       stranger = FileExchange::open();
+  std::vector<std::string> invitations = {first->invitation(),
+                                          second->invitation()};
+  std::string guess = invitations[0];
+  guess.back() = guess.back() == '0' ? '1' : '0';
+  EXPECT_FALSE(
+      stranger->run(1, foreign.get(), {0}, {guess, ""}, 1ms, never.get()));
+  std::thread other([&] {
+    EXPECT_TRUE(
+        second->run(1, own[1].get(), {0}, invitations, 30s, never.get()));
+  });
+  auto files = first->run(0, own[0].get(), {1}, invitations, 30s, never.get());
+  other.join();
+  ASSERT_TRUE(files) << files.error().message;
+  EXPECT_EQ(inodeOf((*files)[1].get()), inodeOf(own[1].get()));
 }

@@ -138,6 +138,7 @@ void TestArtifact::addKernelStep(std::string name, std::vector<FbRef> buffers,
   kernel.buffers = std::move(buffers);
   kernel.inputs = inputs;
   kernel.tiles = tiles;
+  kernel.output_types.assign(kernel.buffers.size() - inputs, FbType::F32);
   addStep(name).body.Set(std::move(kernel));
 }
 

@@ -1,4 +1,5 @@
-//===- CudaGroupedMatmul.cpp - Rows times chosen matrices on a GPU --------===//
+//===- GroupedMatmulKernel.cpp - Rows times chosen matrices on a GPU ------===//
+//--------===//
 //
 // Where the columns of a matrix lie next to each other, a thread computes an
 // element of the result; where its rows do, a warp does:

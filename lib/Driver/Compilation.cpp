@@ -56,7 +56,7 @@ LogicalResult Compilation::measureUnsharded() {
   if (failed(runPhase(*single, [&](OpPassManager &pm) {
         buildAssignPhase(pm, "megatron");
         buildPartitionPhase(pm);
-        buildPlanPhase(pm);
+        buildPlanPhase(pm, options.device);
       })))
     return failure();
   Mesh one = toMesh(*single->getOps<MeshOp>().begin());
@@ -94,7 +94,9 @@ LogicalResult Compilation::verify() {
 }
 
 LogicalResult Compilation::plan() {
-  if (failed(phase("codegen", buildPlanPhase)))
+  if (failed(phase("codegen", [&](OpPassManager &pm) {
+        buildPlanPhase(pm, options.device);
+      })))
     return failure();
   int64_t unsharded = summary.memory.unshardedPeak;
   summary.memory = summarizeMemory(module(), mesh());

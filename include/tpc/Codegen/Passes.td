@@ -11,7 +11,9 @@ def FuseEpilogues : Pass<"tpc-fuse-epilogues", "::mlir::ModuleOp"> {
     `minimum-bytes`; lib/Transforms/FuseEpilogues.cpp has the rule.
   }];
   let options = [Option<"minimumBytes", "minimum-bytes", "int64_t", "65536",
-                        "bytes of the result on one device">];
+                        "bytes of the result on one device">,
+                 Option<"device", "device", "std::string", "\"cpu\"",
+                        "kind of the devices: cpu or cuda">];
   let dependentDialects = ["::tpc::TpcDialect", "::tpc::plan::PlanDialect"];
 }
 

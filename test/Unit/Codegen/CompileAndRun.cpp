@@ -93,7 +93,11 @@ void CompileAndRun::load(const std::vector<uint8_t> &payload) {
   ASSERT_TRUE(bytes) << bytes.error().message;
   tpcrt::WeightSource source;
   if (!weights.empty()) {
-    std::string path = writeWeights(weights);
+    auto opened = tpcrt::WeightSource::open(weights);
+    ASSERT_TRUE(opened) << opened.error().message;
+    source = std::move(*opened);
+  } else if (!randomWeights.empty()) {
+    std::string path = writeWeights(randomWeights);
     auto added = source.addFile(path);
     ::unlink(path.c_str());
     ASSERT_TRUE(added) << added.error().message;
@@ -117,12 +121,12 @@ void CompileAndRun::planModule(OwningOpRef<ModuleOp> module,
                                const AssignPhaseOptions &assign) {
   planned = std::move(module);
   ASSERT_TRUE(planned);
-  weights.clear();
+  randomWeights.clear();
   symbols = reference::SymbolStore();
   for (auto parameter : planned->getOps<tpc::ParameterOp>()) {
     reference::Tensor value =
         randomTensor(withSharding(parameter.getTensorType(), ShardingAttr()));
-    weights[parameter.getSymName()] = value;
+    randomWeights[parameter.getSymName()] = value;
     symbols.set(parameter.getSymName(), value);
   }
   if (planned->getOps<spmd::ProgramOp>().empty()) {
@@ -132,8 +136,8 @@ void CompileAndRun::planModule(OwningOpRef<ModuleOp> module,
     ASSERT_TRUE(succeeded(runPhase(*planned, buildVerifyPhase)));
   }
   source = planned->clone();
-  ASSERT_TRUE(succeeded(
-      runPhase(*planned, [](OpPassManager &pm) { buildCodegenPipeline(pm); })));
+  ASSERT_TRUE(succeeded(runPhase(
+      *planned, [&](OpPassManager &pm) { buildCodegenPipeline(pm, device); })));
 }
 
 void CompileAndRun::compile(StringRef text, std::string isa,

@@ -66,13 +66,17 @@ protected:
   PlanCounts counts();
 
   mlir::MLIRContext context;
+  /// What is planned for: "cpu" or "cuda".
+  std::string device = "cpu";
   /// Integers are drawn from [lowest, highest].
   int64_t lowestInteger = -2, highestInteger = 5;
   mlir::OwningOpRef<mlir::ModuleOp> source;  // before code generation
   mlir::OwningOpRef<mlir::ModuleOp> planned; // after it
   std::unique_ptr<tpcrt::Executable> executable;
 
-  /// Loads an artifact with the weights of the module compiled last.
+  /// Loads an artifact with the weights of the module compiled last, or those
+  /// of a file or folder.
+  std::string weights;
   void load(const std::vector<uint8_t> &payload);
 
 private:
@@ -81,7 +85,7 @@ private:
   void checkStates(double tolerance);
   uint64_t nextRandom();
 
-  llvm::StringMap<reference::Tensor> weights;
+  llvm::StringMap<reference::Tensor> randomWeights;
   reference::SymbolStore symbols;
   uint64_t state = 88172645463325252ull;
 };

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -323,3 +324,50 @@ def test_faults_are_spelled_right(model, text):
     result = tool("tpc-run", model / "model.mlir", "--inject", text, check=False)
     assert result.returncode == 1
     assert "--inject: expected a fault like" in result.stderr
+
+
+# ------------------------------------------------------------------ Python --
+
+SCRIPT = """
+import numpy as np, sys, tpc
+me = tpc.init_distributed(timeout=20)
+assert (me.rank, me.size) == ({rank}, 2) and me.is_leader == (me.rank == 0)
+w = np.arange(32, dtype="f4").reshape(4, 8)
+g = tpc.Graph()
+x = g.input("x", (6, 4))
+g.output(y=tpc.relu(x @ g.parameter("w", (4, 8))))
+exe = tpc.compile(g, mesh={mesh}, mode="megatron", weights={{"w": w}})
+a = np.linspace(-1, 1, 24, dtype="f4").reshape(6, 4)
+np.testing.assert_allclose(exe(x=a), np.maximum(a @ w, 0), rtol=1e-6)
+{end}
+"""
+
+
+def run_python(mesh, end=""):
+    package = os.environ.get("PYTHONPATH", str(BIN.parent / "python"))
+    port = str(free_port())
+    processes = [
+        start_as(rank, 2, ("RANK", "WORLD_SIZE", "LOCAL_RANK",
+                           "LOCAL_WORLD_SIZE"),
+                 [sys.executable, "-c",
+                  SCRIPT.format(rank=rank, mesh=mesh, end=end)],
+                 MASTER_ADDR="127.0.0.1", MASTER_PORT=port, PYTHONPATH=package)
+        for rank in range(2)]
+    errors = [process.communicate(timeout=LIMIT)[1] for process in processes]
+    return [process.returncode for process in processes], errors
+
+
+@pytest.mark.parametrize("mesh", ["{'tp': 2}", "{'dp': 2, 'tp': 2}"])
+def test_python_on_processes(mesh):
+    codes, errors = run_python(mesh)
+    assert codes == [0, 0], errors
+
+
+def test_an_exception_in_python_ends_the_others():
+    begin = time.monotonic()
+    codes, errors = run_python(
+        "{'tp': 2}",
+        "if me.rank == 1: raise ValueError('mine')\nexe(x=a)\nexe(x=a)")
+    assert codes[0] != 0 and codes[1] != 0
+    assert "rank 1: ValueError: mine" in errors[0]
+    assert time.monotonic() - begin < 20

@@ -315,6 +315,8 @@ ArtifactBuilder::addGenerated(StepOpT op,
       step->buffers.push_back(*operand);
   step->inputs = step->buffers.size();
   step->buffers.push_back(to);
+  step->output_types.push_back(
+      toArtifact(typeOf(op.getResult()).getElementType()));
   return success();
 }
 

@@ -68,9 +68,9 @@ public:
 
 private:
   void collectFacts(mlir::ModuleOp module);
+  /// The first elements that a step reads of its operands, 0 where left out.
   mlir::FailureOr<CudaLaunch> addStep(mlir::Operation *step,
-                                      llvm::ArrayRef<mlir::Value> buffers,
-                                      llvm::ArrayRef<int64_t> offsets,
+                                      llvm::SmallVector<int64_t> offsets,
                                       llvm::StringRef name, EmitStepFn emit);
 
   mlir::OwningOpRef<mlir::ModuleOp> kernels;

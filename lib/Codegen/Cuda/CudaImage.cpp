@@ -142,19 +142,38 @@ FailureOr<CudaLaunch> CudaModule::add(plan::KernelFuncOp function) {
 
 /// Steps are the same to a kernel if they have the same types and attributes,
 /// and the same is known of their buffers.
-FailureOr<CudaLaunch> CudaModule::addStep(Operation *step,
-                                          ArrayRef<Value> buffers,
-                                          ArrayRef<int64_t> offsets,
-                                          StringRef name, EmitStepFn emit) {
-  SmallVector<BufferFacts> known =
-      factsOf(buffers, offsets, step->getResults());
+static std::string keyOf(Operation *step, ArrayRef<BufferFacts> facts) {
   std::string key;
   llvm::raw_string_ostream os(key);
-  for (NamedAttribute attribute : step->getAttrs())
-    if (attribute.getName() != "at")
-      os << attribute.getName().getValue() << attribute.getValue();
-  for (auto [value, facts] : llvm::zip_equal(buffers, known))
-    os << value.getType() << facts.alignment << facts.readOnly;
+  os << step->getName();
+  for (NamedAttribute attribute : step->getAttrs()) {
+    StringRef name = attribute.getName();
+    if (name == "at")
+      continue;
+    os << name;
+    // Where a view begins is part of the address.
+    if (auto view = dyn_cast<DenseI64ArrayAttr>(attribute.getValue());
+        view && name.ends_with("view"))
+      llvm::interleaveComma(view.asArrayRef().drop_front(), os);
+    else
+      os << attribute.getValue();
+  }
+  for (Type type : step->getOperandTypes())
+    os << type;
+  for (const BufferFacts &buffer : facts)
+    os << buffer.alignment << buffer.readOnly;
+  return key;
+}
+
+FailureOr<CudaLaunch> CudaModule::addStep(Operation *step,
+                                          SmallVector<int64_t> offsets,
+                                          StringRef name, EmitStepFn emit) {
+  SmallVector<Value> buffers(step->getOperands());
+  llvm::append_range(buffers, step->getResults());
+  offsets.resize(buffers.size(), 0);
+  SmallVector<BufferFacts> known =
+      factsOf(buffers, offsets, step->getResults());
+  std::string key = keyOf(step, known);
   if (auto found = launches.find(key); found != launches.end())
     return found->second;
   OpBuilder builder(kernels->getContext());
@@ -172,10 +191,8 @@ FailureOr<CudaLaunch> CudaModule::add(plan::AttentionOp op) {
                                op.getValueView()[0]};
   if (op.getBias())
     offsets.push_back((*op.getBiasView())[0]);
-  SmallVector<Value> buffers = buffersOf(op);
-  offsets.resize(buffers.size(), 0);
   return addStep(
-      op, buffers, offsets, "attention",
+      op, offsets, "attention",
       [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {
         return emitAttention(builder, op, symbol, known);
       });
@@ -183,7 +200,7 @@ FailureOr<CudaLaunch> CudaModule::add(plan::AttentionOp op) {
 
 FailureOr<CudaLaunch> CudaModule::add(plan::GroupedMatmulOp op) {
   return addStep(
-      op, buffersOf(op), {0, 0, op.getView()[0], 0}, "grouped_matmul",
+      op, {0, 0, op.getView()[0]}, "grouped_matmul",
       [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {
         return emitGroupedMatmul(builder, op, symbol, known);
       });

@@ -12,14 +12,10 @@
 
 namespace tpc {
 
-/// The operands of the step that are there, in the order of the artifact's
-/// fields (query, key, value, bias, lengths, offset, sinks), then the result.
-llvm::SmallVector<mlir::Value> buffersOf(plan::AttentionOp op);
-/// rows, choices, weights, result.
-llvm::SmallVector<mlir::Value> buffersOf(plan::GroupedMatmulOp op);
-
-/// Emits the kernel before `builder`'s insertion point; `facts` are of the
-/// buffers above, from the first element that the step reads.
+/// Emit the kernel before `builder`'s insertion point. Its buffers are the
+/// step's operands that are there (query, key, value, bias, lengths, offset,
+/// sinks; rows, choices, weights), from the first element that the step reads,
+/// then the result; `facts` are theirs.
 mlir::FailureOr<CudaLaunch> emitAttention(mlir::OpBuilder &builder,
                                           plan::AttentionOp op,
                                           llvm::StringRef symbol,

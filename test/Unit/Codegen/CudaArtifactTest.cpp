@@ -102,12 +102,16 @@ TEST_F(CudaArtifact, WithBitcodeForTheSimulator) {
   EXPECT_EQ(module->numBuffers("attention1"), 5);
 }
 
-/// Equal steps share a kernel.
+/// Equal steps share a kernel, also at other places of a buffer.
 TEST_F(CudaArtifact, EqualAttentionsShareAKernel) {
   fb::ArtifactT artifact = emit(R"(
 tpc.mesh @mesh <"tp" = 1>
-func.func @main(%q: tensor<1x3x2x2x8xf32>, %k: tensor<1x40x2x8xf32>,
-                %l: tensor<1x40x2x8xf32>) -> tensor<1x3x2x2x8xf32> {
+func.func @main(%q: tensor<1x3x2x2x8xf32>, %kl: tensor<2x1x40x2x8xf32>)
+    -> tensor<1x3x2x2x8xf32> {
+  %k0 = tpc.slice %kl [0, 0, 0, 0, 0] : (tensor<2x1x40x2x8xf32>) -> tensor<1x1x40x2x8xf32>
+  %k = tpc.reshape %k0 : (tensor<1x1x40x2x8xf32>) -> tensor<1x40x2x8xf32>
+  %l0 = tpc.slice %kl [1, 0, 0, 0, 0] : (tensor<2x1x40x2x8xf32>) -> tensor<1x1x40x2x8xf32>
+  %l = tpc.reshape %l0 : (tensor<1x1x40x2x8xf32>) -> tensor<1x40x2x8xf32>
   %a = tpc.attention %q, %k, %l scale 1.0 : (tensor<1x3x2x2x8xf32>,
     tensor<1x40x2x8xf32>, tensor<1x40x2x8xf32>) -> tensor<1x3x2x2x8xf32>
   %b = tpc.attention %a, %l, %k scale 1.0 : (tensor<1x3x2x2x8xf32>,

@@ -1,7 +1,9 @@
 // Kernels for CUDA in the simulator: the cases of the CPU's kernels.
 #include "CudaSteps.h"
 #include "OperationCases.h"
+#include "RandomProgram.h"
 #include "tpc/Import/HuggingFace.h"
+#include <cstdlib>
 
 using namespace mlir;
 using namespace tpc;
@@ -89,6 +91,28 @@ func.func @main(%a: tensor<9x24xbf16>) -> (tensor<7x24xbf16>, tensor<64xbf16>) {
              8e-3);
 }
 
+/// A row's result lies where its operand did, which all threads of the row read
+/// until the end.
+TEST_F(CudaOperations, RowResultInPlaceOfAnOperand) {
+  planAndRun(R"(tpc.mesh @mesh <"tp" = 1>
+func.func @main(%w: tensor<2x8xf32>, %x: tensor<2x40000xf32>)
+    -> (tensor<2x40000xf32>, tensor<2xf32>) {
+  %z = tpc.reduce max %w dims [1] : (tensor<2x8xf32>) -> tensor<2xf32>
+  %m = tpc.reduce max %x dims [1] : (tensor<2x40000xf32>) -> tensor<2xf32>
+  %c = tpc.broadcast %m dims [0] : (tensor<2xf32>) -> tensor<2x40000xf32>
+  %s = tpc.sub %x, %c : (tensor<2x40000xf32>, tensor<2x40000xf32>) -> tensor<2x40000xf32>
+  %b = tpc.broadcast %z dims [0] : (tensor<2xf32>) -> tensor<2x40000xf32>
+  %y = tpc.mul %s, %b : (tensor<2x40000xf32>, tensor<2x40000xf32>) -> tensor<2x40000xf32>
+  %o = tpc.add %m, %z : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %y, %o : tensor<2x40000xf32>, tensor<2xf32>
+})",
+             2e-6);
+  plan::KernelOp last;
+  planned->walk([&](plan::KernelOp step) { last = step; });
+  EXPECT_EQ(plan::placeOf(last.getInputs()[1]),
+            plan::placeOf(last.getResult(1)));
+}
+
 /// No elements: nothing is launched.
 TEST_F(CudaOperations, EmptyTensors) {
   planAndRun(R"(tpc.mesh @mesh <"tp" = 1>
@@ -102,8 +126,25 @@ func.func @main(%a: tensor<0x24xf32>, %b: tensor<3x0xf32>)
 }
 
 //===----------------------------------------------------------------------===//
-// Whole models
+// Whole programs
 //===----------------------------------------------------------------------===//
+
+/// The kernels of random graphs; TPC_RANDOM_RUNS=FIRST,COUNT chooses the seeds.
+TEST_F(CudaOperations, RandomGraphs) {
+  unsigned first = 0, count = 60;
+  if (const char *range = std::getenv("TPC_RANDOM_RUNS"))
+    std::sscanf(range, "%u,%u", &first, &count);
+  lowestInteger = 0;
+  for (unsigned seed = first; seed < first + count; ++seed) {
+    const char *types[] = {"f32", "f64", "bf16"};
+    std::string type = types[seed % 3];
+    std::string text = randomProgram(seed, type);
+    SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + text);
+    planAndRun(text, type == "bf16" ? 3e-2 : 1e-4);
+    if (HasFatalFailure())
+      return;
+  }
+}
 
 class CudaModels : public CudaSteps,
                    public ::testing::WithParamInterface<const char *> {};

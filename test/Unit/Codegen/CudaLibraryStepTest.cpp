@@ -72,6 +72,10 @@ std::vector<AttentionCase> attentionCases() {
   for (std::string type : {"f32", "bf16", "f16", "f64"})
     add({"heads_" + type, 2, 5, 37, 2, 3, 16, 16, type, "causal", "", true,
          false, "2xi32"});
+  // Blocks of two and four queries, also of fewer at the end.
+  add({"two_queries", 8, 3, 40, 16, 1, 8, 8, "f32", "causal"});
+  add({"four_queries", 16, 6, 70, 4, 3, 8, 12, "bf16",
+       "causal window 9 softcap 4.0", "1x1x3x6x70", true, true, "16xi32"});
   add({"one_key"});
   add({"many_keys", 1, 1, 300, 1, 2, 64, 64, "bf16"});
   add({"odd_widths", 2, 3, 33, 1, 2, 7, 5, "bf16"});
@@ -112,6 +116,41 @@ func.func @main(%q: tensor<2x2x3x2x8xf32>, %k: tensor<3x2x64x8xf32>,
   return %y : tensor<2x2x3x2x8xf32>
 })",
                         1e-5);
+}
+
+/// Keys and values that are parts of one buffer.
+TEST_F(CudaLibrarySteps, AttentionOfOneBuffer) {
+  planAndRunLibraryStep(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%q: tensor<2x2x3x2x8xf32>, %c: tensor<2x64x3x24xf32>)
+    -> tensor<2x2x3x2x8xf32> {
+  %k = tpc.slice %c [0, 3, 0, 0] : (tensor<2x64x3x24xf32>) -> tensor<2x40x3x8xf32>
+  %v = tpc.slice %c [0, 3, 0, 12] : (tensor<2x64x3x24xf32>) -> tensor<2x40x3x8xf32>
+  %y = tpc.attention %q, %k, %v scale 0.35 : (tensor<2x2x3x2x8xf32>,
+    tensor<2x40x3x8xf32>, tensor<2x40x3x8xf32>) -> tensor<2x2x3x2x8xf32>
+  return %y : tensor<2x2x3x2x8xf32>
+})",
+                        1e-5);
+}
+
+/// What a query does not see has no part in its result, whatever it is, though
+/// others of the block see it.
+TEST_F(CudaLibrarySteps, AttentionDoesNotTouchWhatIsHidden) {
+  AttentionCase c{"", 8, 16, 40, 8, 3, 8, 8, "f32", "causal window 5"};
+  Change hideKey9 = [&](llvm::MutableArrayRef<reference::Tensor> arguments) {
+    for (int i : {1, 2})
+      for (int b = 0; b < c.b; ++b)
+        std::fill_n(arguments[i].data.begin() + (b * c.t + 9) * c.k * c.d,
+                    c.k * c.d, NAN);
+  };
+  // The queries 9 to 13 see it.
+  Change ofQueries = [&](llvm::MutableArrayRef<reference::Tensor> results) {
+    int each = c.k * c.g * c.v;
+    for (int b = 0; b < c.b; ++b)
+      std::fill_n(results[0].data.begin() + (b * c.s + 9) * each, 5 * each,
+                  NAN);
+  };
+  planAndRunLibraryStep(programOf(c), 1e-5, {}, {hideKey9, ofQueries});
 }
 
 /// A bias of -inf hides keys, of a row or of all.

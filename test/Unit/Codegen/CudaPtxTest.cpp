@@ -19,8 +19,11 @@ protected:
     if (HasFatalFailure())
       return "";
     CudaModule module(*planned);
-    for (auto kernel : planned->getOps<plan::KernelFuncOp>())
-      EXPECT_TRUE(succeeded(module.add(kernel)));
+    planned->walk([&](Operation *op) {
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<plan::KernelFuncOp, plan::AttentionOp, plan::GroupedMatmulOp>(
+              [&](auto op) { EXPECT_TRUE(succeeded(module.add(op))); });
+    });
     auto image = module.compile(*findCudaKind(chip));
     if (failed(image)) {
       ADD_FAILURE();
@@ -113,6 +116,23 @@ func.func @main(%a: tensor<2x3x8x128xbf16>, %p: tensor<2x3xi64>,
   return %y : tensor<2x3x8x128xbf16>
 })";
 
+const char *const kAttention = R"(
+func.func @main(%q: tensor<1x1024x8x4x128xbf16>, %k: tensor<1x1024x8x128xbf16>,
+                %v: tensor<1x1024x8x128xbf16>) -> tensor<1x1024x8x4x128xbf16> {
+  %y = tpc.attention %q, %k, %v scale 0.08 causal softcap 20.0 :
+    (tensor<1x1024x8x4x128xbf16>, tensor<1x1024x8x128xbf16>,
+     tensor<1x1024x8x128xbf16>) -> tensor<1x1024x8x4x128xbf16>
+  return %y : tensor<1x1024x8x4x128xbf16>
+})";
+
+const char *const kGrouped = R"(
+func.func @main(%x: tensor<8x1024xbf16>, %i: tensor<8x2xi64>,
+                %w: tensor<8x1024x4096xbf16>) -> tensor<8x2x4096xbf16> {
+  %y = tpc.grouped_matmul %x, %i, %w : (tensor<8x1024xbf16>, tensor<8x2xi64>,
+    tensor<8x1024x4096xbf16>) -> tensor<8x2x4096xbf16>
+  return %y : tensor<8x2x4096xbf16>
+})";
+
 TEST_F(CudaPtx, FlatKernelsMove16Bytes) {
   std::string ptx = ptxOf(kSilu);
   EXPECT_EQ(count(ptx, ".entry"), 1) << ptx;
@@ -144,8 +164,8 @@ class Assembled : public CudaPtx,
 TEST_P(Assembled, WithoutSpills) {
   if (llvm::StringRef(TPC_PTXAS).empty())
     GTEST_SKIP() << "there is no ptxas on this machine";
-  for (llvm::StringRef text :
-       {kSilu, kSoftmax, kLongSoftmax, kNorm, kTopK, kGather, kRope}) {
+  for (llvm::StringRef text : {kSilu, kSoftmax, kLongSoftmax, kNorm, kTopK,
+                               kGather, kRope, kAttention, kGrouped}) {
     SCOPED_TRACE(text.str());
     std::string ptx = ptxOf(text, GetParam());
     std::string said = assemble(ptx, GetParam());

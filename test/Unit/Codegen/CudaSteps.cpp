@@ -141,7 +141,8 @@ void CudaSteps::runKernels(double tolerance) {
 }
 
 void CudaSteps::planAndRunLibraryStep(StringRef text, double tolerance,
-                                      Change change) {
+                                      const Change &change,
+                                      const Poison &poison) {
   ASSERT_NO_FATAL_FAILURE(plan(text));
   CudaModule module(*planned);
   auto main = source->lookupSymbol<FunctionOpInterface>("main");
@@ -149,11 +150,16 @@ void CudaSteps::planAndRunLibraryStep(StringRef text, double tolerance,
   for (Type type : main.getArgumentTypes())
     arguments.push_back(randomTensor(
         withSharding(cast<RankedTensorType>(type), ShardingAttr())));
-  change(arguments);
-  auto evaluate = [&](ArrayRef<reference::Tensor> inputs) {
-    reference::SymbolStore symbols;
-    return reference::evaluate(main, inputs, symbols);
-  };
+  if (change)
+    change(arguments);
+  reference::SymbolStore symbols;
+  auto expected = reference::evaluate(main, arguments, symbols);
+  ASSERT_TRUE(succeeded(expected));
+  if (poison.arguments) {
+    poison.arguments(arguments);
+    poison.results(*expected);
+  }
+  auto evaluate = [&](ArrayRef<reference::Tensor>) { return expected; };
   Step step{nullptr, {}, {}, evaluate};
   planned->walk([&](Operation *op) {
     if (auto attention = dyn_cast<plan::AttentionOp>(op))

@@ -13,6 +13,7 @@
 #include "CompileAndRun.h"
 #include "KernelSimulator.h"
 #include "tpc/Codegen/CudaImage.h"
+#include <functional>
 
 namespace tpc::test {
 
@@ -22,14 +23,18 @@ protected:
   void planAndRun(llvm::StringRef text, double tolerance);
   /// Runs the kernels of `planned`.
   void runKernels(double tolerance);
+  using Change = std::function<void(llvm::MutableArrayRef<reference::Tensor>)>;
+  /// What the step finds in its arguments though the reference does not, and
+  /// what that makes of the reference's results.
+  struct Poison {
+    Change arguments, results;
+  };
   /// Plans `text`, whose function @main is one attention or grouped matmul of
   /// its arguments and views of them, and runs the kernel of that step.
   /// `change` may set the arguments' values.
-  using Change =
-      llvm::function_ref<void(llvm::MutableArrayRef<reference::Tensor>)>;
-  void planAndRunLibraryStep(
-      llvm::StringRef text, double tolerance,
-      Change change = [](llvm::MutableArrayRef<reference::Tensor>) {});
+  void planAndRunLibraryStep(llvm::StringRef text, double tolerance,
+                             const Change &change = {},
+                             const Poison &poison = {});
 
 private:
   using Tensors = llvm::SmallVector<reference::Tensor>;

@@ -1,4 +1,5 @@
-//===- CudaGroupedMatmul.cpp - Rows times chosen matrices on a GPU --------===//
+//===- GroupedMatmulKernel.cpp - Rows times chosen matrices on a GPU ------===//
+//--------===//
 //
 // Where the columns of a matrix lie next to each other, a thread computes an
 // element of the result; where its rows do, a warp does:
@@ -20,10 +21,6 @@ using namespace tpc;
 using P = arith::CmpIPredicate;
 
 constexpr int64_t kThreads = 128;
-
-SmallVector<Value> tpc::buffersOf(plan::GroupedMatmulOp op) {
-  return {op.getRows(), op.getChoices(), op.getWeights(), op.getResult()};
-}
 
 CudaLaunch tpc::emitGroupedMatmul(OpBuilder &builder, plan::GroupedMatmulOp op,
                                   StringRef symbol,

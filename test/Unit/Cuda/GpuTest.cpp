@@ -1,6 +1,6 @@
 // On real GPUs, with NVIDIA's driver and libraries: the conformance suite on
-// loopback and on NCCL, with as many GPUs as there are. Says "no GPU" and passes
-// where there is none. What models compute is in test/Device.
+// loopback and on NCCL, with as many GPUs as there are. Says "no GPU" and
+// passes where there is none. What models compute is in test/Device.
 #include "StreamAdapter.h"
 
 #include "comm/cuda/Nccl.h"

@@ -78,7 +78,7 @@ void tpc::registerPipelines() {
   PassPipelineRegistration<>("tpc-phase-verify",
                              "Phase: proof of the per-device programs",
                              buildVerifyPhase);
-  PassPipelineRegistration<>(
-      "tpc-phase-plan", "Phase: per-device programs to plans",
-      [](OpPassManager &pm) { buildPlanPhase(pm); });
+  PassPipelineRegistration<>("tpc-phase-plan",
+                             "Phase: per-device programs to plans",
+                             [](OpPassManager &pm) { buildPlanPhase(pm); });
 }

@@ -218,10 +218,10 @@ Result<void> CudaBackend::connect() {
     streams.push_back({device.number, device.gpu, device.stream});
   if (options.processes || (hasCollectives && !shareGpu)) {
     TPCRT_ASSIGN(NcclLibrary library, cudaLibraries().nccl());
-    TPCRT_ASSIGN(
-        cuda.communicator,
-        createNcclCommunicator(library, module.mesh, std::move(streams),
-                               options.processes.get(), options.deadline));
+    TPCRT_ASSIGN(cuda.communicator,
+                 createNcclCommunicator(library, module.mesh,
+                                        std::move(streams), options.processes,
+                                        options.deadline));
   } else if (hasCollectives) {
     TPCRT_ASSIGN(cuda.communicator,
                  createLoopbackCommunicator(module.mesh, std::move(streams)));

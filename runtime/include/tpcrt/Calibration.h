@@ -26,8 +26,8 @@ struct Calibration {
 };
 
 /// Microseconds of each of many all_reduces in one program, in place, over
-/// `devices` virtual devices with `bytes` of f32 each; those of all processes of
-/// `group`, which all call it.
+/// `devices` virtual devices with `bytes` of f32 each; those of all processes
+/// of `group`, which all call it.
 Result<double> measureAllReduce(uint32_t devices, uint64_t bytes,
                                 unsigned threads = 0,
                                 std::shared_ptr<ProcessGroup> group = nullptr,

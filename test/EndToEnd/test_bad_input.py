@@ -120,6 +120,7 @@ COMMANDS = [
     (MLP_RUN + " --entry other", '"other"', "expected one of: main"),
     (MLP_RUN + " --mode fast", '"fast"', "megatron, propagate"),
     (MLP_RUN + " --emit c", '"c"', "whole, assigned, program, plan"),
+    (MLP_RUN + " --device gpu", "'gpu'", "expected cpu or cuda"),
     # The mesh.
     (MLP_RUN + " --mesh tp=0", "at least 1", "tp=0"),
     (MLP_RUN + " --mesh tp=-1", "at least 1", "tp=-1"),
@@ -210,6 +211,13 @@ COMMANDS = [
                          ids=[c[0] for c in COMMANDS])
 def test_command(workshop, command, parts):
     refused(workshop, command, *parts)
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="there is a GPU")
+def test_device_that_is_not_there(workshop):
+    """What is missing: the driver, a GPU, or the CUDA device in this build."""
+    refused(workshop, MLP_RUN + " --device cuda",
+            r"libcuda\.so\.1|finds no NVIDIA GPU|which this build does not run")
 
 
 def test_unparsed_options(workshop):

@@ -74,9 +74,10 @@ class NcclCommunicator final : public StreamCommunicator {
 public:
   NcclCommunicator(const NcclLibrary &nccl, const Mesh &mesh,
                    std::vector<StreamDevice> devices,
+                   std::shared_ptr<ProcessGroup> processes,
                    std::chrono::milliseconds deadline)
       : nccl(nccl), mesh(mesh), devices(std::move(devices)),
-        deadline(deadline) {}
+        processes(std::move(processes)), deadline(deadline) {}
   ~NcclCommunicator() override;
 
   Result<void> connect(const ncclUniqueId &id);
@@ -112,6 +113,7 @@ private:
   NcclLibrary nccl;
   Mesh mesh;
   std::vector<StreamDevice> devices;
+  std::shared_ptr<ProcessGroup> processes; // null: this one has all devices
   std::chrono::milliseconds deadline;
   std::deque<Group> groups; // the first spans the mesh
   std::vector<Collective> collectives;
@@ -164,6 +166,8 @@ Result<void> NcclCommunicator::settle(const std::vector<ncclComm_t> &comms) {
       TPCRT_TRY(nccl.check(state, "NCCL", comm));
       if (state == ncclSuccess)
         break;
+      if (auto failure = processes ? processes->failure() : std::nullopt)
+        return fail("{}", failure->message);
       if (Clock::now() > end)
         return fail("expected all processes to take part, found no answer for "
                     "{} s",
@@ -323,7 +327,7 @@ Result<void> NcclCommunicator::exchange(const Collective &collective,
 Result<std::unique_ptr<StreamCommunicator>>
 tpcrt::createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
                               std::vector<StreamDevice> devices,
-                              ProcessGroup *processes,
+                              std::shared_ptr<ProcessGroup> processes,
                               std::chrono::milliseconds deadline) {
   ncclUniqueId id{};
   if (!processes || processes->rank() == 0)
@@ -335,7 +339,7 @@ tpcrt::createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
     std::copy(ids[0].begin(), ids[0].end(), id.internal);
   }
   auto communicator = std::make_unique<NcclCommunicator>(
-      library, mesh, std::move(devices), deadline);
+      library, mesh, std::move(devices), std::move(processes), deadline);
   TPCRT_TRY(communicator->connect(id));
   return communicator;
 }

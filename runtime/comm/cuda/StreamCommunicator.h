@@ -55,7 +55,7 @@ createLoopbackCommunicator(const Mesh &mesh, std::vector<StreamDevice> devices);
 Result<std::unique_ptr<StreamCommunicator>>
 createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
                        std::vector<StreamDevice> devices,
-                       ProcessGroup *processes,
+                       std::shared_ptr<ProcessGroup> processes,
                        std::chrono::milliseconds deadline);
 
 } // namespace tpcrt

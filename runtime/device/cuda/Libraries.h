@@ -4,6 +4,7 @@
 #define TPCRT_DEVICE_CUDA_LIBRARIES_H
 
 #include "comm/cuda/Nccl.h"
+#include "device/cuda/AttentionLibrary.h"
 #include "device/cuda/Blas.h"
 #include "device/cuda/Driver.h"
 
@@ -13,6 +14,9 @@ struct CudaLibraries {
   std::function<Result<Driver>()> driver = Driver::load;
   std::function<Result<BlasLibrary>()> blas = BlasLibrary::load;
   std::function<Result<NcclLibrary>()> nccl = NcclLibrary::load;
+  std::function<Result<std::shared_ptr<AttentionLibrary>>(
+      const std::shared_ptr<Gpu> &)>
+      attention = openCudnn;
 };
 
 /// Those of the process. Change them before anything is loaded.

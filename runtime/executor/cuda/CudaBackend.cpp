@@ -54,7 +54,8 @@ private:
   const Module &module;
   LoadOptions options;
   std::vector<bool> needed; // parameters that some step reads
-  bool hasProducts = false, hasCollectives = false;
+  bool hasProducts = false, hasLibraryAttentions = false;
+  bool hasCollectives = false;
   bool shareGpu = false;                // all devices are on one
   DeviceStatistics planned;             // bytes that each device will hold
   std::vector<DeviceStatistics> shared; // of them, by device, what was there
@@ -100,6 +101,8 @@ Result<DeviceStatistics> CudaBackend::plan() {
     planned.arenaBytes = std::max(planned.arenaBytes, program.arenaBytes);
     for (const Step &step : program.steps) {
       hasProducts |= std::holds_alternative<MatmulStep>(step.body);
+      if (auto *attention = std::get_if<AttentionStep>(&step.body))
+        hasLibraryAttentions |= attentionForm(*attention).has_value();
       hasCollectives |= std::holds_alternative<CollectiveStep>(step.body);
       forEachRef(step.body, [&](const BufferRef &ref) {
         if (ref.space == Space::Parameter)
@@ -112,7 +115,8 @@ Result<DeviceStatistics> CudaBackend::plan() {
       planned.weightBytes += module.parameters[i].blockBytes();
   for (const State &state : module.states)
     planned.stateBytes += state.blockBytes();
-  planned.scratchBytes = hasProducts ? Blas::workspaceBytes : 0;
+  planned.scratchBytes =
+      hasProducts || hasLibraryAttentions ? Blas::workspaceBytes : 0;
   return planned;
 }
 
@@ -192,6 +196,16 @@ Result<void> CudaBackend::loadLibraries() {
       TPCRT_ASSIGN(BlasLibrary library, cudaLibraries().blas());
       TPCRT_ASSIGN(gpu.blas, Blas::create(library, device.gpu, options.tf32));
     }
+    // Without the library, generated kernels compute the same; profiles say
+    // what does.
+    auto attention =
+        hasLibraryAttentions ? cudaLibraries().attention(device.gpu) : nullptr;
+    if (attention && *attention) {
+      gpu.attention = std::move(*attention);
+      TPCRT_ASSIGN(
+          gpu.attentionLengths,
+          KernelModule::load(device.gpu, lengthKernels, {"attention_lengths"}));
+    }
   }
   return {};
 }
@@ -204,10 +218,10 @@ Result<void> CudaBackend::connect() {
     streams.push_back({device.number, device.gpu, device.stream});
   if (options.processes || (hasCollectives && !shareGpu)) {
     TPCRT_ASSIGN(NcclLibrary library, cudaLibraries().nccl());
-    TPCRT_ASSIGN(
-        cuda.communicator,
-        createNcclCommunicator(library, module.mesh, std::move(streams),
-                               options.processes.get(), options.deadline));
+    TPCRT_ASSIGN(cuda.communicator,
+                 createNcclCommunicator(library, module.mesh,
+                                        std::move(streams), options.processes,
+                                        options.deadline));
   } else if (hasCollectives) {
     TPCRT_ASSIGN(cuda.communicator,
                  createLoopbackCommunicator(module.mesh, std::move(streams)));

@@ -108,8 +108,12 @@ CudaProgram::bindStep(const StepBody &step, const CudaDevice &device) {
     return bindKernel(*kernel);
   if (auto *grouped = std::get_if<GroupedMatmulStep>(&step))
     return bindKernel(*grouped->generated);
-  if (auto *attention = std::get_if<AttentionStep>(&step))
+  if (auto *attention = std::get_if<AttentionStep>(&step)) {
+    TPCRT_ASSIGN(auto byLibrary, bindAttention(*attention, device));
+    if (byLibrary)
+      return byLibrary;
     return bindKernel(*attention->generated);
+  }
   if (auto *matmul = std::get_if<MatmulStep>(&step)) {
     const auto &bias = matmul->epilogue.bias;
     return gpu.blas->prepare(
@@ -118,6 +122,28 @@ CudaProgram::bindStep(const StepBody &step, const CudaDevice &device) {
                   deviceAddress(device.workspace)});
   }
   return fail("unknown kind of step");
+}
+
+Result<std::unique_ptr<GpuOperation>>
+CudaProgram::bindAttention(const AttentionStep &step,
+                           const CudaDevice &device) {
+  const CudaShared::OnGpu &gpu = shared.gpus.at(device.gpu.get());
+  std::optional<AttentionForm> form = attentionForm(step);
+  if (!gpu.attention || !form)
+    return nullptr;
+  TPCRT_ASSIGN(auto plan,
+               gpu.attention->prepare(*form, device.workspace.size()));
+  if (!plan)
+    return nullptr;
+  auto given = [&](const std::optional<BufferRef> &ref) {
+    return ref ? device.resolve(*ref) : 0;
+  };
+  return LibraryAttention::create(
+      device.gpu, gpu.attentionLengths, std::move(plan), step,
+      {device.resolve(step.query), device.resolve(step.key),
+       device.resolve(step.value), device.resolve(step.result),
+       given(step.lengths), step.causal ? given(step.offset) : 0,
+       deviceAddress(device.workspace)});
 }
 
 Result<void> CudaProgram::createEvents() {

@@ -8,6 +8,7 @@
 #ifndef TPCRT_EXECUTOR_CUDA_CUDAPROGRAM_H
 #define TPCRT_EXECUTOR_CUDA_CUDAPROGRAM_H
 
+#include "device/cuda/AttentionLibrary.h"
 #include "device/cuda/Blas.h"
 #include "device/cuda/KernelModule.h"
 #include "executor/cuda/CudaPorts.h"
@@ -21,6 +22,9 @@ struct CudaShared {
   struct OnGpu {
     KernelModule kernels;
     std::shared_ptr<Blas> blas; // null if no program has a product
+    /// Null where generated kernels compute all attentions.
+    std::shared_ptr<AttentionLibrary> attention;
+    KernelModule attentionLengths; // with it
     std::shared_ptr<const SharedConstants> constants;
   };
 
@@ -60,6 +64,9 @@ private:
   Result<void> bindStep(const Step &step, BoundStep &bound);
   Result<std::unique_ptr<GpuOperation>> bindStep(const StepBody &step,
                                                  const CudaDevice &device);
+  /// By the library; null if that does not compute it.
+  Result<std::unique_ptr<GpuOperation>> bindAttention(const AttentionStep &step,
+                                                      const CudaDevice &device);
   Result<void> createEvents();
 
   Result<void> enqueueSteps();

@@ -64,6 +64,8 @@ protected:
       check(tolerance);
   }
 
+  fake::Machine *machine = nullptr;
+
 private:
   /// Bitcode by the simulator.
   std::optional<fake::Image> loadImage(const char *bytes) {
@@ -84,7 +86,6 @@ private:
         }};
   }
 
-  fake::Machine *machine = nullptr;
   std::vector<uint8_t> image;
   std::unique_ptr<simulator::KernelModule> kernels;
 };
@@ -104,12 +105,36 @@ INSTANTIATE_TEST_SUITE_P(F32, CudaPrograms,
                          testing::ValuesIn(testPrograms("f32")),
                          [](const auto &info) { return info.param.name; });
 
-using ModelAndGpus = std::tuple<const char *, int>;
+/// A decoder's step and a prompt, in bf16: the library computes both.
+TEST_F(CudaRun, LibraryAttention) {
+  lowestInteger = 0;
+  highestInteger = 8;
+  plan(R"(
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%q: tensor<2x1x2x3x8xbf16>, %p: tensor<2x9x2x3x8xbf16>,
+                %k: tensor<2x9x2x8xbf16>, %o: tensor<2xi64>)
+    -> (tensor<2x1x2x3x8xbf16>, tensor<2x9x2x3x8xbf16>) {
+  %s = tpc.attention %q, %k, %k offset %o scale 0.35 causal :
+    (tensor<2x1x2x3x8xbf16>, tensor<2x9x2x8xbf16>, tensor<2x9x2x8xbf16>,
+     tensor<2xi64>) -> tensor<2x1x2x3x8xbf16>
+  %r = tpc.attention %p, %k, %k scale 0.35 causal :
+    (tensor<2x9x2x3x8xbf16>, tensor<2x9x2x8xbf16>, tensor<2x9x2x8xbf16>)
+    -> tensor<2x9x2x3x8xbf16>
+  return %s, %r : tensor<2x1x2x3x8xbf16>, tensor<2x9x2x3x8xbf16>
+})");
+  ASSERT_NO_FATAL_FAILURE(emitAndLoad());
+  runAndCheck(1e-2);
+  // Two attentions of two devices, enqueued once and captured once.
+  EXPECT_EQ(llvm::count(machine->calls, "attention"), 2 * 2 * 2);
+}
+
+/// A model, its element type, and the number of GPUs.
+using ModelOnGpus = std::tuple<const char *, const char *, int>;
 
 class CudaWholeModels : public CudaRun,
-                        public testing::WithParamInterface<ModelAndGpus> {
+                        public testing::WithParamInterface<ModelOnGpus> {
 protected:
-  void SetUp() override { start(std::get<1>(GetParam())); }
+  void SetUp() override { start(std::get<2>(GetParam())); }
 
   /// The model on two devices, with its own weights.
   std::unique_ptr<tpcrt::Executable> loadOn(const char *kind) {
@@ -118,7 +143,7 @@ protected:
     ImportOptions options;
     options.batch = 2;
     options.length = 7;
-    options.element = "f32";
+    options.element = std::get<1>(GetParam());
     auto module = importHuggingFace(&context, folder, options);
     std::string error;
     device = kind;
@@ -153,6 +178,9 @@ TEST_P(CudaWholeModels, MatchCpus) {
   lowestInteger = 1; // a length, a token
   auto cpu = loadOn("cpu"), gpu = loadOn("cuda");
   ASSERT_TRUE(cpu && gpu);
+  auto [model, element, gpus] = GetParam();
+  bool isF32 = element == StringRef("f32");
+  double tolerance = isF32 ? 1e-4 : 4e-2;
   for (int run = 0; run < 3 && !HasFailure(); ++run)
     for (const tpcrt::ProgramInfo &program : cpu->programs()) {
       SCOPED_TRACE(program.name);
@@ -164,20 +192,27 @@ TEST_P(CudaWholeModels, MatchCpus) {
       for (size_t i = 0; i < found->size(); ++i)
         ASSERT_NO_FATAL_FAILURE(
             expectClose(reference::fromHost((*expected)[i], &context),
-                        reference::fromHost((*found)[i], &context), 1e-4));
+                        reference::fromHost((*found)[i], &context), tolerance));
     }
 }
 
+const char *const kModels[] = {"bert", "gpt2", "llama_rope3", "mixtral", "t5"};
+
+std::string nameOf(const testing::TestParamInfo<ModelOnGpus> &info) {
+  auto [model, element, gpus] = info.param;
+  return std::string(model) + "_" + element + "_on_" + std::to_string(gpus);
+}
+
 /// Two devices on one GPU, and on a GPU each.
-INSTANTIATE_TEST_SUITE_P(Models, CudaWholeModels,
-                         testing::Combine(testing::Values("bert", "gpt2",
-                                                          "llama_rope3",
-                                                          "mixtral", "t5"),
+INSTANTIATE_TEST_SUITE_P(F32, CudaWholeModels,
+                         testing::Combine(testing::ValuesIn(kModels),
+                                          testing::Values("f32"),
                                           testing::Values(1, 2)),
-                         [](const auto &info) {
-                           return std::string(std::get<0>(info.param)) +
-                                  "_on_" +
-                                  std::to_string(std::get<1>(info.param));
-                         });
+                         nameOf);
+INSTANTIATE_TEST_SUITE_P(BF16, CudaWholeModels,
+                         testing::Combine(testing::ValuesIn(kModels),
+                                          testing::Values("bf16"),
+                                          testing::Values(1)),
+                         nameOf);
 
 } // namespace

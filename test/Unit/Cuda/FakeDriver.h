@@ -9,8 +9,9 @@ namespace tpcrt::fake {
 
 Driver driver();
 
-/// The runtime's own kernels (comm/cuda/ReduceKernels.h) as host functions.
-void addReduceKernels(Machine &machine);
+/// The runtime's own kernels (comm/cuda/ReduceKernels.h, lengthKernels of
+/// device/cuda/AttentionLibrary.h) as host functions.
+void addRuntimeKernels(Machine &machine);
 
 } // namespace tpcrt::fake
 

@@ -4,6 +4,7 @@
 #include "comm/cuda/ReduceKernels.h"
 
 #include <algorithm>
+#include <tuple>
 
 using namespace tpcrt;
 
@@ -34,9 +35,31 @@ void reduce(ElementType type, Reduction reduction, const fake::Launch &launch) {
   }
 }
 
+/// See device/cuda/AttentionLibrary.h for the parameters.
+void attentionLengths(const fake::Launch &launch) {
+  auto [offsetStride, wide, batch, queries, keys] = std::tuple(
+      launch.parameters[3], launch.parameters[4], launch.parameters[5],
+      launch.parameters[6], launch.parameters[7]);
+  auto *out = launch.at<int32_t>(0, 2 * batch);
+  auto read = [&](size_t parameter, uint64_t index, bool isWide) -> int64_t {
+    return isWide ? launch.at<int64_t>(parameter, index + 1)[index]
+                  : launch.at<int32_t>(parameter, index + 1)[index];
+  };
+  for (uint64_t b = 0; b < batch; ++b) {
+    int64_t length = keys;
+    if (launch.parameters[1])
+      length = std::min(length, read(1, b, wide & 1));
+    if (launch.parameters[2])
+      length = std::min(length, read(2, b * offsetStride, wide & 2) + 1);
+    out[b] = int32_t(queries);
+    out[batch + b] = int32_t(std::max<int64_t>(length, 0));
+  }
+}
+
 } // namespace
 
-void tpcrt::fake::addReduceKernels(Machine &machine) {
+void tpcrt::fake::addRuntimeKernels(Machine &machine) {
+  machine.kernels["attention_lengths"] = attentionLengths;
   for (unsigned t = 0; t < numElementTypes; ++t)
     for (auto reduction : {Reduction::Sum, Reduction::Max, Reduction::Min}) {
       auto type = static_cast<ElementType>(t);

@@ -1,5 +1,6 @@
 #include "FakeLibraries.h"
 
+#include "FakeAttention.h"
 #include "FakeBlas.h"
 #include "FakeDriver.h"
 #include "FakeNccl.h"
@@ -8,7 +9,7 @@ using namespace tpcrt;
 
 fake::Machine &fake::installLibraries(Settings settings) {
   Machine &machine = reset(settings);
-  addReduceKernels(machine);
+  addRuntimeKernels(machine);
   setNcclError(ncclSuccess);
   CudaLibraries &libraries = cudaLibraries();
   libraries.driver = []() -> Result<Driver> {
@@ -18,6 +19,7 @@ fake::Machine &fake::installLibraries(Settings settings) {
   };
   libraries.blas = []() -> Result<BlasLibrary> { return blas(); };
   libraries.nccl = []() -> Result<NcclLibrary> { return nccl(); };
+  libraries.attention = attention;
   return machine;
 }
 

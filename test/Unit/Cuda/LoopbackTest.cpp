@@ -6,6 +6,7 @@
 
 #include "comm/cuda/ReduceKernels.h"
 #include "conformance/CommunicatorConformance.h"
+#include "device/cuda/AttentionLibrary.h"
 
 using namespace tpcrt;
 using namespace tpcrt::test;
@@ -61,22 +62,29 @@ TEST_F(Loopback, RefusesSeveralGpus) {
   EXPECT_NE(streams.error().message.find("one GPU"), std::string::npos);
 }
 
-TEST(ReduceKernels, AreAssembled) {
-  const std::string ptxas = PTXAS;
-  if (ptxas.empty())
-    GTEST_SKIP() << "ptxas is not installed";
+/// What ptxas says of the text; it must accept it.
+std::string assemble(const std::string &text, const std::string &gpu) {
   TemporaryFolder folder;
-  writeBytes(folder.file("reduce.ptx"), reduceKernels());
+  writeBytes(folder.file("ptx"), text);
+  std::string command = PTXAS " -arch " + gpu + " -v -o " + folder.file("out") +
+                        " " + folder.file("ptx") + " > " + folder.file("log") +
+                        " 2>&1";
+  int status = std::system(command.c_str());
+  auto bytes = readBytes(folder.file("log"));
+  std::string log(bytes.begin(), bytes.end());
+  EXPECT_EQ(status, 0) << log;
+  return log;
+}
+
+TEST(RuntimeKernels, AreAssembled) {
+  if (std::string(PTXAS).empty())
+    GTEST_SKIP() << "ptxas is not installed";
   for (const char *gpu : {"sm_80", "sm_90", "sm_100"}) {
-    std::string command = ptxas + " -arch " + gpu + " -v -o " +
-                          folder.file("out") + " " + folder.file("reduce.ptx") +
-                          " > " + folder.file("log") + " 2>&1";
-    int status = std::system(command.c_str());
-    auto bytes = readBytes(folder.file("log"));
-    std::string log(bytes.begin(), bytes.end());
-    EXPECT_EQ(status, 0) << log;
+    std::string log = assemble(reduceKernels(), gpu);
     for (const std::string &name : reduceKernelNames())
       EXPECT_NE(log.find("'" + name + "'"), std::string::npos) << name;
+    EXPECT_NE(assemble(lengthKernels, gpu).find("'attention_lengths'"),
+              std::string::npos);
   }
 }
 

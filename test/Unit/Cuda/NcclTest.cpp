@@ -24,9 +24,10 @@ static void PrintTo(const ConformanceCase &test, std::ostream *stream) {
 namespace {
 
 /// This process's part of the communicator.
-Result<std::unique_ptr<Communicator>> makePart(const Mesh &mesh,
-                                               ProcessGroup *processes) {
-  TPCRT_ASSIGN(DeviceDivision division, DeviceDivision::of(mesh, processes));
+Result<std::unique_ptr<Communicator>>
+makePart(const Mesh &mesh, std::shared_ptr<ProcessGroup> processes) {
+  TPCRT_ASSIGN(DeviceDivision division,
+               DeviceDivision::of(mesh, processes.get()));
   std::vector<StreamDevice> devices;
   for (uint64_t i = 0; i < division.perProcess; ++i) {
     uint64_t number = division.first() + i;
@@ -65,7 +66,7 @@ Result<Communicators> inTwoProcesses(const Mesh &mesh) {
   Communicators result(2);
   Result<void> failure;
   inProcesses(2, [&](const std::shared_ptr<ProcessGroup> &group) {
-    auto part = makePart(mesh, group.get());
+    auto part = makePart(mesh, group);
     if (part)
       result[group->rank()] = std::move(*part);
     else
@@ -158,6 +159,19 @@ TEST_F(Nccl, TwoProcesses) {
               std::string::npos);
     gpu.reset();
     EXPECT_TRUE(group->close());
+  });
+}
+
+/// A process that ends while the others connect ends them at once.
+TEST_F(Nccl, APeerIsMissingWhileConnecting) {
+  start({.gpus = 2});
+  inProcesses(2, [&](const std::shared_ptr<ProcessGroup> &group) {
+    if (group->rank() == 1)
+      return (void)group->exchange("NCCL id", "");
+    auto part = makePart({"mesh", {{"x", 2}}}, group);
+    ASSERT_FALSE(part);
+    EXPECT_NE(part.error().message.find("rank 1"), std::string::npos)
+        << part.error().message;
   });
 }
 

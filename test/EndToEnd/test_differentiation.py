@@ -15,6 +15,9 @@ from tools import ROOT, tool, write_safetensors
 
 INPUTS = ROOT / "test/EndToEnd/Inputs"
 STEP = 1e-30
+# A bias of keys moves all scores of a query alike, which softmax does not see:
+# what is found is rounding, with no size of its own to compare with.
+WITHOUT_GRADIENT = {"bk"}
 SAMPLES = 24  # elements of each parameter
 
 
@@ -153,10 +156,11 @@ def parameters_of(path):
 
 
 def expected_gradients(loss, parameters, inputs):
-    """(element, derivative) of some elements of each parameter."""
+    """(name, elements, derivatives) of some elements of each parameter."""
     exact = {name: value.astype(complex) for name, value in parameters.items()}
     rng = np.random.default_rng(5)
-    for name, value in exact.items():
+    for name in sorted(exact.keys() - WITHOUT_GRADIENT):
+        value = exact[name]
         elements = rng.permutation(value.size)[:SAMPLES]
         derivatives = []
         for element in elements:
@@ -173,8 +177,9 @@ class Differentiated:
         loss, self.inputs = MODELS[name]
         source = INPUTS / f"{name}_loss.mlir"
         self.folder, self.model = folder, folder / "model.mlir"
-        tool("tpc-opt", source, "--tpc-differentiate=entry=main", "-o", self.model)
         self.parameters = parameters_of(source)
+        names = ",".join(sorted(self.parameters.keys() - WITHOUT_GRADIENT))
+        tool("tpc-opt", source, f"--tpc-differentiate=entry=main wrt={names}", "-o", self.model)
         self.loss = loss({n: v.astype(complex) for n, v in self.parameters.items()},
                          **self.inputs).real
         self.gradients = list(expected_gradients(loss, self.parameters, self.inputs))
@@ -213,7 +218,7 @@ def test_split(differentiated, mesh, mode):
     out.mkdir()
     arguments = [part for key in d.inputs
                  for part in ("--input", f"{key}=@{d.folder}/{key}.npy")]
-    for name in ["loss", *(f"grad.{name}" for name in d.parameters)]:
+    for name in ["loss", *(f"grad.{name}" for name, _, _ in d.gradients)]:
         arguments += ["--output", f"{name}=@{out}/{name}.npy"]
     tool("tpc-run", d.model, "--mesh", mesh, "--mode", mode, "--search-time", 1,
          "--weights", d.folder / "weights.safetensors", "--check", "--quiet", *arguments)

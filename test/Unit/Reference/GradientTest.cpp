@@ -182,10 +182,8 @@ bool hasGradient(const OpCase &opCase) {
 std::vector<OpCase> gradientCases() {
   std::vector<OpCase> cases = opCases();
   llvm::erase_if(cases, [](const OpCase &c) { return !hasGradient(c); });
-  cases.push_back({"shard",
-                   "tpc.shard %0 <@mesh, [{\"x\"}]>",
-                   {"4xf32"},
-                   {"4xf32"}});
+  cases.push_back(
+      {"shard", "tpc.shard %0 <@mesh, [{\"x\"}]>", {"4xf32"}, {"4xf32"}});
   cases.push_back({"sort_descending",
                    "tpc.sort %0 descending",
                    {"2x3x4xf32"},

@@ -122,10 +122,14 @@ public:
                           llvm::StringRef equation) {
     mlir::Type left = type(lhs).getElementType();
     mlir::Type right = type(rhs).getElementType();
+    mlir::Type result = type(like).getElementType();
     bool less = left.getIntOrFloatBitWidth() < right.getIntOrFloatBitWidth();
     mlir::Type wider = less ? right : left;
-    return matmul(convert(lhs, wider), convert(rhs, wider), equation,
-                  shape(like), type(like).getElementType());
+    // Products of f64 have results in f64, those of 32 and 16 bits in any.
+    mlir::Value product =
+        matmul(convert(lhs, wider), convert(rhs, wider), equation, shape(like),
+               wider.isF64() ? wider : result);
+    return convert(product, result);
   }
   /// The adjoint of `broadcast`: x, which is larger, summed to `shape`, whose
   /// dimension i is dimension dims[i] of x or 1.

@@ -160,18 +160,22 @@ CompileAndRun::run(const std::vector<reference::Tensor> &inputs) {
   return result;
 }
 
-/// Relative to the largest magnitude; NaN where NaN is expected.
-static void compare(const reference::Tensor &expected,
-                    const reference::Tensor &found, double tolerance) {
-  ASSERT_EQ(found.data.size(), expected.data.size());
+static double largestOf(const reference::Tensor &tensor) {
   double largest = 1e-30;
-  for (double element : expected.data)
+  for (double element : tensor.data)
     if (std::isfinite(element))
       largest = std::max(largest, std::abs(element));
+  return largest;
+}
+
+/// No difference above `bound`; NaN where NaN is expected.
+static void compare(const reference::Tensor &expected,
+                    const reference::Tensor &found, double bound) {
+  ASSERT_EQ(found.data.size(), expected.data.size());
   for (auto [i, e, f] : llvm::enumerate(expected.data, found.data)) {
     if (e == f || (std::isnan(e) && std::isnan(f)))
       continue;
-    ASSERT_LE(std::abs(e - f), tolerance * largest)
+    ASSERT_LE(std::abs(e - f), bound)
         << "element " << i << ": expected " << e << ", found " << f;
   }
 }
@@ -195,11 +199,13 @@ void CompileAndRun::checkStates(double tolerance) {
     ASSERT_TRUE(found) << found.error().message;
     auto expected = symbols.get(source->lookupSymbol(info.name));
     ASSERT_TRUE(succeeded(expected));
-    compare(**expected, reference::fromHost(*found, &context), tolerance);
+    compare(**expected, reference::fromHost(*found, &context),
+            tolerance * largestOf(**expected));
   }
 }
 
-void CompileAndRun::check(double tolerance, Reference against) {
+void CompileAndRun::check(double tolerance, Reference against,
+                          Relative relative) {
   spmd::ProgramOp program;
   for (auto candidate : source->getOps<spmd::ProgramOp>())
     if (candidate.getWhole() == "main")
@@ -218,9 +224,15 @@ void CompileAndRun::check(double tolerance, Reference against) {
   ASSERT_TRUE(succeeded(expected));
   std::vector<reference::Tensor> found = run(inputs);
   ASSERT_EQ(found.size(), expected->size());
+  double largest = 0;
+  for (const reference::Tensor &output : *expected)
+    largest = std::max(largest, largestOf(output));
   for (size_t i = 0; i < found.size(); ++i) {
     SCOPED_TRACE("output " + std::to_string(i));
-    ASSERT_NO_FATAL_FAILURE(compare((*expected)[i], found[i], tolerance));
+    if (relative == Relative::ToOutput)
+      largest = largestOf((*expected)[i]);
+    ASSERT_NO_FATAL_FAILURE(
+        compare((*expected)[i], found[i], tolerance * largest));
   }
   checkStates(tolerance);
 }

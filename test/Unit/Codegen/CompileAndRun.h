@@ -38,10 +38,13 @@ protected:
   /// What to compare with: the simulated per-device program, or the whole
   /// function that it implements.
   enum class Reference { Program, Whole };
+  /// Differences are relative to the largest magnitude in each output, or in
+  /// all of them: where outputs may be sums that cancel.
+  enum class Relative { ToOutput, ToAllOutputs };
   /// Runs program @main once with random inputs and states and compares its
-  /// outputs, and the states after it, with the reference; relative to the
-  /// largest magnitude.
-  void check(double tolerance, Reference against = Reference::Program);
+  /// outputs, and the states after it, with the reference.
+  void check(double tolerance, Reference against = Reference::Program,
+             Relative relative = Relative::ToOutput);
   void compileAndCheck(llvm::StringRef text, double tolerance = 1e-5) {
     compile(text);
     if (!HasFatalFailure())

@@ -22,7 +22,11 @@ target_include_directories(tpc_mlir SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LLVM
 target_include_directories(tpc_mlir INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
 target_compile_options(tpc_mlir INTERFACE -fno-exceptions)
 target_link_libraries(tpc_mlir INTERFACE tpc_options MLIR LLVM)
-target_link_options(tpc_mlir INTERFACE -Wl,-rpath,${LLVM_LIBRARY_DIRS} -L${LLVM_LIBRARY_DIRS})
+# LLVM's own OpenMP lies there under the name of GNU's, which oneDNN uses: the
+# system's libraries come first.
+target_link_options(tpc_mlir INTERFACE
+  -Wl,-rpath,/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE} -Wl,-rpath,${LLVM_LIBRARY_DIRS}
+  -L${LLVM_LIBRARY_DIRS})
 
 # MLIR's headers cost seconds per file; one precompiled header, shared by all
 # libraries, brings that to about one.

@@ -1,4 +1,4 @@
-//===- KernelEmitter.cpp - Loops of a kernel ------------------------------===//
+//===- KernelEmitter.cpp - Loops of a kernel on a CPU ---------------------===//
 
 #include "KernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,11 +35,10 @@ LogicalResult KernelEmitter::emit(OpBuilder &builder,
 KernelEmitter::KernelEmitter(OpBuilder &builder, plan::KernelFuncOp function,
                              const KernelBody &body, const KernelShape &shape,
                              const CpuKind &kind, LLVM::LLVMFuncOp target)
-    : builder(builder), loc(function.getLoc()), function(function), body(body),
-      shape(shape), target(target),
-      ops(builder, loc, shape.scalar ? 1 : kind.vectorLanes, kind.roundsToBf16,
-          &target.getBody().front()),
-      evaluator(ops, body, shape, pointers) {}
+    : KernelPoints(builder, function, body, shape,
+                   {shape.scalar ? 1 : kind.vectorLanes, kind.roundsToBf16},
+                   &target.getBody().front()),
+      target(target) {}
 
 LogicalResult KernelEmitter::run() {
   loadPointers();
@@ -48,32 +47,23 @@ LogicalResult KernelEmitter::run() {
   auto tiles = scf::ForOp::create(builder, loc, begin, end, ops.i64(1));
   builder.setInsertionPointToStart(tiles.getBody());
   indexRows(tiles.getInductionVar());
-  bool isSpecial =
-      body.ops.size() == 1 && classify(body.ops.front()) == OpClass::Special;
-  if (failed(isSpecial ? emitSpecial() : emitTile()))
+  if (isSpecial())
+    emitSpecial();
+  else if (failed(emitTile()))
     return failure();
   builder.setInsertionPointAfter(tiles);
   LLVM::ReturnOp::create(builder, loc, ValueRange());
   return success();
 }
 
-/// Buffers come in the order inputs, updates, other results.
 void KernelEmitter::loadPointers() {
   Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
-  auto loadPointer = [&](unsigned index) -> Value {
+  takeBuffers([&](unsigned index) -> Buffer {
     Value slot = LLVM::GEPOp::create(
         builder, loc, pointer, pointer, target.getArgument(0),
         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
-    return LLVM::LoadOp::create(builder, loc, pointer, slot);
-  };
-  unsigned count = 0;
-  for (BlockArgument argument : function.getBody().getArguments())
-    pointers[argument] = loadPointer(count++);
-  for (unsigned i = 0, e = function.getNumResults(); i < e; ++i)
-    outputs.push_back(i < function.getUpdates()
-                          ? pointers[function.getBody().getArgument(
-                                function.getNumInputs() + i)]
-                          : loadPointer(count++));
+    return {LLVM::LoadOp::create(builder, loc, pointer, slot)};
+  });
 }
 
 void KernelEmitter::makeScratch() {
@@ -87,9 +77,8 @@ void KernelEmitter::makeScratch() {
   }
 }
 
-/// tile -> (row, chunk), row -> an index per row loop, the last one fastest.
+/// tile -> (row, chunk)
 void KernelEmitter::indexRows(Value tile) {
-  dimIndices.assign(shape.domain.size(), ops.i64(0));
   Value row = tile;
   if (shape.chunk != shape.lanes.extent) {
     Value chunks = ops.i64(ceilDiv(shape.lanes.extent, shape.chunk));
@@ -97,36 +86,18 @@ void KernelEmitter::indexRows(Value tile) {
     chunkBegin = ops.mul(chunk, shape.chunk);
     row = arith::DivUIOp::create(builder, loc, tile, chunks);
   }
-  for (size_t i = shape.rows.size(); i-- > 0;) {
-    Value extent = ops.i64(shape.rows[i].extent);
-    dimIndices[shape.rows[i].dim] =
-        i == 0 ? row : Value(arith::RemUIOp::create(builder, loc, row, extent));
-    if (i > 0)
-      row = arith::DivUIOp::create(builder, loc, row, extent);
-  }
-}
-
-PointIndices KernelEmitter::domainIndices(Value column, size_t rank) {
-  PointIndices indices;
-  for (size_t i = 0; i < rank; ++i) {
-    if (static_cast<int64_t>(i) == shape.lanes.dim)
-      indices.push_back({column, true, false});
-    else
-      indices.push_back({dimIndices[i], false, true});
-  }
-  return indices;
-}
-
-bool KernelEmitter::isFull(Value output) {
-  return output.getDefiningOp<UpdateSliceOp>() ||
-         shapeOf(output) == ArrayRef(shape.domain);
+  indexRow(row);
 }
 
 LogicalResult KernelEmitter::emitTile() {
   for (unsigned pass = 0; pass < shape.passes.size(); ++pass)
     if (failed(emitPass(pass)))
       return failure();
-  return storeRows();
+  FailureOr<Stores> stores = rowStores();
+  if (failed(stores))
+    return failure();
+  write(*stores);
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,8 +203,12 @@ LogicalResult KernelEmitter::emitLanes(unsigned pass, Value column,
           ops.identity(reduce.getReduction(), getElementTypeOrSelf(value)));
     sums[i] = ops.combine(reduce.getReduction(), sums[i], value);
   }
-  if (pass + 1 == shape.passes.size() && failed(storeFull(indices, mask)))
-    return failure();
+  if (pass + 1 == shape.passes.size()) {
+    FailureOr<Stores> stores = pointStores(indices);
+    if (failed(stores))
+      return failure();
+    write(*stores, mask);
+  }
   evaluator.leaveLanes();
   return success();
 }
@@ -250,64 +225,4 @@ void KernelEmitter::finishReductions(unsigned pass, Accumulators &sums) {
     evaluator.define(reduce.getResult(),
                      ops.rounded(total, elementOf(reduce.getResult())));
   }
-}
-
-namespace {
-struct Store {
-  Value value, pointer, index;
-  Type element;
-};
-} // namespace
-
-/// Computes all outputs at a point before it stores the first: an output may
-/// lie in an operand's memory.
-LogicalResult KernelEmitter::storeFull(const PointIndices &indices,
-                                       Value mask) {
-  SmallVector<Store> stores;
-  for (auto [i, output] : llvm::enumerate(body.outputs)) {
-    if (!isFull(output))
-      continue;
-    Value stored = output;
-    PointIndices where = indices;
-    if (auto update = output.getDefiningOp<UpdateSliceOp>()) {
-      stored = update.getUpdate();
-      bool perRow = update.startsPerRow();
-      FailureOr<PointIndices> start = evaluator.clampedStart(
-          update.getStart(), shapeOf(output), shapeOf(stored), {},
-          perRow ? std::optional<PointIndex>(indices[0]) : std::nullopt);
-      if (failed(start))
-        return failure();
-      for (auto [index, offset] : llvm::zip_equal(where, *start))
-        index = evaluator.shifted(index, offset);
-    }
-    FailureOr<Value> value = evaluator.at(stored, indices);
-    if (failed(value))
-      return failure();
-    Value offset = evaluator.offsetOf(where, rowMajorStrides(shapeOf(output)));
-    bool vector = shape.lanes.dim >= 0;
-    stores.push_back({vector ? ops.spread(*value) : *value, outputs[i], offset,
-                      elementOf(output)});
-  }
-  for (const Store &store : stores)
-    ops.store(store.value, store.pointer, store.index, store.element, mask);
-  return success();
-}
-
-/// Likewise for the outputs with one element per row.
-LogicalResult KernelEmitter::storeRows() {
-  SmallVector<Store> stores;
-  for (auto [i, output] : llvm::enumerate(body.outputs)) {
-    if (isFull(output))
-      continue;
-    PointIndices indices = domainIndices({}, shape.domain.size() - 1);
-    FailureOr<Value> value = evaluator.at(output, indices);
-    if (failed(value))
-      return failure();
-    Value offset =
-        evaluator.offsetOf(indices, rowMajorStrides(shapeOf(output)));
-    stores.push_back({*value, outputs[i], offset, elementOf(output)});
-  }
-  for (const Store &store : stores)
-    ops.store(store.value, store.pointer, store.index, store.element, {});
-  return success();
 }

@@ -1,4 +1,4 @@
-//===- KernelEmitter.h - Loops of a kernel ----------------------*- C++ -*-===//
+//===- KernelEmitter.h - Loops of a kernel on a CPU -------------*- C++ -*-===//
 //
 // Turns a `plan.kernel_func` into
 //
@@ -17,13 +17,13 @@
 #ifndef TPC_LIB_CODEGEN_KERNELEMITTER_H
 #define TPC_LIB_CODEGEN_KERNELEMITTER_H
 
-#include "PointEvaluator.h"
+#include "KernelPoints.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "tpc/Codegen/KernelImage.h"
 
 namespace tpc {
 
-class KernelEmitter {
+class KernelEmitter : KernelPoints {
 public:
   /// Emits before `builder`'s insertion point.
   static mlir::LogicalResult emit(mlir::OpBuilder &builder,
@@ -54,30 +54,14 @@ private:
   mlir::LogicalResult emitStaticLanes(unsigned pass, Accumulators &sums);
   mlir::LogicalResult emitChunkLanes(unsigned pass);
   void finishReductions(unsigned pass, Accumulators &sums);
-  mlir::LogicalResult storeFull(const PointIndices &indices, mlir::Value mask);
-  mlir::LogicalResult storeRows();
-  PointIndices domainIndices(mlir::Value column, size_t rank);
-  bool isFull(mlir::Value output);
 
   // Kernels of one special operation (SpecialKernels.cpp).
-  mlir::LogicalResult emitSpecial();
-  mlir::LogicalResult emitScatterAdd(ScatterAddOp op);
-  mlir::LogicalResult emitScatterLanes(ScatterAddOp op, mlir::Value column,
-                                       mlir::Value mask);
+  void emitSpecial();
+  void emitScatterAdd(ScatterAddOp op);
   void emitSort(SortOp op);
   void emitTopK(TopKOp op);
 
-  mlir::OpBuilder &builder;
-  mlir::Location loc;
-  plan::KernelFuncOp function;
-  const KernelBody &body;
-  const KernelShape &shape;
   mlir::LLVM::LLVMFuncOp target;
-  LaneOps ops;
-  llvm::DenseMap<mlir::Value, mlir::Value> pointers; // of arguments
-  llvm::SmallVector<mlir::Value> outputs;            // pointers of results
-  PointEvaluator evaluator;
-  llvm::SmallVector<mlir::Value> dimIndices; // per domain dimension, rows only
   mlir::Value chunkBegin;
 };
 

@@ -10,7 +10,7 @@
 #include "tpc/Codegen/KernelImage.h"
 #include "KernelEmitter.h"
 #include "Link.h"
-#include "mlir/Conversion/Passes.h"
+#include "LowerToLLVM.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -18,15 +18,8 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
-#include "mlir/Target/LLVMIR/ModuleTranslation.h"
 #include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/LegacyPassManager.h"
-#include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 
 using namespace mlir;
@@ -83,54 +76,15 @@ LogicalResult tpc::emitKernelLoops(ArrayRef<plan::KernelFuncOp> functions,
   return success();
 }
 
-static LogicalResult lowerToLLVMDialect(ModuleOp module) {
-  PassManager manager(module.getContext());
-  manager.enableVerifier(false);
-  manager.addPass(createSCFToControlFlowPass());
-  ConvertVectorToLLVMPassOptions vectorOptions;
-  vectorOptions.reassociateFPReductions = true;
-  manager.addPass(createConvertVectorToLLVMPass(vectorOptions));
-  manager.addPass(createConvertMathToLLVMPass());
-  manager.addPass(createArithToLLVMConversionPass());
-  manager.addPass(createConvertControlFlowToLLVMPass());
-  manager.addPass(createReconcileUnrealizedCastsPass());
-  return manager.run(module);
-}
-
-static std::unique_ptr<llvm::TargetMachine> makeMachine(const CpuKind &kind) {
+static FailureOr<std::unique_ptr<llvm::TargetMachine>>
+machineFor(const CpuKind &kind, Location loc) {
   static bool initialized = [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     return true;
   }();
   (void)initialized;
-  llvm::Triple triple("x86_64-unknown-linux-gnu");
-  std::string error;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!target)
-    return nullptr;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, kind.cpu, kind.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
-}
-
-static void cleanUp(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PassBuilder builder(&machine);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager callGraph;
-  llvm::ModuleAnalysisManager modules;
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(callGraph);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, callGraph, modules);
-  llvm::ModulePassManager manager;
-  llvm::cantFail(builder.parsePassPipeline(
-      manager, "function(early-cse<memssa>,loop-mssa(licm),"
-               "instcombine<no-verify-fixpoint>,simplifycfg)"));
-  manager.run(module, modules);
+  return makeMachine("x86_64-unknown-linux-gnu", kind.cpu, kind.features, loc);
 }
 
 FailureOr<std::vector<uint8_t>>
@@ -142,34 +96,26 @@ tpc::compileKernels(ArrayRef<plan::KernelFuncOp> functions,
   OwningOpRef<ModuleOp> loops = ModuleOp::create(loc);
   if (failed(emitKernelLoops(functions, *loops, kind)))
     return failure();
-  if (failed(lowerToLLVMDialect(*loops)))
-    return emitError(loc, "lowering of the kernels failed");
-
-  llvm::LLVMContext llvmContext;
-  std::unique_ptr<llvm::Module> module =
-      translateModuleToLLVMIR(*loops, llvmContext, "kernels");
-  std::unique_ptr<llvm::TargetMachine> machine = makeMachine(kind);
-  if (!module || !machine)
-    return emitError(loc, "LLVM cannot compile for x86-64");
-  module->setDataLayout(machine->createDataLayout());
-  module->setTargetTriple(machine->getTargetTriple());
-  for (llvm::Function &function : *module) {
-    if (function.isDeclaration())
-      continue;
-    function.addFnAttr("target-cpu", machine->getTargetCPU());
-    function.addFnAttr("target-features", machine->getTargetFeatureString());
+  auto machine = machineFor(kind, loc);
+  if (failed(machine))
+    return failure();
+  auto prepare = [&](llvm::Function &function) {
+    function.addFnAttr("target-cpu", (*machine)->getTargetCPU());
+    function.addFnAttr("target-features", (*machine)->getTargetFeatureString());
     function.addFnAttr("prefer-vector-width",
                        kind.vectorLanes == 16 ? "512" : "256");
     function.addFnAttr(llvm::Attribute::NoUnwind);
-  }
-  cleanUp(*module, *machine);
-
-  SmallVector<char, 0> object;
-  llvm::raw_svector_ostream os(object);
-  llvm::legacy::PassManager codegen;
-  if (machine->addPassesToEmitFile(codegen, os, nullptr,
-                                   llvm::CodeGenFileType::ObjectFile))
-    return emitError(loc, "LLVM cannot write object files");
-  codegen.run(*module);
-  return linkSharedObject(object, loc);
+  };
+  llvm::LLVMContext llvmContext;
+  auto module = lowerToLLVM(*loops, llvmContext, **machine,
+                            "function(early-cse<memssa>,loop-mssa(licm),"
+                            "instcombine<no-verify-fixpoint>,simplifycfg)",
+                            prepare);
+  if (failed(module))
+    return failure();
+  auto object =
+      generateCode(**module, **machine, llvm::CodeGenFileType::ObjectFile, loc);
+  if (failed(object))
+    return failure();
+  return linkSharedObject(*object, loc);
 }

@@ -71,9 +71,9 @@ Value LaneOps::mul(Value a, int64_t factor) {
 }
 
 Value LaneOps::addressOf(Value pointer, Value index, Type element) {
-  return LLVM::GEPOp::create(
-      builder, loc, LLVM::LLVMPointerType::get(builder.getContext()),
-      storageType(element), pointer, ArrayRef<LLVM::GEPArg>{index});
+  return LLVM::GEPOp::create(builder, loc, pointer.getType(),
+                             storageType(element), pointer,
+                             ArrayRef<LLVM::GEPArg>{index});
 }
 
 Value LaneOps::spread(Value scalar) {
@@ -81,6 +81,12 @@ Value LaneOps::spread(Value scalar) {
     return scalar;
   return vector::BroadcastOp::create(builder, loc, vectorOf(scalar.getType()),
                                      scalar);
+}
+
+Value LaneOps::lane(Value value, int64_t number) {
+  if (!isVector(value))
+    return value;
+  return vector::ExtractOp::create(builder, loc, value, number);
 }
 
 void LaneOps::unify(MutableArrayRef<Value> values) {
@@ -149,12 +155,13 @@ Value LaneOps::select(Value condition, Value a, Value b) {
 //===----------------------------------------------------------------------===//
 
 Value LaneOps::load(Value pointer, Value index, Type element, bool vector,
-                    Value mask) {
+                    Value mask, int64_t alignment) {
   Value address = addressOf(pointer, index, element);
   Type type = storageType(element);
   if (vector)
     type = vectorOf(type);
-  unsigned alignment = elementBytes(element);
+  if (!alignment)
+    alignment = elementBytes(element);
   Value stored;
   if (mask && vector)
     stored = LLVM::MaskedLoadOp::create(builder, loc, type, address, mask,
@@ -165,10 +172,11 @@ Value LaneOps::load(Value pointer, Value index, Type element, bool vector,
 }
 
 void LaneOps::store(Value value, Value pointer, Value index, Type element,
-                    Value mask) {
+                    Value mask, int64_t alignment) {
   Value address = addressOf(pointer, index, element);
   Value stored = toStorage(value, element);
-  unsigned alignment = elementBytes(element);
+  if (!alignment)
+    alignment = elementBytes(element);
   if (mask && isVector(stored))
     LLVM::MaskedStoreOp::create(builder, loc, stored, address, mask, alignment);
   else
@@ -213,7 +221,7 @@ Value LaneOps::bf16Bits(Value f32) {
 }
 
 Value LaneOps::rounded(Value value, Type element) {
-  if (element.isBF16() && roundsToBf16) {
+  if (element.isBF16() && target.roundsToBf16) {
     Value half = arith::TruncFOp::create(
         builder, loc, withElement(value.getType(), builder.getBF16Type()),
         value);
@@ -355,7 +363,7 @@ Value LaneOps::divideIntegers(Value a, Value b) {
 }
 
 FailureOr<Value> LaneOps::floatFunction(Operation *op, ArrayRef<Value> v) {
-  VectorMath math(builder, loc);
+  VectorMath math(builder, loc, target.hasExp2);
   if (isa<ErfOp>(op) && getElementTypeOrSelf(v[0]).isF64())
     return op->emitOpError("has no code for f64; convert to f32");
   return TypeSwitch<Operation *, FailureOr<Value>>(op)

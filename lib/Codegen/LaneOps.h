@@ -11,9 +11,9 @@
 //   i32, i64         itself      itself
 //   i1               i8, 0 or 1  i1
 //
-// A bf16 type appears in the generated code only where the CPU rounds to it:
+// A bf16 type appears in the generated code only where the target rounds to it:
 // without AVX512-BF16 the backend would call a function for every element. (The
-// instruction gives zero for denormal numbers.)
+// CPU's instruction gives zero for denormal numbers.)
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,18 +26,28 @@
 
 namespace tpc {
 
+/// What the generated code depends on.
+struct LaneTarget {
+  int64_t lanes = 1;         ///< 1 for a kernel of scalars
+  bool roundsToBf16 = false; ///< has instructions that convert f32 to bf16
+  bool masksMemory = true;   ///< accesses some lanes of a vector at once
+  bool hasExp2 = false;      ///< has an instruction that approximates 2^x
+
+  static LaneTarget gpu(int64_t lanes) { return {lanes, true, false, true}; }
+};
+
 class LaneOps {
 public:
-  /// `lanes` is 1 for a kernel of scalars. Integer constants are made once, in
-  /// the function's entry block.
-  LaneOps(mlir::OpBuilder &builder, mlir::Location loc, int64_t lanes,
-          bool roundsToBf16, mlir::Block *entry)
-      : builder(builder), loc(loc), lanes(lanes), roundsToBf16(roundsToBf16),
+  /// Integer constants are made once, in the function's entry block.
+  LaneOps(mlir::OpBuilder &builder, mlir::Location loc,
+          const LaneTarget &target, mlir::Block *entry)
+      : builder(builder), loc(loc), lanes(target.lanes), target(target),
         entry(entry) {}
 
   mlir::OpBuilder &builder;
   mlir::Location loc;
   const int64_t lanes;
+  const LaneTarget target;
 
   mlir::Type storageType(mlir::Type element);
   mlir::Type registerType(mlir::Type element);
@@ -50,11 +60,12 @@ public:
                         mlir::Type element);
 
   /// Loads one element, or `lanes` of them where `mask` (if any) is true;
-  /// masked lanes are zero and their memory is not touched.
+  /// masked lanes are zero and their memory is not touched. The address is a
+  /// multiple of `alignment` bytes; 0: of an element's size.
   mlir::Value load(mlir::Value pointer, mlir::Value index, mlir::Type element,
-                   bool vector, mlir::Value mask);
+                   bool vector, mlir::Value mask, int64_t alignment = 0);
   void store(mlir::Value value, mlir::Value pointer, mlir::Value index,
-             mlir::Type element, mlir::Value mask);
+             mlir::Type element, mlir::Value mask, int64_t alignment = 0);
 
   /// Base + [0, 1, ...] as i64 lanes.
   mlir::Value laneIndices(mlir::Value base);
@@ -63,6 +74,8 @@ public:
   mlir::Value spread(mlir::Value scalar);
   mlir::Value zero(mlir::Type registerType);
   bool isVector(mlir::Value value);
+  /// An element of a vector, or the scalar that stands for all.
+  mlir::Value lane(mlir::Value value, int64_t number);
   /// Spreads those that are scalars if any is a vector.
   void unify(llvm::MutableArrayRef<mlir::Value> values);
 
@@ -101,7 +114,6 @@ private:
   floatFunction(mlir::Operation *op, llvm::ArrayRef<mlir::Value> operands);
   mlir::Value like(mlir::Value value, int64_t constant);
 
-  bool roundsToBf16;
   mlir::Block *entry;
   llvm::DenseMap<int64_t, mlir::Value> integers;
 };

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "tpc/Codegen/CoreBuilder.h"
 #include "tpc/Codegen/MatmulLayout.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace tpc;
@@ -25,7 +26,8 @@ void PointEvaluator::leaveLanes() {
 PointIndex PointEvaluator::shifted(PointIndex index, PointIndex by) {
   bool rowLevel = index.rowLevel && by.rowLevel;
   Scope scope(*this, rowLevel);
-  return {ops.add(index.base, by.base), index.lane || by.lane, rowLevel};
+  return {ops.add(index.base, by.base), index.lane || by.lane, rowLevel,
+          std::gcd(index.divisor, by.divisor)};
 }
 
 Value PointEvaluator::indexValue(PointIndex index) {
@@ -36,7 +38,12 @@ Guard PointEvaluator::within(PointIndex index, int64_t low, int64_t high) {
   using P = arith::CmpIPredicate;
   bool rowLevel = index.rowLevel && !index.lane;
   Scope scope(*this, rowLevel);
-  Value value = indexValue(index);
+  // All lanes are on the same side of a bound that is a multiple of their
+  // number.
+  bool together =
+      llvm::all_of(ArrayRef<int64_t>{index.divisor, low, high},
+                   [&](int64_t number) { return number % ops.lanes == 0; });
+  Value value = together ? index.base : indexValue(index);
   Value above = ops.compareIndex(P::sge, value, ops.i64(low));
   Value below = ops.compareIndex(P::slt, value, ops.i64(high));
   return {ops.both(above, below), rowLevel};
@@ -163,6 +170,15 @@ Value PointEvaluator::offsetOf(const PointIndices &indices,
   return ops.add(row, inner);
 }
 
+int64_t PointEvaluator::alignmentOf(const PointIndices &indices,
+                                    ArrayRef<int64_t> strides, Type element,
+                                    const Buffer &buffer) {
+  int64_t divisor = 0, bytes = elementBytes(element);
+  for (auto [index, stride] : llvm::zip_equal(indices, strides))
+    divisor = std::gcd(divisor, index.divisor * stride);
+  return std::gcd(divisor * bytes, buffer.alignment ? buffer.alignment : bytes);
+}
+
 FailureOr<Value> PointEvaluator::load(Value value, const PointIndices &indices,
                                       Guard guard) {
   Type element = elementOf(value);
@@ -170,18 +186,22 @@ FailureOr<Value> PointEvaluator::load(Value value, const PointIndices &indices,
     return ops.zero(ops.registerType(element));
   SmallVector<int64_t> strides = rowMajorStrides(shapeOf(value));
   Value offset = offsetOf(indices, strides);
+  Buffer buffer = buffers.lookup(value);
+  int64_t alignment = alignmentOf(indices, strides, element, buffer);
   bool vector = false;
   for (auto [index, stride] : llvm::zip_equal(indices, strides))
     vector |= index.lane && stride == 1 && ops.lanes > 1;
   Value mask = vector ? laneMask : Value();
+  auto loadAt = [&](Value at, Value where) {
+    return ops.load(buffer.pointer, at, element, vector, where, alignment);
+  };
   if (!guard.condition)
-    return ops.load(pointers.lookup(value), offset, element, vector, mask);
-  if (vector) {
-    Value condition = ops.spread(guard.condition);
-    return ops.load(pointers.lookup(value), offset, element, true,
-                    ops.both(mask, condition));
-  }
-  // A scalar is read at a valid place and not used where the guard is false.
+    return loadAt(offset, mask);
+  bool fits = tensorType(value).getNumElements() >= ops.lanes &&
+              !ops.isVector(guard.condition) && !ops.target.masksMemory;
+  if (vector && !fits)
+    return loadAt(offset, ops.both(mask, ops.spread(guard.condition)));
+  // What is not used, because the guard is false, is read at a valid place.
   if (ops.isVector(guard.condition)) {
     // The lanes share the element; it exists if any lane needs it, and the
     // first element exists anyway.
@@ -194,8 +214,7 @@ FailureOr<Value> PointEvaluator::load(Value value, const PointIndices &indices,
         arith::CmpIOp::create(ops.builder, ops.loc, arith::CmpIPredicate::ne,
                               any, ops.zero(ops.builder.getI32Type()));
   }
-  offset = ops.select(guard.condition, offset, ops.i64(0));
-  return ops.load(pointers.lookup(value), offset, element, false, {});
+  return loadAt(ops.select(guard.condition, offset, ops.i64(0)), mask);
 }
 
 /// A reduction over dimensions other than the last: loops inside the point.

@@ -28,6 +28,8 @@ struct PointIndex {
   bool lane = false;
   /// Same for the whole row.
   bool rowLevel = true;
+  /// `base` is a multiple of it; 0: is zero.
+  int64_t divisor = 1;
 
   bool operator<(const PointIndex &o) const {
     return std::pair(base.getAsOpaquePointer(), lane) <
@@ -35,6 +37,13 @@ struct PointIndex {
   }
 };
 using PointIndices = llvm::SmallVector<PointIndex, 4>;
+
+/// Where a value lies; the address is a multiple of `alignment` bytes, 0: of an
+/// element's size.
+struct Buffer {
+  mlir::Value pointer;
+  int64_t alignment = 0;
+};
 
 /// A condition that must hold for memory to be read; null: always.
 struct Guard {
@@ -44,20 +53,26 @@ struct Guard {
 
 class PointEvaluator {
 public:
-  /// `pointers` holds the address of every value that is not computed inside.
+  /// `buffers` holds every value that is not computed inside.
   PointEvaluator(LaneOps &ops, const KernelBody &body, const KernelShape &shape,
-                 const llvm::DenseMap<mlir::Value, mlir::Value> &pointers)
-      : ops(ops), body(body), shape(shape), pointers(pointers) {}
+                 const llvm::DenseMap<mlir::Value, Buffer> &buffers)
+      : ops(ops), body(body), shape(shape), buffers(buffers) {}
 
   /// The value at `indices`; failure after an error.
   mlir::FailureOr<mlir::Value>
   at(mlir::Value value, const PointIndices &indices, Guard guard = {});
 
-  PointIndex constant(int64_t index) { return {ops.i64(index)}; }
+  PointIndex constant(int64_t index) {
+    return {ops.i64(index), false, true, index};
+  }
   PointIndex shifted(PointIndex index, PointIndex by);
   /// sum of index * stride; the row's part is computed before the lanes.
   mlir::Value offsetOf(const PointIndices &indices,
                        llvm::ArrayRef<int64_t> strides);
+  /// What the address at such an offset in `buffer` is a multiple of, in bytes.
+  static int64_t alignmentOf(const PointIndices &indices,
+                             llvm::ArrayRef<int64_t> strides,
+                             mlir::Type element, const Buffer &buffer);
 
   /// From here on code is inside a loop over lanes; row-level values are
   /// generated before `loop`.
@@ -124,7 +139,7 @@ private:
   LaneOps &ops;
   const KernelBody &body;
   const KernelShape &shape;
-  const llvm::DenseMap<mlir::Value, mlir::Value> &pointers;
+  const llvm::DenseMap<mlir::Value, Buffer> &buffers;
   mlir::Operation *lanesLoop = nullptr;
   mlir::Value laneColumn, laneMask;
   Memo rowMemo, laneMemo;

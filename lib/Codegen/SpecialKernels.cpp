@@ -1,6 +1,7 @@
-//===- SpecialKernels.cpp - scatter_add, sort and top_k -------------------===//
+//===- SpecialKernels.cpp - scatter_add, sort and top_k on a CPU ----------===//
 
 #include "KernelEmitter.h"
+#include "RowOfPairs.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "tpc/Codegen/CoreBuilder.h"
@@ -10,16 +11,11 @@ using namespace mlir;
 using namespace tpc;
 using P = arith::CmpIPredicate;
 
-LogicalResult KernelEmitter::emitSpecial() {
-  Operation *op = body.ops.front();
-  if (auto scatter = dyn_cast<ScatterAddOp>(op))
-    return emitScatterAdd(scatter);
-  if (auto sort = dyn_cast<SortOp>(op)) {
-    emitSort(sort);
-    return success();
-  }
-  emitTopK(cast<TopKOp>(op));
-  return success();
+void KernelEmitter::emitSpecial() {
+  llvm::TypeSwitch<Operation *>(body.ops.front())
+      .Case([&](ScatterAddOp op) { emitScatterAdd(op); })
+      .Case([&](SortOp op) { emitSort(op); })
+      .Case([&](TopKOp op) { emitTopK(op); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -27,56 +23,18 @@ LogicalResult KernelEmitter::emitSpecial() {
 //===----------------------------------------------------------------------===//
 
 /// A tile is a row of the operand's dimensions without the indexed one: no two
-/// tiles touch the same element, and updates are added in order.
-LogicalResult KernelEmitter::emitScatterAdd(ScatterAddOp op) {
+/// tiles touch the same element.
+void KernelEmitter::emitScatterAdd(ScatterAddOp op) {
   int64_t extent = shape.lanes.extent, whole = extent / ops.lanes * ops.lanes;
   if (whole > 0) {
     auto loop = scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(whole),
                                    ops.i64(ops.lanes));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    if (failed(emitScatterLanes(op, loop.getInductionVar(), {})))
-      return failure();
+    scatterAdd(op, loop.getInductionVar(), {});
   }
   if (extent > whole)
-    return emitScatterLanes(op, ops.i64(whole), ops.firstLanes(extent - whole));
-  return success();
-}
-
-LogicalResult KernelEmitter::emitScatterLanes(ScatterAddOp op, Value column,
-                                              Value mask) {
-  Type element = elementOf(op.getOperand());
-  int64_t dim = op.getDim();
-  int64_t count = tensorType(op.getIndices()).getNumElements();
-  bool vector = ops.lanes > 1;
-  auto loop =
-      scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(count), ops.i64(1));
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  Value i = loop.getInductionVar();
-  Value target = ops.toIndex(ops.load(pointers.lookup(op.getIndices()), i,
-                                      elementOf(op.getIndices()), false, {}));
-  Value inside = ops.both(
-      ops.compareIndex(P::sge, target, ops.i64(0)),
-      ops.compareIndex(P::slt, target, ops.i64(shapeOf(op.getOperand())[dim])));
-  auto branch = scf::IfOp::create(builder, loc, inside, /*withElse=*/false);
-  builder.setInsertionPointToStart(branch.thenBlock());
-  // The updates' indexed dimensions count as one.
-  SmallVector<int64_t> updateShape(shapeOf(op.getOperand()));
-  updateShape[dim] = count;
-  PointIndices indices = domainIndices(column, shape.domain.size());
-  auto offset = [&](Value at, ArrayRef<int64_t> sizes) {
-    PointIndices moved(indices);
-    moved[dim] = {at, false, false};
-    return evaluator.offsetOf(moved, rowMajorStrides(sizes));
-  };
-  Value update = ops.load(pointers.lookup(op.getUpdates()),
-                          offset(i, updateShape), element, vector, mask);
-  Value place = offset(target, shapeOf(op.getOperand()));
-  Value before = ops.load(outputs[0], place, element, vector, mask);
-  Value sum = ops.rounded(ops.combine(Reduction::Sum, before, update), element);
-  ops.store(sum, outputs[0], place, element, mask);
-  return success();
+    scatterAdd(op, ops.i64(whole), ops.firstLanes(extent - whole));
 }
 
 //===----------------------------------------------------------------------===//
@@ -84,68 +42,6 @@ LogicalResult KernelEmitter::emitScatterLanes(ScatterAddOp op, Value column,
 //===----------------------------------------------------------------------===//
 
 namespace {
-
-/// Elements of one row, in the result buffers, with their positions.
-class RowOfPairs {
-public:
-  RowOfPairs(LaneOps &ops, Value values, Value positions, Value begin,
-             Type element, Type positionElement, bool descending)
-      : ops(ops), values(values), positions(positions), begin(begin),
-        element(element), positionElement(positionElement),
-        descending(descending) {}
-
-  struct Pair {
-    Value value, position;
-  };
-
-  Pair load(Value i) {
-    Value at = ops.add(begin, i);
-    return {ops.load(values, at, element, false, {}),
-            ops.load(positions, at, positionElement, false, {})};
-  }
-  void store(Pair pair, Value i) {
-    Value at = ops.add(begin, i);
-    ops.store(pair.value, values, at, element, {});
-    ops.store(pair.position, positions, at, positionElement, {});
-  }
-
-  /// Whether `a` comes before `b`: by value, NaN last, then by position.
-  Value before(Pair a, Pair b) {
-    OpBuilder &builder = ops.builder;
-    Location loc = ops.loc;
-    Value less, equal;
-    if (isa<FloatType>(a.value.getType())) {
-      using F = arith::CmpFPredicate;
-      auto compare = [&](F predicate, Value x, Value y) -> Value {
-        return arith::CmpFOp::create(builder, loc, predicate, x, y);
-      };
-      Value aNaN = compare(F::UNO, a.value, a.value);
-      Value bNaN = compare(F::UNO, b.value, b.value);
-      less = compare(descending ? F::OGT : F::OLT, a.value, b.value);
-      Value aIsNumber = arith::XOrIOp::create(
-          builder, loc, aNaN,
-          arith::ConstantOp::create(builder, loc, builder.getBoolAttr(true)));
-      less =
-          arith::OrIOp::create(builder, loc, less, ops.both(aIsNumber, bNaN));
-      equal =
-          arith::OrIOp::create(builder, loc, compare(F::OEQ, a.value, b.value),
-                               ops.both(aNaN, bNaN));
-    } else {
-      less = arith::CmpIOp::create(builder, loc, descending ? P::sgt : P::slt,
-                                   a.value, b.value);
-      equal = arith::CmpIOp::create(builder, loc, P::eq, a.value, b.value);
-    }
-    Value earlier =
-        arith::CmpIOp::create(builder, loc, P::slt, a.position, b.position);
-    return arith::OrIOp::create(builder, loc, less, ops.both(equal, earlier));
-  }
-
-private:
-  LaneOps &ops;
-  Value values, positions, begin;
-  Type element, positionElement;
-  bool descending;
-};
 
 /// A while loop over one i64 that goes on while `step` says so; `step` returns
 /// (go on, next).
@@ -199,8 +95,8 @@ void KernelEmitter::emitSort(SortOp op) {
   PointIndices indices = domainIndices({}, shape.domain.size());
   Value begin =
       evaluator.offsetOf(indices, rowMajorStrides(shapeOf(op.getOperand())));
-  RowOfPairs row(ops, outputs[0], outputs[1], begin, element, positionElement,
-                 op.getDescending());
+  RowOfPairs row(ops, outputs[0].pointer, outputs[1].pointer, begin, element,
+                 positionElement, op.getDescending());
   auto loopDown = [&](int64_t from, llvm::function_ref<void(Value)> emitStep) {
     // i = from - 1, ..., 0
     auto loop =
@@ -210,7 +106,7 @@ void KernelEmitter::emitSort(SortOp op) {
     emitStep(arith::SubIOp::create(builder, loc, ops.i64(from - 1),
                                    loop.getInductionVar()));
   };
-  Value source = pointers.lookup(op.getOperand());
+  Value source = buffers.lookup(op.getOperand()).pointer;
   loopDown(size, [&](Value i) {
     Value value = ops.load(source, ops.add(begin, i), element, false, {});
     row.store({value, ops.fromIndex(i, positionElement)}, i);
@@ -236,9 +132,10 @@ void KernelEmitter::emitTopK(TopKOp op) {
       evaluator.offsetOf(indices, rowMajorStrides(shapeOf(op.getOperand())));
   Value to =
       evaluator.offsetOf(indices, rowMajorStrides(shapeOf(op.getValues())));
-  RowOfPairs row(ops, outputs[0], outputs[1], to, element, positionElement,
+  RowOfPairs row(ops, outputs[0].pointer, outputs[1].pointer, to, element,
+                 positionElement,
                  /*descending=*/true);
-  Value source = pointers.lookup(op.getOperand());
+  Value source = buffers.lookup(op.getOperand()).pointer;
   auto loop =
       scf::ForOp::create(builder, loc, ops.i64(0), ops.i64(size), ops.i64(1));
   OpBuilder::InsertionGuard guard(builder);

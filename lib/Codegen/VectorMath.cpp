@@ -10,6 +10,7 @@
 #include "VectorMath.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include <cmath>
 #include <limits>
 
@@ -165,7 +166,48 @@ Value VectorMath::scaleByPowerOf2(Value x, Value n) {
   return mul(mul(x, power(half)), power(rest));
 }
 
+/// 2^x of each element; denormal numbers count as 0.
+static Value exp2(OpBuilder &builder, Location loc, Value x) {
+  auto scalar = [&](Value element) -> Value {
+    return LLVM::CallIntrinsicOp::create(
+               builder, loc, element.getType(),
+               builder.getStringAttr("llvm.nvvm.ex2.approx.ftz"), element)
+        .getResult(0);
+  };
+  auto type = dyn_cast<VectorType>(x.getType());
+  if (!type)
+    return scalar(x);
+  SmallVector<Value> elements;
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    elements.push_back(scalar(vector::ExtractOp::create(builder, loc, x, i)));
+  return vector::FromElementsOp::create(builder, loc, type, elements);
+}
+
+/// e^x = 2^n * 2^r with n = round(x log2 e), as 2^(n-1) * (2 * 2^r): 2^128 is
+/// no number, but its half is. Adding 1.5 * 2^23 rounds, and leaves n in the
+/// lower bits, from where they move to the exponent.
+Value VectorMath::expByExp2(Value x) {
+  Type type = integerType(x);
+  // 2^-127 has no exponent: its bits are those of 0.
+  x = arith::MaximumFOp::create(builder, loc, x, constant(-87, x));
+  x = arith::MinimumFOp::create(builder, loc, x, constant(89, x));
+  double high = 0x1.715476p+0, low = M_LOG2E - 0x1.715476p+0;
+  Value shift = constant(12582912, x);
+  Value shifted = fma(x, constant(high, x), shift);
+  Value n = sub(shifted, shift);
+  Value r = fma(x, constant(high, x), arith::NegFOp::create(builder, loc, n));
+  r = fma(x, constant(low, x), r);
+  Value power = exp2(builder, loc, r);
+  Value bits = arith::ShLIOp::create(builder, loc, bitcast(shifted, type),
+                                     integer(23, type));
+  bits = arith::AddIOp::create(builder, loc, bits,
+                               integer(int64_t(126) << 23, type));
+  return mul(add(power, power), bitcast(bits, x.getType()));
+}
+
 Value VectorMath::exp(Value x) {
+  if (hasExp2 && !isDouble(x))
+    return expByExp2(x);
   // Results outside are 0 and infinity anyway; NaN passes both selects.
   Value lowest = constant(isDouble(x) ? -746 : -104, x);
   Value highest = constant(isDouble(x) ? 710 : 89, x);

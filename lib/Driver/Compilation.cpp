@@ -56,7 +56,7 @@ LogicalResult Compilation::measureUnsharded() {
   if (failed(runPhase(*single, [&](OpPassManager &pm) {
         buildAssignPhase(pm, "megatron");
         buildPartitionPhase(pm);
-        buildPlanPhase(pm);
+        buildPlanPhase(pm, options.device);
       })))
     return failure();
   Mesh one = toMesh(*single->getOps<MeshOp>().begin());
@@ -94,7 +94,9 @@ LogicalResult Compilation::verify() {
 }
 
 LogicalResult Compilation::plan() {
-  if (failed(phase("codegen", buildPlanPhase)))
+  if (failed(phase("codegen", [&](OpPassManager &pm) {
+        buildPlanPhase(pm, options.device);
+      })))
     return failure();
   int64_t unsharded = summary.memory.unshardedPeak;
   summary.memory = summarizeMemory(module(), mesh());
@@ -119,11 +121,26 @@ artifact(ModuleOp module, const EmitOptions &options, const std::string &name) {
   return *result;
 }
 
+FailureOr<EmitOptions> Compilation::emitOptions() {
+  std::optional<DeviceKind> device = findDeviceKind(options.device);
+  if (!device)
+    return module().emitError("unknown kind of device '")
+           << options.device << "'; expected cpu or cuda";
+  EmitOptions emit;
+  emit.device = *device;
+  emit.isas = options.isas;
+  return emit;
+}
+
 /// What the runtime will allocate, and with it the peak of every entry.
 LogicalResult Compilation::reserve() {
-  EmitOptions emit;
-  emit.withImages = false;
-  auto bytes = artifact(module(), emit, options.name);
+  FailureOr<EmitOptions> emit = emitOptions();
+  if (failed(emit))
+    return failure();
+  if (emit->device != DeviceKind::Cpu)
+    return success(); // known when it is loaded
+  emit->withImages = false;
+  auto bytes = artifact(module(), *emit, options.name);
   if (failed(bytes))
     return failure();
   tpcrt::LoadOptions load;
@@ -142,9 +159,12 @@ LogicalResult Compilation::reserve() {
 }
 
 FailureOr<tpcrt::ArtifactBytes> Compilation::emit() {
+  FailureOr<EmitOptions> emit = emitOptions();
+  if (failed(emit))
+    return failure();
   FailureOr<tpcrt::ArtifactBytes> result = failure();
   if (failed(phase("codegen", [&] {
-        result = artifact(module(), EmitOptions(), options.name);
+        result = artifact(module(), *emit, options.name);
         return success(succeeded(result));
       })))
     return failure();

@@ -112,7 +112,7 @@ ModelPrograms::compile(const ImportOptions &wanted,
     compile.assign.weights.clear(); // of several entries
   compile.reportValues = !first;    // the only report that is kept
   compile.name = directory;
-  compile.threads = options.threads;
+  compile.threads = options.load.threads;
   DiagnosticCollector diagnostics(&context);
   Compilation compilation(std::move(*module), std::move(compile));
   if (failed(compilation.setMesh()) || failed(compilation.assign()))
@@ -124,8 +124,7 @@ ModelPrograms::compile(const ImportOptions &wanted,
   auto artifact = compilation.emit();
   if (failed(artifact))
     return diagnostics.error();
-  tpcrt::LoadOptions load;
-  load.threads = options.threads;
+  tpcrt::LoadOptions load = options.load;
   load.storage = storage;
   auto executable = tpcrt::Executable::load(*artifact, weights, load);
   if (!executable)

@@ -91,7 +91,9 @@ void tpc::buildVerifyPhase(OpPassManager &pm) {
   pm.addPass(createVerifyPartitionPass());
 }
 
-void tpc::buildPlanPhase(OpPassManager &pm) { buildCodegenPipeline(pm); }
+void tpc::buildPlanPhase(OpPassManager &pm, StringRef device) {
+  buildCodegenPipeline(pm, device);
+}
 
 LogicalResult tpc::runPhase(ModuleOp module,
                             llvm::function_ref<void(OpPassManager &)> build) {

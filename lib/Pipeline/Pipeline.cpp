@@ -79,5 +79,6 @@ void tpc::registerPipelines() {
                              "Phase: proof of the per-device programs",
                              buildVerifyPhase);
   PassPipelineRegistration<>(
-      "tpc-phase-plan", "Phase: per-device programs to plans", buildPlanPhase);
+      "tpc-phase-plan", "Phase: per-device programs to plans",
+      [](OpPassManager &pm) { buildPlanPhase(pm); });
 }

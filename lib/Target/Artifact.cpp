@@ -8,6 +8,7 @@
 
 #include "tpc/Target/Artifact.h"
 #include "Placement.h"
+#include "tpc/Codegen/CudaImage.h"
 #include "tpc/Codegen/KernelImage.h"
 #include "tpc/Codegen/MatmulLayout.h"
 #include "tpc/Dialect/Plan/Plan.h"
@@ -56,7 +57,20 @@ private:
   LogicalResult addProgram(plan::ProgramOp program);
   LogicalResult addConstant(plan::ConstantOp op);
   void addDeviceScalar(plan::DeviceScalarOp op);
-  LogicalResult addKernels();
+  LogicalResult addImages();
+  LogicalResult addCpuImages();
+  LogicalResult addCudaImages();
+  void addImage(StringRef isa, std::vector<uint8_t> bytes);
+  /// The number of the kernel of this name.
+  uint32_t numberKernel(StringRef symbol);
+  FailureOr<artifact::KernelStepT> launch(plan::KernelFuncOp function);
+  /// The kernel beside a library's, on a GPU; operands that are null are left
+  /// out.
+  template <typename StepOpT>
+  LogicalResult addGenerated(StepOpT op,
+                             ArrayRef<const artifact::BufferRef *> operands,
+                             const artifact::BufferRef &result,
+                             std::unique_ptr<artifact::KernelStepT> &step);
 
   template <typename StepT> void addStep(Operation *op, StepT body);
   LogicalResult addStep(plan::KernelOp op);
@@ -82,7 +96,8 @@ private:
   artifact::ArtifactT result;
   artifact::ProgramT *current = nullptr;
   llvm::StringMap<uint32_t> parameters, states, kernelIndex;
-  SmallVector<plan::KernelFuncOp> kernels;
+  SmallVector<plan::KernelFuncOp> kernels; // of the CPU
+  std::optional<CudaModule> cuda;
   llvm::MapVector<Attribute, uint32_t> constants, scalars;
 };
 
@@ -156,10 +171,21 @@ void ArtifactBuilder::addDeviceScalar(plan::DeviceScalarOp op) {
   result.device_scalars.push_back(std::move(scalar));
 }
 
-/// All kernels of all programs in one image per CPU kind.
-LogicalResult ArtifactBuilder::addKernels() {
-  if (kernels.empty() || !options.withImages)
+void ArtifactBuilder::addImage(StringRef isa, std::vector<uint8_t> bytes) {
+  auto image = std::make_unique<artifact::KernelImageT>();
+  image->isa = isa.str();
+  image->bytes = std::move(bytes);
+  result.images.push_back(std::move(image));
+}
+
+/// All kernels of all programs in one image per kind of processor.
+LogicalResult ArtifactBuilder::addImages() {
+  if (result.kernels.empty() || !options.withImages)
     return success();
+  return options.device == DeviceKind::Cuda ? addCudaImages() : addCpuImages();
+}
+
+LogicalResult ArtifactBuilder::addCpuImages() {
   std::vector<CpuKind> kinds;
   for (const std::string &isa : options.isas) {
     std::optional<CpuKind> kind = findCpuKind(isa);
@@ -180,10 +206,24 @@ LogicalResult ArtifactBuilder::addKernels() {
     auto bytes = compileKernels(kernels, kind);
     if (failed(bytes))
       return failure();
-    auto image = std::make_unique<artifact::KernelImageT>();
-    image->isa = kind.name.str();
-    image->bytes = std::move(*bytes);
-    result.images.push_back(std::move(image));
+    addImage(kind.name, std::move(*bytes));
+  }
+  return success();
+}
+
+LogicalResult ArtifactBuilder::addCudaImages() {
+  std::vector<std::string> isas = options.isas;
+  if (isas.empty())
+    isas = {"sm_80"};
+  for (const std::string &isa : isas) {
+    std::optional<CudaKind> kind = findCudaKind(isa);
+    if (!kind)
+      return module.emitError("unknown GPU architecture '")
+             << isa << "'; expected one of: " << cudaKindNames();
+    auto bytes = cuda->compile(*kind);
+    if (failed(bytes))
+      return failure();
+    addImage(kind->chip, std::move(*bytes));
   }
   return success();
 }
@@ -229,26 +269,69 @@ void ArtifactBuilder::addStep(Operation *op, StepT body) {
   current->steps.push_back(std::move(step));
 }
 
+uint32_t ArtifactBuilder::numberKernel(StringRef symbol) {
+  auto [entry, isNew] = kernelIndex.try_emplace(symbol, result.kernels.size());
+  if (isNew)
+    result.kernels.push_back(symbol.str());
+  return entry->second;
+}
+
+/// The step without its buffers.
+FailureOr<artifact::KernelStepT>
+ArtifactBuilder::launch(plan::KernelFuncOp function) {
+  artifact::KernelStepT step;
+  if (cuda) {
+    FailureOr<CudaLaunch> launch = cuda->add(function);
+    if (failed(launch))
+      return failure();
+    step.tiles = launch->blocks;
+    step.threads = launch->threads;
+  } else {
+    if (!kernelIndex.contains(function.getSymName()))
+      kernels.push_back(function);
+    step.tiles = function.getTiles();
+  }
+  step.kernel = numberKernel(function.getSymName());
+  return step;
+}
+
+template <typename StepOpT>
+LogicalResult
+ArtifactBuilder::addGenerated(StepOpT op,
+                              ArrayRef<const artifact::BufferRef *> operands,
+                              const artifact::BufferRef &to,
+                              std::unique_ptr<artifact::KernelStepT> &step) {
+  if (!cuda)
+    return success();
+  FailureOr<CudaLaunch> launch = cuda->add(op);
+  if (failed(launch))
+    return failure();
+  step = std::make_unique<artifact::KernelStepT>();
+  step->kernel = numberKernel(launch->symbol);
+  step->tiles = launch->blocks;
+  step->threads = launch->threads;
+  for (const artifact::BufferRef *operand : operands)
+    if (operand)
+      step->buffers.push_back(*operand);
+  step->inputs = step->buffers.size();
+  step->buffers.push_back(to);
+  return success();
+}
+
 LogicalResult ArtifactBuilder::addStep(plan::KernelOp op) {
   auto function = SymbolTable::lookupNearestSymbolFrom<plan::KernelFuncOp>(
       op, op.getKernelAttr());
-  auto [entry, isNew] =
-      kernelIndex.try_emplace(function.getSymName(), kernels.size());
-  if (isNew) {
-    kernels.push_back(function);
-    result.kernels.push_back(function.getSymName().str());
-  }
-  artifact::KernelStepT step;
-  step.kernel = entry->second;
-  step.tiles = function.getTiles();
-  step.inputs = op.getInputs().size();
+  FailureOr<artifact::KernelStepT> step = launch(function);
+  if (failed(step))
+    return failure();
+  step->inputs = op.getInputs().size();
   for (Value input : op.getInputs())
-    step.buffers.push_back(refTo(input));
+    step->buffers.push_back(refTo(input));
   for (Value output : op.getResults()) { // updates come first
-    step.buffers.push_back(refTo(output));
-    step.output_types.push_back(toArtifact(typeOf(output).getElementType()));
+    step->buffers.push_back(refTo(output));
+    step->output_types.push_back(toArtifact(typeOf(output).getElementType()));
   }
-  addStep(op, std::move(step));
+  addStep(op, std::move(*step));
   return success();
 }
 
@@ -295,6 +378,10 @@ LogicalResult ArtifactBuilder::addStep(plan::GroupedMatmulOp op) {
       typeOf(op.getRows()).getNumElements() != sizes[0] * sizes[3];
   step.e_stride = view[1], step.d_stride = view[2], step.f_stride = view[3];
   step.pack = op.getPack();
+  if (failed(addGenerated(
+          op, {step.rows.get(), step.choices.get(), step.weights.get()},
+          *step.result, step.generated)))
+    return failure();
   addStep(op, std::move(step));
   return success();
 }
@@ -339,6 +426,12 @@ LogicalResult ArtifactBuilder::addStep(plan::AttentionOp op) {
     step.window = *op.getWindow();
   if (op.getSoftcap())
     step.softcap = op.getSoftcap()->convertToDouble();
+  if (failed(addGenerated(op,
+                          {step.query.get(), step.key.get(), step.value.get(),
+                           step.bias.get(), step.lengths.get(),
+                           step.offset.get(), step.sinks.get()},
+                          *step.result, step.generated)))
+    return failure();
   addStep(op, std::move(step));
   return success();
 }
@@ -468,6 +561,10 @@ FailureOr<std::vector<uint8_t>> ArtifactBuilder::build() {
   mesh = *found;
   result.producer = "tpc";
   result.mesh = toArtifact(mesh);
+  if (options.device == DeviceKind::Cuda) {
+    result.device = artifact::DeviceKind::Cuda;
+    cuda.emplace(module);
+  }
   if (failed(addParameters()))
     return failure();
   addStates();
@@ -476,13 +573,20 @@ FailureOr<std::vector<uint8_t>> ArtifactBuilder::build() {
       return failure();
   if (result.programs.empty())
     return module.emitError("has no plan.program to emit");
-  if (failed(addKernels()))
+  if (failed(addImages()))
     return failure();
   flatbuffers::FlatBufferBuilder builder;
   artifact::FinishArtifactBuffer(builder,
                                  artifact::Artifact::Pack(builder, &result));
   return std::vector<uint8_t>(builder.GetBufferPointer(),
                               builder.GetBufferPointer() + builder.GetSize());
+}
+
+std::optional<DeviceKind> tpc::findDeviceKind(StringRef name) {
+  return llvm::StringSwitch<std::optional<DeviceKind>>(name)
+      .Case("cpu", DeviceKind::Cpu)
+      .Case("cuda", DeviceKind::Cuda)
+      .Default(std::nullopt);
 }
 
 FailureOr<std::vector<uint8_t>> tpc::emitArtifact(ModuleOp module,

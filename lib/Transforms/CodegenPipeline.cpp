@@ -5,8 +5,10 @@
 
 using namespace mlir;
 
-void tpc::buildCodegenPipeline(OpPassManager &manager) {
-  manager.addPass(createFuseEpilogues());
+void tpc::buildCodegenPipeline(OpPassManager &manager, StringRef device) {
+  FuseEpiloguesOptions epilogues;
+  epilogues.device = device.str();
+  manager.addPass(createFuseEpilogues(epilogues));
   manager.addPass(createExpandComposites());
   manager.addPass(createExpandDeviceOps());
   manager.addPass(createFlattenCollectives());

@@ -2,9 +2,11 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "tpc/Codegen/CudaImage.h"
 #include "tpc/Codegen/KernelImage.h"
 #include "tpc/Codegen/Passes.h"
 
@@ -22,21 +24,40 @@ struct EmitKernels : tpc::impl::EmitKernelsBase<EmitKernels> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    std::optional<CpuKind> kind = findCpuKind(isa);
-    if (!kind) {
-      module.emitError("unknown CPU kind '")
-          << isa << "'; expected one of: " << cpuKindNames();
-      return signalPassFailure();
+    OwningOpRef<ModuleOp> code;
+    if (std::optional<CpuKind> cpu = findCpuKind(isa)) {
+      code = emitCpu(module, *cpu);
+    } else if (findCudaKind(isa)) {
+      code = emitCuda(module);
+    } else {
+      module.emitError("unknown instruction set '")
+          << isa << "'; expected one of: " << cpuKindNames() << ", "
+          << cudaKindNames();
     }
-    SmallVector<plan::KernelFuncOp> functions(
-        module.getOps<plan::KernelFuncOp>());
-    // Programs call the functions by symbol; only the loops remain.
-    OwningOpRef<ModuleOp> loops = ModuleOp::create(module.getLoc());
-    if (failed(emitKernelLoops(functions, *loops, *kind)))
+    if (!code)
       return signalPassFailure();
+    // Programs call the functions by symbol; only the code remains.
     module.getBody()->clear();
     module.getBody()->getOperations().splice(module.getBody()->end(),
-                                             loops->getBody()->getOperations());
+                                             code->getBody()->getOperations());
+  }
+
+private:
+  OwningOpRef<ModuleOp> emitCpu(ModuleOp module, const CpuKind &kind) {
+    SmallVector<plan::KernelFuncOp> functions(
+        module.getOps<plan::KernelFuncOp>());
+    OwningOpRef<ModuleOp> loops = ModuleOp::create(module.getLoc());
+    if (failed(emitKernelLoops(functions, *loops, kind)))
+      return nullptr;
+    return loops;
+  }
+
+  OwningOpRef<ModuleOp> emitCuda(ModuleOp module) {
+    CudaModule kernels(module);
+    for (auto function : module.getOps<plan::KernelFuncOp>())
+      if (failed(kernels.add(function)))
+        return nullptr;
+    return kernels.code().clone();
   }
 };
 } // namespace

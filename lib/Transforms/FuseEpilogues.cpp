@@ -29,6 +29,9 @@
 // 4. A maximum with zero stays: relu of oneDNN makes zeros of NaNs.
 // 5. All types are the same, f32 or bf16: the library has no f16.
 //
+// On GPUs the library is cuBLASLt. It knows a bias and gelu_tanh, in f16 as
+// well; rules 1 and 3 hold there too.
+//
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Codegen/AttentionLayout.h"
@@ -80,10 +83,11 @@ class Chain {
 public:
   explicit Chain(Operation *product);
 
-  bool pays(int64_t minimumBytes) const;
+  bool pays(int64_t minimumBytes, bool onGpus) const;
   void replace();
 
 private:
+  bool isLibrarys(Type element, bool onGpus) const;
   bool take(Operation *op, Value current);
   Value biasOf(Value value);
 
@@ -159,13 +163,21 @@ bool Chain::take(Operation *op, Value current) {
   return activation.has_value();
 }
 
-bool Chain::pays(int64_t minimumBytes) const {
+/// Whether the device's library computes the chain, and well.
+bool Chain::isLibrarys(Type element, bool onGpus) const {
+  if (onGpus)
+    return (element.isBF16() || element.isF16() || element.isF32()) &&
+           (!activation || activation == plan::Activation::GeluTanh);
+  bool isSilu = activation == plan::Activation::Silu;
+  return element.isBF16() || (element.isF32() && !isSilu);
+}
+
+bool Chain::pays(int64_t minimumBytes, bool onGpus) const {
   Value result = ops.back()->getResult(0);
   Type element = elementOf(result);
   bool isSame = elementOf(lhs) == element && elementOf(rhs) == element;
-  bool isSilu = activation == plan::Activation::Silu;
   return (bias || activation) && isOrdered && isSame &&
-         (element.isBF16() || (element.isF32() && !isSilu)) &&
+         isLibrarys(element, onGpus) &&
          tensorBytes(tensorType(result)) >= minimumBytes &&
          !isReadByKernel(result);
 }
@@ -198,7 +210,7 @@ struct FuseEpilogues : tpc::impl::FuseEpiloguesBase<FuseEpilogues> {
           products.push_back(op);
       });
     for (Operation *product : products)
-      if (Chain chain(product); chain.pays(minimumBytes))
+      if (Chain chain(product); chain.pays(minimumBytes, device == "cuda"))
         chain.replace();
   }
 };

@@ -4,6 +4,7 @@
 
 #include "tpcrt/Error.h"
 #include "tpcrt/HostTensor.h"
+#include "tpcrt/Runtime.h"
 #include "tpcrt/TensorSpec.h"
 
 #include <nanobind/nanobind.h>
@@ -31,6 +32,10 @@ template <class T> T unwrap(tpcrt::Result<T> result) {
     return std::move(*result);
 }
 
+/// How programs are run: over the processes of init_distributed, if it was
+/// called.
+tpcrt::LoadOptions loadOptions(unsigned threads);
+
 /// Any array of the CPU, dense and row-major.
 using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 
@@ -49,6 +54,7 @@ nb::tuple toPython(tpcrt::HostTensor tensor);
 tpcrt::ElementType elementNamed(const std::string &name);
 
 void bindGraph(nb::module_ &module);
+void bindProcesses(nb::module_ &module);
 void bindModel(nb::module_ &module);
 void bindRuntime(nb::module_ &module);
 

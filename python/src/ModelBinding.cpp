@@ -79,7 +79,7 @@ void tpc::python::bindModel(nb::module_ &module) {
             options.mesh = mesh;
             options.element = element;
             options.assign = toOptions(assign);
-            options.threads = threads;
+            options.load = loadOptions(threads);
             options.context = context;
             return unwrap(Model::open(directory, std::move(options)));
           },

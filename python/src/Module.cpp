@@ -8,5 +8,6 @@ NB_MODULE(_tpc, module) {
       "where, and what to do.";
   bindGraph(module);
   bindModel(module);
+  bindProcesses(module);
   bindRuntime(module);
 }

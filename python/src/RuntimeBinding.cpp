@@ -83,10 +83,9 @@ void tpc::python::bindRuntime(nb::module_ &module) {
       .def_static("load",
                   [](const ArtifactBytes &artifact, const WeightSource &weights,
                      unsigned threads) {
-                    tpcrt::LoadOptions options;
-                    options.threads = threads;
                     nb::gil_scoped_release release;
-                    return unwrap(Executable::load(artifact, weights, options));
+                    return unwrap(Executable::load(artifact, weights,
+                                                   loadOptions(threads)));
                   })
       .def("entries",
            [](const Executable &executable) {

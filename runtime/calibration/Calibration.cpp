@@ -23,23 +23,33 @@ BufferRef refTo(Space space, uint64_t offset, uint64_t size) {
   return ref;
 }
 
-/// A program of steps on `devices` virtual devices, ready to run. Steps use the
-/// arena, and one parameter that matmuls may pack.
+/// A program of steps on `devices` virtual devices, ready to run; in each
+/// process of a group its part of them. Steps use the arena, and one parameter
+/// that matmuls may pack.
 class Rig {
 public:
   Rig(uint64_t devices, unsigned threads) : pool(devices, threads) {
     module.mesh.name = "mesh";
     module.mesh.axes.push_back({"d", static_cast<uint32_t>(devices)});
+    division.perProcess = devices;
     communicator = createThreadsCommunicator(module.mesh);
+  }
+  Rig(const DeviceDivision &division, unsigned threads, Mesh mesh,
+      std::unique_ptr<Communicator> communicator)
+      : division(division), pool(division.perProcess, threads),
+        communicator(std::move(communicator)) {
+    module.mesh = std::move(mesh);
   }
 
   Result<void> prepare(std::vector<StepBody> bodies, uint64_t arenaBytes,
                        uint64_t parameterBytes);
-  /// Microseconds of a run: the least of several within about 0.3 seconds.
-  Result<double> microseconds();
+  /// Microseconds of a run: the least of `runs`, or of as many as fit in about
+  /// 0.3 seconds.
+  Result<double> microseconds(unsigned runs = 0);
 
 private:
   Module module;
+  DeviceDivision division;
   Program program;
   WorkerPool pool;
   MatmulContext matmuls;
@@ -54,10 +64,10 @@ Result<void> Rig::prepare(std::vector<StepBody> bodies, uint64_t arenaBytes,
   for (StepBody &body : bodies)
     program.steps.push_back({std::move(body), "calibration", ""});
   ThreadTeam team(pool.threadsPerWorker());
-  TPCRT_ASSIGN(loaded, LoadedProgram::plan(
-                           program, module.mesh, {module.mesh.numDevices(), 0},
-                           matmuls, *communicator, pool.threadsPerWorker()));
-  uint64_t devices = module.mesh.numDevices();
+  TPCRT_ASSIGN(loaded,
+               LoadedProgram::plan(program, module.mesh, division, matmuls,
+                                   *communicator, pool.threadsPerWorker()));
+  uint64_t devices = division.perProcess;
   TPCRT_ASSIGN(auto arenas,
                communicator->allocate(devices, arenaBytes, "calibration"));
   TPCRT_TRY(communicator->open());
@@ -76,15 +86,15 @@ Result<void> Rig::prepare(std::vector<StepBody> bodies, uint64_t arenaBytes,
   return {};
 }
 
-Result<double> Rig::microseconds() {
+Result<double> Rig::microseconds(unsigned runs) {
   using Clock = std::chrono::steady_clock;
   Executor executor(pool, *communicator, matmuls,
                     {std::chrono::seconds(60), {}, 0});
-  FlightRecorder recorder(module.mesh.numDevices());
+  FlightRecorder recorder(division.perProcess);
   std::vector<HostTensor> none;
   double best = INFINITY;
   auto end = Clock::now() + std::chrono::milliseconds(300);
-  for (int i = 0; i < 3 || Clock::now() < end; ++i) {
+  for (unsigned i = 0; runs ? i < runs : i < 3 || Clock::now() < end; ++i) {
     auto start = Clock::now();
     TPCRT_TRY(executor.run(loaded, recorder, none, none));
     std::chrono::duration<double, std::micro> elapsed = Clock::now() - start;
@@ -176,16 +186,30 @@ Result<void> fitAllReduce(Calibration &calibration, unsigned threads) {
 } // namespace
 
 Result<double> tpcrt::measureAllReduce(uint32_t devices, uint64_t bytes,
-                                       unsigned threads) {
+                                       unsigned threads,
+                                       std::shared_ptr<ProcessGroup> group,
+                                       Transport transport) {
   CollectiveStep step;
   step.axes.push_back({0, 1, devices});
   step.count = bytes / byteSize(step.type);
   step.src = step.dst = refTo(Space::Arena, 0, bytes);
-  constexpr unsigned count = 32;
-  Rig rig(devices, threads);
-  TPCRT_TRY(rig.prepare(std::vector<StepBody>(count, step), bytes, 0));
-  TPCRT_ASSIGN(double micros, rig.microseconds());
-  return micros / count;
+  unsigned count = bytes > kMiB ? 4 : 32;
+  std::vector<StepBody> steps(count, step);
+  auto measure = [&](Rig &rig, unsigned runs) -> Result<double> {
+    TPCRT_TRY(rig.prepare(std::move(steps), bytes, 0));
+    TPCRT_ASSIGN(double micros, rig.microseconds(runs));
+    return micros / count;
+  };
+  if (!group) {
+    Rig rig(devices, threads);
+    return measure(rig, 0);
+  }
+  Mesh mesh{"mesh", {{"d", devices}}};
+  TPCRT_ASSIGN(auto division, DeviceDivision::of(mesh, group.get()));
+  TPCRT_ASSIGN(auto communicator,
+               createProcessCommunicator(mesh, group, transport));
+  Rig rig(division, threads, mesh, std::move(communicator));
+  return measure(rig, bytes > kMiB ? 5 : 30); // the same in all processes
 }
 
 Result<Calibration> tpcrt::calibrate(unsigned threads) {

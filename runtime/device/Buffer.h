@@ -47,6 +47,9 @@ private:
   uint64_t length = 0;
 };
 
+/// Constants are the same on all devices: one copy for all that share memory.
+using SharedConstants = std::vector<Buffer>;
+
 /// What outlives an executable where several share it. In the module's order; a
 /// block that is not there (yet) is empty.
 struct ModelBlocks {

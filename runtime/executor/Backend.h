@@ -43,6 +43,9 @@ public:
 /// `module` outlives the backend.
 std::unique_ptr<Backend> createCpuBackend(const Module &module,
                                           const LoadOptions &options);
+/// An error in a build without CUDA.
+Result<std::unique_ptr<Backend>> createCudaBackend(const Module &module,
+                                                   const LoadOptions &options);
 
 } // namespace tpcrt
 

@@ -318,8 +318,11 @@ Result<void> CpuBackend::gatherFromAll(const WholeGather &gather,
         Buffer::allocate(blockBytes * gather.holders.size(), tensor.name));
     buffers.push_back({blockOf(memory[local]), gathered[local].data()});
   }
-  TPCRT_TRY(runCollective(*communicator, *gather.collective, division.first(),
-                          buffers, options.deadline));
+  if (auto done = runCollective(*communicator, *gather.collective,
+                                division.first(), buffers, options.deadline);
+      !done)
+    return describeFailure({fmt::format("gathering '{}' from all processes: {}",
+                                        tensor.name, done.error().message)});
   for (size_t i = 0; i < gather.holders.size(); ++i)
     BlockTransfer(tensor, module.mesh, gather.holders[i],
                   gathered[0].data() + i * blockBytes)

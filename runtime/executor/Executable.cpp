@@ -107,7 +107,7 @@ Result<std::unique_ptr<Backend>> createBackend(const Module &module,
   case DeviceKind::Cpu:
     return createCpuBackend(module, options);
   case DeviceKind::Cuda:
-    return fail("it was compiled for GPUs, which this build does not run");
+    return createCudaBackend(module, options);
   }
   return fail("unknown kind of device");
 }

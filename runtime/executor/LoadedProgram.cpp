@@ -1,5 +1,7 @@
 #include "executor/LoadedProgram.h"
 
+#include "artifact/StepRefs.h"
+#include "executor/StepReport.h"
 #include "support/Fail.h"
 
 using namespace tpcrt;
@@ -136,16 +138,6 @@ struct StepBinder {
   }
 };
 
-/// " bias gelu_erf"
-std::string describe(const MatmulEpilogue &epilogue) {
-  std::string text;
-  if (epilogue.bias)
-    text += " bias";
-  if (epilogue.activation != Activation::None)
-    text += fmt::format(" {}", activationName(epilogue.activation));
-  return text;
-}
-
 } // namespace
 
 Result<LoadedProgram>
@@ -212,72 +204,43 @@ uint64_t LoadedProgram::scratchBytes() const {
 
 void LoadedProgram::markUnpackedParameters(
     std::vector<bool> &parameters) const {
-  auto mark = [&](const BufferRef &ref) {
-    if (ref.space == Space::Parameter)
-      parameters[ref.index] = true;
-  };
   size_t matmul = 0, groupedMatmul = 0;
-  for (const Step &step : program->steps)
-    if (auto *kernel = std::get_if<KernelStep>(&step.body)) {
-      for (const BufferRef &ref : kernel->buffers)
-        mark(ref);
-    } else if (auto *product = std::get_if<MatmulStep>(&step.body)) {
-      mark(product->a);
-      if (matmuls[matmul++].packedIndex() < 0)
-        mark(product->b);
-      if (product->epilogue.bias)
-        mark(*product->epilogue.bias);
+  for (const Step &step : program->steps) {
+    // The weights that the step reads packed.
+    const BufferRef *packed = nullptr;
+    if (auto *product = std::get_if<MatmulStep>(&step.body)) {
+      if (matmuls[matmul++].packedIndex() >= 0)
+        packed = &product->b;
     } else if (auto *grouped = std::get_if<GroupedMatmulStep>(&step.body)) {
-      mark(grouped->rows);
-      mark(grouped->choices);
-      if (groupedMatmuls[groupedMatmul++].packedIndex() < 0)
-        mark(grouped->weights);
-    } else if (auto *attention = std::get_if<AttentionStep>(&step.body)) {
-      for (const BufferRef &ref :
-           {attention->query, attention->key, attention->value})
-        mark(ref);
-      for (const auto &ref : {attention->bias, attention->lengths,
-                              attention->offset, attention->sinks})
-        if (ref)
-          mark(*ref);
-    } else if (auto *collective = std::get_if<CollectiveStep>(&step.body)) {
-      mark(collective->src);
+      if (groupedMatmuls[groupedMatmul++].packedIndex() >= 0)
+        packed = &grouped->weights;
     }
+    forEachRef(step.body, [&](const BufferRef &ref) {
+      if (ref.space == Space::Parameter && !(packed && ref == *packed))
+        parameters[ref.index] = true;
+    });
+  }
 }
 
 std::pair<std::string, std::string>
 LoadedProgram::describeStep(size_t index) const {
   const LoadedStep &step = steps[index];
-  const Step &source = program->steps[index];
+  std::string by;
   switch (step.kind) {
   case LoadedStep::Kind::Kernel:
-    return {"kernel", fmt::format("{} tiles", step.tiles)};
-  case LoadedStep::Kind::Matmul: {
-    const auto &matmul = std::get<MatmulStep>(source.body);
-    uint64_t batch = 1;
-    for (const MatmulBatchDim &dim : matmul.batch)
-      batch *= dim.size;
-    return {"matmul", fmt::format("{}x {}x{}x{}{} {}", batch, matmul.m,
-                                  matmul.n, matmul.k, describe(matmul.epilogue),
-                                  matmuls[step.first].implementation())};
+    by = fmt::format("{} tiles", step.tiles);
+    break;
+  case LoadedStep::Kind::Matmul:
+    by = matmuls[step.first].implementation();
+    break;
+  case LoadedStep::Kind::GroupedMatmul:
+    by = groupedMatmuls[step.first].implementation();
+    break;
+  case LoadedStep::Kind::Attention:
+    by = attentions[step.first].implementation();
+    break;
+  case LoadedStep::Kind::Collective:
+    break;
   }
-  case LoadedStep::Kind::GroupedMatmul: {
-    const auto &g = std::get<GroupedMatmulStep>(source.body);
-    return {"grouped_matmul",
-            fmt::format("{}x{} of {} {}x{} {}", g.n, g.c, g.e, g.d, g.f,
-                        groupedMatmuls[step.first].implementation())};
-  }
-  case LoadedStep::Kind::Attention: {
-    const auto &a = std::get<AttentionStep>(source.body);
-    return {"attention",
-            fmt::format("{}x{}x{} {}x{}x{} {}", a.b, a.k, a.g, a.s, a.t, a.d,
-                        attentions[step.first].implementation())};
-  }
-  case LoadedStep::Kind::Collective: {
-    const auto &collective = std::get<CollectiveStep>(source.body);
-    return {"collective", fmt::format("{} {}", collectiveName(collective.kind),
-                                      collective.count)};
-  }
-  }
-  return {};
+  return tpcrt::describeStep(program->steps[index], by);
 }

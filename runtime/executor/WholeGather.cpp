@@ -3,8 +3,7 @@
 using namespace tpcrt;
 
 WholeGather WholeGather::plan(const PlacedTensor &tensor, const Mesh &mesh,
-                              const DeviceDivision &division,
-                              Communicator &communicator) {
+                              const DeviceDivision &division) {
   std::vector<AxisPart> axes;
   for (const auto &dim : tensor.placement)
     axes.insert(axes.end(), dim.begin(), dim.end());
@@ -30,12 +29,20 @@ WholeGather WholeGather::plan(const PlacedTensor &tensor, const Mesh &mesh,
     return result;
 
   result.holders = groupOf(axes, mesh, division.first());
-  CollectiveOp op;
+  CollectiveOp &op = result.operation.emplace();
   op.kind = CollectiveKind::AllGather;
   op.type = tensor.type;
   op.count = tensor.blockBytes() / byteSize(tensor.type);
   op.axes = std::move(axes);
   op.name = tensor.name;
-  result.collective = communicator.add(std::move(op));
+  return result;
+}
+
+WholeGather WholeGather::plan(const PlacedTensor &tensor, const Mesh &mesh,
+                              const DeviceDivision &division,
+                              Communicator &communicator) {
+  WholeGather result = plan(tensor, mesh, division);
+  if (result.operation)
+    result.collective = communicator.add(*result.operation);
   return result;
 }

@@ -18,14 +18,18 @@ namespace tpcrt {
 struct WholeGather {
   std::vector<uint64_t> holders; // devices, in the order of their blocks
   /// The gathering operation; absent if the holders are local.
+  std::optional<CollectiveOp> operation;
+  /// Its number, once a communicator knows it.
   std::optional<uint32_t> collective;
 
+  static WholeGather plan(const PlacedTensor &tensor, const Mesh &mesh,
+                          const DeviceDivision &division);
   static WholeGather plan(const PlacedTensor &tensor, const Mesh &mesh,
                           const DeviceDivision &division,
                           Communicator &communicator);
 
   bool holds(uint64_t device) const {
-    return !collective &&
+    return !operation &&
            std::find(holders.begin(), holders.end(), device) != holders.end();
   }
 };

@@ -1,8 +1,8 @@
 #include "tpcrt/Fault.h"
 
 #include "support/Fail.h"
+#include "support/ParseNumber.h"
 
-#include <charconv>
 #include <csignal>
 #include <optional>
 #include <thread>
@@ -31,15 +31,6 @@ auto find(const Entry (&table)[N], std::string_view name)
   return std::nullopt;
 }
 
-std::optional<uint64_t> number(std::string_view text) {
-  uint64_t value = 0;
-  auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    return std::nullopt;
-  return value;
-}
-
 std::string_view cutUntil(std::string_view &text, char separator) {
   size_t end = std::min(text.find(separator), text.size());
   std::string_view part = text.substr(0, end);
@@ -65,7 +56,7 @@ Result<Fault> tpcrt::parseFault(std::string_view text) {
   while (!rest.empty()) {
     std::string_view value = cutUntil(rest, ',');
     std::string_view key = cutUntil(value, '=');
-    auto count = number(value);
+    auto count = parseNumber<uint64_t>(value);
     if (key == "at") {
       auto place = find(places, value);
       if (!place || hasPlace)

@@ -1,11 +1,18 @@
 // RUN: tpc-opt %s -tpc-fuse-epilogues=minimum-bytes=64 | FileCheck %s
 // RUN: tpc-opt %s -tpc-fuse-epilogues | FileCheck %s --check-prefix=SMALL
+// RUN: tpc-opt %s -tpc-fuse-epilogues="minimum-bytes=64 device=cuda" | FileCheck %s --check-prefix=CUDA
 // RUN: tpc-opt %s -tpc-fuse-epilogues=minimum-bytes=64 -tpc-expand-composites -tpc-normalize-matmuls -cse -tpc-form-kernels -tpc-allocate-buffers -tpc-verify-plan | FileCheck %s --check-prefix=PLAN
 
 // Which products take what follows them. By default these are all too small.
 // SMALL-NOT: plan.contract
 
 tpc.mesh @mesh <"tp" = 2>
+
+// cuBLASLt knows no erf, silu or tanh: they are left to a kernel, with the bias.
+// CUDA-LABEL: spmd.program @all.spmd
+// CUDA-NOT: plan.contract
+// CUDA-LABEL: spmd.program @partial.spmd
+// CUDA: plan.contract %{{.*}} bias %{{.*}} :
 
 // A bias as a broadcast over both columns, behind a reshape.
 // CHECK-LABEL: spmd.program @all.spmd

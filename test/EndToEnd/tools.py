@@ -9,6 +9,8 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("TPC_BIN", ROOT / "build/release/bin"))
+# What models run on: "cpu" or, where there is a GPU, "cuda" (scripts/test --gpu).
+DEVICE = os.environ.get("TPC_TEST_DEVICE", "cpu")
 
 
 def tool(name, *arguments, check=True):
@@ -23,7 +25,7 @@ def run_model(model, mesh, inputs, outputs, folder, *options):
     """Outputs by name as arrays, and the report. What is run here has to be
     right, not optimal: the search is short."""
     arguments = ["--mesh", mesh, "--report", folder / "report.json",
-                 "--search-time", 1, *options]
+                 "--search-time", 1, "--device", DEVICE, *options]
     for name, array in inputs.items():
         np.save(folder / f"{name}.npy", array)
         arguments += ["--input", f"{name}=@{folder}/{name}.npy"]

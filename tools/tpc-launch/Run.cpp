@@ -19,6 +19,9 @@ using std::chrono::milliseconds;
 
 /// Between being told to end and being made to.
 static constexpr milliseconds grace(3000);
+/// How long, at most, the others have to say what the end of a process meant to
+/// them.
+static constexpr milliseconds farewell(4000);
 /// A process that dies takes others along, which may be seen before it.
 static constexpr milliseconds sameMoment(500);
 
@@ -246,7 +249,10 @@ void Run::enter(Stage next) {
   case Stage::Going:
     break;
   case Stage::Ending:
-    stageEnd = Clock::now() + options.timeout + 1s;
+    // Of an end all hear at once; that one stands still they have to find out.
+    stageEnd = Clock::now() + 1s +
+               (firstStopped() ? options.timeout
+                               : std::min(options.timeout, farewell));
     break;
   case Stage::Terminating:
     sendAll(SIGTERM);

@@ -22,6 +22,15 @@ cl::opt<std::string>
               cl::value_desc("FILE.json"), cl::cat(category));
 cl::opt<std::string> mesh("mesh", cl::desc("mesh of devices"),
                           cl::value_desc("dp=2,tp=4"), cl::cat(category));
+cl::opt<std::string> device("device",
+                            cl::desc("what the mesh's devices are: cpu "
+                                     "(default), cuda"),
+                            cl::value_desc("kind"), cl::init("cpu"),
+                            cl::cat(category));
+cl::opt<bool> tf32("tf32",
+                   cl::desc("on GPUs, products of f32 round their operands to "
+                            "10 bits of mantissa"),
+                   cl::cat(category));
 cl::opt<std::string> mode("mode",
                           cl::desc("how shardings are decided: auto (default: "
                                    "least predicted time), megatron, "
@@ -31,7 +40,7 @@ cl::opt<std::string>
     machine("machine",
             cl::desc("machine that times are predicted for: a100, b200, cpu "
                      "(default), h100, h200, or a file that describes one; "
-                     "programs run on the CPU in any case"),
+                     "programs run on --device in any case"),
             cl::value_desc("name"), cl::init("cpu"), cl::cat(category));
 cl::opt<std::string>
     memoryLimit("memory-limit",
@@ -233,6 +242,8 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
       1)
     endWith("expected one of: a model, --calibrate, --diagnose");
   options.mesh = given(mesh);
+  options.device = device;
+  options.load.tf32 = tf32;
   options.mode = mode;
   options.machine = machine;
   if (memoryLimit.getNumOccurrences())

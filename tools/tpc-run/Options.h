@@ -16,6 +16,8 @@ struct RunOptions {
   /// Measure this machine instead of running a model; the file to write.
   std::optional<std::string> calibrate;
   std::optional<std::string> mesh, entry, weights, save, report;
+  /// What the devices are: "cpu" or "cuda".
+  std::string device;
   std::string mode;
   /// A built-in machine or a file with one, that times are predicted for.
   std::string machine;

@@ -10,6 +10,7 @@
 #include "tpc/Import/HuggingFace.h"
 #include "tpc/Pipeline/Pipeline.h"
 #include "tpcrt/Diagnosis.h"
+#include "tpcrt/Launched.h"
 #include "tpcrt/Npy.h"
 #include "tpcrt/OutputFile.h"
 #include "tpcrt/Runtime.h"
@@ -35,8 +36,8 @@ public:
     if (!joinProcesses())
       return code;
     runPhases();
-    if (code && processes)
-      processes->abort("tpc-run ended with an error");
+    if (code)
+      launched.giveUp("tpc-run ended with an error");
     else
       leaveProcesses();
     return code;
@@ -66,7 +67,7 @@ private:
       if (!comparable() || !load() || !execute())
         return;
     // The results are the same everywhere; rank 0 goes on alone.
-    if (!leaveProcesses() || !isLeader() || !check() || !writeFiles())
+    if (!leaveProcesses() || !launched.isLeader() || !check() || !writeFiles())
       return;
     if (const auto &check = compilation->report().check; check && !check->ok)
       code = 1;
@@ -82,28 +83,19 @@ private:
   // Processes
   //===--------------------------------------------------------------------===//
 
-  bool isLeader() const { return !processes || processes->rank() == 0; }
-
   /// All processes do the same, but one speaks and writes.
   bool joinProcesses() {
-    auto settings = tpcrt::readLaunchSettings();
-    if (!settings)
-      return fail(settings.error().message);
-    if (!*settings || (*settings)->size == 1)
-      return true;
-    rank = (*settings)->rank;
-    tpcrt::injectFaults(options.load.faults, rank, tpcrt::Fault::Place::Start);
     tpcrt::GroupOptions group;
     group.startTimeout = toMilliseconds(options.startTimeout);
     group.timeout = toMilliseconds(options.timeout);
     group.fingerprint = "tpc " TPC_VERSION;
-    auto joined = tpcrt::ProcessGroup::connect(std::move(**settings), group);
+    auto joined = tpcrt::Launched::join(group, options.load.faults);
     if (!joined)
       return fail(joined.error().message);
-    processes = std::move(*joined);
-    if (!isLeader() && !std::freopen("/dev/null", "w", stdout))
-      return fail("cannot open /dev/null");
-    auto same = processes->agree("options", commonOptions());
+    launched = std::move(*joined);
+    if (!launched.group())
+      return true;
+    auto same = launched.group()->agree("options", commonOptions());
     return same ? true : fail(same.error().message);
   }
 
@@ -118,14 +110,9 @@ private:
         options.newTokens, options.repeat);
   }
 
-  /// After this, what a process does is no longer the others' business.
   bool leaveProcesses() {
-    if (!processes || left)
-      return true;
-    left = true;
-    tpcrt::injectFaults(options.load.faults, rank, tpcrt::Fault::Place::Exit);
-    auto closed = processes->close();
-    return closed ? true : fail(closed.error().message);
+    auto left = launched.leave();
+    return left ? true : fail(left.error().message);
   }
 
   bool failQuietly() {
@@ -182,6 +169,7 @@ private:
       return false;
     CompileOptions compile;
     compile.mesh = options.mesh;
+    compile.device = options.device;
     compile.assign.mode = options.mode;
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;
@@ -273,7 +261,7 @@ private:
   bool load() {
     auto begin = std::chrono::steady_clock::now();
     tpcrt::LoadOptions load = options.load;
-    load.processes = processes;
+    load.processes = launched.group();
     auto loaded = tpcrt::Executable::load(
         *artifact, given.weights.value_or(tpcrt::WeightSource()), load);
     if (!loaded)
@@ -455,9 +443,7 @@ private:
 
   MLIRContext &context;
   const RunOptions &options;
-  uint32_t rank = 0;
-  std::shared_ptr<tpcrt::ProcessGroup> processes; // null: there is only this
-  bool left = false;
+  tpcrt::Launched launched;
   Given given;
   std::optional<Compilation> compilation;
   OwningOpRef<ModuleOp> unsharded;

@@ -1,4 +1,5 @@
 // Runs one program of an artifact on inputs from the command line.
+#include "tpcrt/Launched.h"
 #include "tpcrt/Npy.h"
 #include "tpcrt/OutputFile.h"
 #include "tpcrt/Runtime.h"
@@ -24,7 +25,10 @@ constexpr char usage[] =
     "  --repeat N                runs N times (states go on from run to run)\n"
     "  --max-threads N           threads for all devices; default: one per "
     "core\n"
-    "  --report FILE.json        memory, loading and times\n";
+    "  --report FILE.json        memory, loading and times\n"
+    "  --timeout N               seconds that devices and processes wait for "
+    "each\n"
+    "                            other; default: 60\n";
 
 struct Options {
   std::string artifact;
@@ -32,6 +36,7 @@ struct Options {
   std::vector<std::string> inputs, outputs;
   unsigned repeat = 1;
   unsigned threads = 0;
+  std::chrono::seconds timeout{60};
 };
 
 Result<unsigned> parseCount(const std::string &option,
@@ -58,11 +63,15 @@ Result<void> setOption(Options &options, const std::string &name,
     options.inputs.push_back(value);
   else if (name == "--output")
     options.outputs.push_back(value);
-  else if (name == "--repeat" || name == "--max-threads") {
+  else if (name == "--repeat" || name == "--max-threads" ||
+           name == "--timeout") {
     auto count = parseCount(name, value);
     if (!count)
       return tl::unexpected(count.error());
-    (name == "--repeat" ? options.repeat : options.threads) = *count;
+    if (name == "--timeout")
+      options.timeout = std::chrono::seconds(*count);
+    else
+      (name == "--repeat" ? options.repeat : options.threads) = *count;
   } else {
     return makeError("unknown option '" + name + "'");
   }
@@ -214,7 +223,7 @@ Result<void> deliver(const Options &options, const Executable &executable,
   return commitAll(std::move(prepared));
 }
 
-Result<void> run(const Options &options) {
+Result<void> run(const Options &options, Launched &launched) {
   WeightSource weights;
   if (options.weights) {
     auto opened = WeightSource::open(*options.weights);
@@ -224,6 +233,8 @@ Result<void> run(const Options &options) {
   }
   LoadOptions loadOptions;
   loadOptions.threads = options.threads;
+  loadOptions.deadline = options.timeout;
+  loadOptions.processes = launched.group();
   auto executable =
       Executable::load(options.artifact, std::move(weights), loadOptions);
   if (!executable)
@@ -248,7 +259,25 @@ Result<void> run(const Options &options) {
     times.push_back((*executable)->statistics().lastRunMs);
   }
 
+  if (auto left = launched.leave(); !left)
+    return left;
+  if (!launched.isLeader()) // the outputs are the same
+    return {};
   return deliver(options, **executable, **program, *files, outputs, times);
+}
+
+/// Beside other processes, if a launcher started several.
+Result<void> joinAndRun(const Options &options) {
+  GroupOptions group;
+  group.timeout = options.timeout;
+  group.fingerprint = "tpcrt-run " TPC_VERSION;
+  auto launched = Launched::join(group);
+  if (!launched)
+    return tl::unexpected(launched.error());
+  auto result = run(options, *launched);
+  if (!result)
+    launched->giveUp(result.error().message);
+  return result;
 }
 
 } // namespace
@@ -260,8 +289,8 @@ int main(int argc, char **argv) {
     return arguments.empty() ? 1 : 0;
   }
   auto options = parseArguments(arguments);
-  auto result =
-      options ? run(*options) : Result<void>(tl::unexpected(options.error()));
+  auto result = options ? joinAndRun(*options)
+                        : Result<void>(tl::unexpected(options.error()));
   if (result)
     return 0;
   std::fprintf(stderr, "tpcrt-run: error: %s\n",

@@ -24,7 +24,8 @@ namespace tpc {
 ///   form kernels           everything else is grouped into kernels
 ///   allocate buffers       values get their places
 ///   verify plan
-void buildCodegenPipeline(mlir::OpPassManager &manager);
+void buildCodegenPipeline(mlir::OpPassManager &manager,
+                          llvm::StringRef device = "cpu");
 
 } // namespace tpc
 

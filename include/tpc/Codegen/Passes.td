@@ -11,7 +11,9 @@ def FuseEpilogues : Pass<"tpc-fuse-epilogues", "::mlir::ModuleOp"> {
     `minimum-bytes`; lib/Transforms/FuseEpilogues.cpp has the rule.
   }];
   let options = [Option<"minimumBytes", "minimum-bytes", "int64_t", "65536",
-                        "bytes of the result on one device">];
+                        "bytes of the result on one device">,
+                 Option<"device", "device", "std::string", "\"cpu\"",
+                        "kind of the devices: cpu or cuda">];
   let dependentDialects = ["::tpc::TpcDialect", "::tpc::plan::PlanDialect"];
 }
 
@@ -75,13 +77,14 @@ def EmitKernels : Pass<"tpc-emit-kernels", "::mlir::ModuleOp"> {
   let summary = "Replaces every plan.kernel_func by its loops";
   let description = [{
     For looking at generated code: the functions become `llvm.func`s of vector
-    loops as `lib/Target` compiles them.
+    loops, or for a GPU of one thread's work, as `lib/Target` compiles them.
   }];
   let options = [Option<"isa", "isa", "std::string", "\"avx2\"",
-                        "CPU kind: avx512bf16, avx512 or avx2">];
+                        "avx512bf16, avx512, avx2; sm_80, sm_90, sm_100">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::math::MathDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];
 }

@@ -11,6 +11,7 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "tpc/Pipeline/Compiler.h"
 #include "tpc/Pipeline/Report.h"
+#include "tpc/Target/Artifact.h"
 #include "tpcrt/Artifact.h"
 
 namespace tpc {
@@ -24,6 +25,10 @@ struct CompileOptions {
   std::string entry;
   /// Whether the report says how each value lies.
   bool reportValues = false;
+  /// "cpu" or "cuda": what all devices of the mesh are.
+  std::string device = "cpu";
+  /// What kernels are compiled for (EmitOptions); empty: the default.
+  std::vector<std::string> isas;
   /// For messages and as the artifact's name.
   std::string name = "module";
   /// Threads of the process that will load it, for the memory that it reserves;
@@ -44,7 +49,7 @@ public:
   mlir::LogicalResult assign();
   mlir::LogicalResult partition();
   mlir::LogicalResult verify();
-  /// Kernels and memory, for the CPU.
+  /// Kernels and memory.
   mlir::LogicalResult plan();
   mlir::FailureOr<tpcrt::ArtifactBytes> emit();
 
@@ -61,6 +66,7 @@ private:
   phase(llvm::StringRef name,
         llvm::function_ref<void(mlir::OpPassManager &)> build);
   mlir::LogicalResult reserve();
+  mlir::FailureOr<EmitOptions> emitOptions();
   Mesh mesh();
 
   mlir::OwningOpRef<mlir::ModuleOp> owned;

@@ -23,8 +23,8 @@ struct ModelOptions {
   /// ImportOptions::element.
   std::string element = "f32";
   AssignPhaseOptions assign;
-  /// For all devices together; 0: one per core.
-  unsigned threads = 0;
+  /// How programs are run; they share their storage in any case.
+  tpcrt::LoadOptions load;
   /// Tokens that the caches hold per row; nothing: what a generation needs,
   /// rounded up.
   std::optional<int64_t> context;

@@ -31,8 +31,9 @@ void buildAssignPhase(mlir::OpPassManager &pm, llvm::StringRef mode);
 void buildPartitionPhase(mlir::OpPassManager &pm);
 /// Per-device programs -> proof that they compute the whole functions.
 void buildVerifyPhase(mlir::OpPassManager &pm);
-/// Per-device programs -> plans with memory, and the proof of the plan.
-void buildPlanPhase(mlir::OpPassManager &pm);
+/// Per-device programs -> plans with memory, and the proof of the plan;
+/// `device` is "cpu" or "cuda".
+void buildPlanPhase(mlir::OpPassManager &pm, llvm::StringRef device = "cpu");
 
 /// Runs what `build` adds to a pass manager.
 mlir::LogicalResult

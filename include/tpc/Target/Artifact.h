@@ -4,14 +4,22 @@
 #define TPC_TARGET_ARTIFACT_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace tpc {
 
+/// The kind of the mesh's devices.
+enum class DeviceKind { Cpu, Cuda };
+/// "cpu" or "cuda".
+std::optional<DeviceKind> findDeviceKind(llvm::StringRef name);
+
 struct EmitOptions {
-  /// CPU kinds to compile kernels for ("avx2", "avx512", ...); empty: the best
-  /// kind of this machine.
+  DeviceKind device = DeviceKind::Cpu;
+  /// What to compile kernels for. CPU: "avx2", "avx512", ...; empty: the best
+  /// kind of this machine. CUDA: "sm_80", ...; empty: sm_80, which newer GPUs
+  /// run too.
   std::vector<std::string> isas;
   /// Without kernel images an artifact can be planned for, but not run.
   bool withImages = true;

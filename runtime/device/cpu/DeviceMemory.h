@@ -6,8 +6,6 @@
 
 namespace tpcrt {
 
-/// Constants are the same on all devices: one copy for all.
-using SharedConstants = std::vector<Buffer>;
 Result<SharedConstants> copyConstants(const Module &module);
 
 struct DeviceMemory : ModelBlocks {

@@ -4,6 +4,7 @@
 #define TPCRT_CALIBRATION_H
 
 #include "tpcrt/Error.h"
+#include "tpcrt/ProcessGroup.h"
 
 #include <cstdint>
 
@@ -25,9 +26,12 @@ struct Calibration {
 };
 
 /// Microseconds of each of many all_reduces in one program, in place, over
-/// `devices` virtual devices with `bytes` of f32 each.
+/// `devices` virtual devices with `bytes` of f32 each; those of all processes of
+/// `group`, which all call it.
 Result<double> measureAllReduce(uint32_t devices, uint64_t bytes,
-                                unsigned threads = 0);
+                                unsigned threads = 0,
+                                std::shared_ptr<ProcessGroup> group = nullptr,
+                                Transport transport = Transport::Auto);
 
 /// Takes a few seconds. `threads` 0: one per core.
 Result<Calibration> calibrate(unsigned threads = 0);

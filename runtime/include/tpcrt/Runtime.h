@@ -41,6 +41,10 @@ struct LoadOptions {
   bool profile = false;
   /// Null: nothing is shared.
   std::shared_ptr<SharedStorage> storage;
+  /// GPUs: products of f32 round their operands to 10 bits of mantissa.
+  bool tf32 = false;
+  /// GPUs: captures a program's second run as a graph and replays it.
+  bool cudaGraphs = true;
   /// Null: this process runs all devices. Else the devices are divided evenly
   /// over the processes of the group, in order, and all processes make the same
   /// calls with the same arguments in the same order; each gets whole outputs.

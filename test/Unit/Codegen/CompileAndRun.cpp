@@ -93,7 +93,11 @@ void CompileAndRun::load(const std::vector<uint8_t> &payload) {
   ASSERT_TRUE(bytes) << bytes.error().message;
   tpcrt::WeightSource source;
   if (!weights.empty()) {
-    std::string path = writeWeights(weights);
+    auto opened = tpcrt::WeightSource::open(weights);
+    ASSERT_TRUE(opened) << opened.error().message;
+    source = std::move(*opened);
+  } else if (!randomWeights.empty()) {
+    std::string path = writeWeights(randomWeights);
     auto added = source.addFile(path);
     ::unlink(path.c_str());
     ASSERT_TRUE(added) << added.error().message;
@@ -109,16 +113,20 @@ AssignPhaseOptions CompileAndRun::megatron() {
   return options;
 }
 
-void CompileAndRun::compile(StringRef text, std::string isa,
-                            const AssignPhaseOptions &assign) {
-  planned = parseSourceString<ModuleOp>(text, &context);
+void CompileAndRun::plan(StringRef text, const AssignPhaseOptions &assign) {
+  planModule(parseSourceString<ModuleOp>(text, &context), assign);
+}
+
+void CompileAndRun::planModule(OwningOpRef<ModuleOp> module,
+                               const AssignPhaseOptions &assign) {
+  planned = std::move(module);
   ASSERT_TRUE(planned);
-  weights.clear();
+  randomWeights.clear();
   symbols = reference::SymbolStore();
   for (auto parameter : planned->getOps<tpc::ParameterOp>()) {
     reference::Tensor value =
         randomTensor(withSharding(parameter.getTensorType(), ShardingAttr()));
-    weights[parameter.getSymName()] = value;
+    randomWeights[parameter.getSymName()] = value;
     symbols.set(parameter.getSymName(), value);
   }
   if (planned->getOps<spmd::ProgramOp>().empty()) {
@@ -128,8 +136,13 @@ void CompileAndRun::compile(StringRef text, std::string isa,
     ASSERT_TRUE(succeeded(runPhase(*planned, buildVerifyPhase)));
   }
   source = planned->clone();
-  ASSERT_TRUE(succeeded(
-      runPhase(*planned, [](OpPassManager &pm) { buildCodegenPipeline(pm); })));
+  ASSERT_TRUE(succeeded(runPhase(
+      *planned, [&](OpPassManager &pm) { buildCodegenPipeline(pm, device); })));
+}
+
+void CompileAndRun::compile(StringRef text, std::string isa,
+                            const AssignPhaseOptions &assign) {
+  ASSERT_NO_FATAL_FAILURE(plan(text, assign));
   EmitOptions options;
   if (!isa.empty())
     options.isas = {isa};
@@ -168,10 +181,11 @@ static double largestOf(const reference::Tensor &tensor) {
   return largest;
 }
 
-/// No difference above `bound`; NaN where NaN is expected.
-static void compare(const reference::Tensor &expected,
-                    const reference::Tensor &found, double bound) {
+void tpc::test::expectClose(const reference::Tensor &expected,
+                            const reference::Tensor &found, double tolerance,
+                            double scale) {
   ASSERT_EQ(found.data.size(), expected.data.size());
+  double bound = tolerance * std::max(scale, largestOf(expected));
   for (auto [i, e, f] : llvm::enumerate(expected.data, found.data)) {
     if (e == f || (std::isnan(e) && std::isnan(f)))
       continue;
@@ -199,8 +213,7 @@ void CompileAndRun::checkStates(double tolerance) {
     ASSERT_TRUE(found) << found.error().message;
     auto expected = symbols.get(source->lookupSymbol(info.name));
     ASSERT_TRUE(succeeded(expected));
-    compare(**expected, reference::fromHost(*found, &context),
-            tolerance * largestOf(**expected));
+    expectClose(**expected, reference::fromHost(*found, &context), tolerance);
   }
 }
 
@@ -224,15 +237,14 @@ void CompileAndRun::check(double tolerance, Reference against,
   ASSERT_TRUE(succeeded(expected));
   std::vector<reference::Tensor> found = run(inputs);
   ASSERT_EQ(found.size(), expected->size());
-  double largest = 0;
-  for (const reference::Tensor &output : *expected)
-    largest = std::max(largest, largestOf(output));
+  double scale = 0;
+  if (relative == Relative::ToAllOutputs)
+    for (const reference::Tensor &output : *expected)
+      scale = std::max(scale, largestOf(output));
   for (size_t i = 0; i < found.size(); ++i) {
     SCOPED_TRACE("output " + std::to_string(i));
-    if (relative == Relative::ToOutput)
-      largest = largestOf((*expected)[i]);
     ASSERT_NO_FATAL_FAILURE(
-        compare((*expected)[i], found[i], tolerance * largest));
+        expectClose((*expected)[i], found[i], tolerance, scale));
   }
   checkStates(tolerance);
 }

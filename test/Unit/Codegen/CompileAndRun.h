@@ -20,6 +20,13 @@
 
 namespace tpc::test {
 
+/// Fails the test where elements differ by more than `tolerance`, relative to
+/// the largest magnitude, or to `scale` where that is more; NaN is expected
+/// where NaN is.
+void expectClose(const reference::Tensor &expected,
+                 const reference::Tensor &found, double tolerance,
+                 double scale = 0);
+
 /// The sizes of a module's plans.
 struct PlanCounts {
   int kernels = 0, matmuls = 0, attentions = 0, collectives = 0;
@@ -31,7 +38,12 @@ protected:
   ~CompileAndRun() override;
 
   /// Parses `text`; where it has no spmd.program, assigns and partitions it.
-  /// Compiles it for `isa` (empty: this machine) and loads it.
+  /// Then generates its plans.
+  void plan(llvm::StringRef text,
+            const AssignPhaseOptions &assign = megatron());
+  void planModule(mlir::OwningOpRef<mlir::ModuleOp> module,
+                  const AssignPhaseOptions &assign = megatron());
+  /// Plans `text`, compiles it for `isa` (empty: this machine) and loads it.
   void compile(llvm::StringRef text, std::string isa = "",
                const AssignPhaseOptions &assign = megatron());
   void compile(const TestProgram &program);
@@ -59,13 +71,17 @@ protected:
   PlanCounts counts();
 
   mlir::MLIRContext context;
+  /// What is planned for: "cpu" or "cuda".
+  std::string device = "cpu";
   /// Integers are drawn from [lowest, highest].
   int64_t lowestInteger = -2, highestInteger = 5;
   mlir::OwningOpRef<mlir::ModuleOp> source;  // before code generation
   mlir::OwningOpRef<mlir::ModuleOp> planned; // after it
   std::unique_ptr<tpcrt::Executable> executable;
 
-  /// Loads an artifact with the weights of the module compiled last.
+  /// Loads an artifact with the weights of the module compiled last, or those
+  /// of a file or folder.
+  std::string weights;
   void load(const std::vector<uint8_t> &payload);
 
 private:
@@ -74,7 +90,7 @@ private:
   void checkStates(double tolerance);
   uint64_t nextRandom();
 
-  llvm::StringMap<reference::Tensor> weights;
+  llvm::StringMap<reference::Tensor> randomWeights;
   reference::SymbolStore symbols;
   uint64_t state = 88172645463325252ull;
 };

@@ -40,10 +40,30 @@ protected:
     const Parameter &parameter = module->parameters[0];
     auto buffer = loadParameter(*module, parameter, weights, device, counts);
     EXPECT_TRUE(buffer);
+    for (uint64_t most : {1, 2, 3, 5, 7, 100})
+      expectSameInPieces(*module, device, most, *buffer);
     Values values(buffer->size() / byteSize(parameter.type));
     copyStrided(values.data(), ElementType::F32, buffer->data(), parameter.type,
                 {{values.size(), 1, 1}});
     return values;
+  }
+
+  /// Windows of at most `most` elements, one behind the other, are the block.
+  void expectSameInPieces(const Module &module, uint64_t device, uint64_t most,
+                          const Buffer &block) {
+    const Parameter &parameter = module.parameters[0];
+    std::vector<std::byte> pieces;
+    LoadCounts ignored;
+    for (const BlockWindow &window : cutBlock(parameter.blockShape(), most)) {
+      EXPECT_LE(window.elements(), most);
+      std::vector<std::byte> piece(window.elements() * byteSize(parameter.type),
+                                   std::byte(0xaa));
+      readWindow(module, parameter, weights, device, window, piece.data(),
+                 ignored);
+      pieces.insert(pieces.end(), piece.begin(), piece.end());
+    }
+    EXPECT_EQ(pieces, std::vector<std::byte>(block.data(),
+                                             block.data() + block.size()));
   }
 
   TemporaryFolder folder;

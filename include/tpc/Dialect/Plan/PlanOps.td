@@ -57,7 +57,8 @@ def Plan_KernelFuncOp : Plan_Op<"kernel_func", [
     may share memory: the kernel reads every element of the argument before it
     writes the same element of the result, and never reads it after.
 
-    Work is divided into `tiles` that do not depend on each other.
+    On a CPU work is divided into `tiles` that do not depend on each other; on a
+    GPU a thread's share follows from the body.
 
     Constraints:
     - (C1) the body is one block of tpc operations that ends with `plan.yield`

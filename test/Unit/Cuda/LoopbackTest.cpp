@@ -1,0 +1,83 @@
+// The communicator of devices on one GPU against the conformance suite, and its
+// kernels against NVIDIA's assembler where that is installed.
+#include "../Runtime/TestFiles.h"
+#include "CudaArtifact.h"
+#include "StreamAdapter.h"
+
+#include "comm/cuda/ReduceKernels.h"
+#include "conformance/CommunicatorConformance.h"
+
+using namespace tpcrt;
+using namespace tpcrt::test;
+
+namespace tpcrt {
+static void PrintTo(const ConformanceCase &test, std::ostream *stream) {
+  *stream << test.name;
+}
+} // namespace tpcrt
+
+namespace {
+
+Result<Communicators> makeLoopback(const Mesh &mesh) {
+  TPCRT_ASSIGN(std::shared_ptr<Gpu> gpu, Gpu::open(fake::driver(), 0));
+  std::vector<StreamDevice> devices;
+  for (uint64_t i = 0; i < mesh.numDevices(); ++i)
+    devices.push_back({i, gpu, *gpu->createStream()});
+  TPCRT_ASSIGN(auto streams, createLoopbackCommunicator(mesh, devices));
+  Communicators result;
+  result.push_back(adaptStreams(devices, std::move(streams)));
+  return result;
+}
+
+class LoopbackConformance
+    : public CudaTest,
+      public testing::WithParamInterface<ConformanceCase> {};
+
+TEST_P(LoopbackConformance, MatchesPlainComputation) {
+  using Order = fake::Settings::Order;
+  for (auto order : {Order::OldestStream, Order::NewestStream, Order::Random}) {
+    start({.order = order});
+    auto result = runCase(makeLoopback, GetParam());
+    EXPECT_TRUE(result) << result.error().message;
+    expectClean();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, LoopbackConformance,
+                         testing::ValuesIn(conformanceCases()),
+                         [](const auto &info) { return info.param.name; });
+
+class Loopback : public CudaTest {};
+
+TEST_F(Loopback, RefusesSeveralGpus) {
+  start({.gpus = 2});
+  std::vector<StreamDevice> devices;
+  for (int i = 0; i < 2; ++i) {
+    auto gpu = Gpu::open(fake::driver(), i);
+    devices.push_back({uint64_t(i), *gpu, *(*gpu)->createStream()});
+  }
+  auto streams = createLoopbackCommunicator({"mesh", {{"x", 2}}}, devices);
+  ASSERT_FALSE(streams);
+  EXPECT_NE(streams.error().message.find("one GPU"), std::string::npos);
+}
+
+TEST(ReduceKernels, AreAssembled) {
+  const std::string ptxas = PTXAS;
+  if (ptxas.empty())
+    GTEST_SKIP() << "ptxas is not installed";
+  TemporaryFolder folder;
+  writeBytes(folder.file("reduce.ptx"), reduceKernels());
+  for (const char *gpu : {"sm_80", "sm_90", "sm_100"}) {
+    std::string command = ptxas + " -arch " + gpu + " -v -o " +
+                          folder.file("out") + " " + folder.file("reduce.ptx") +
+                          " > " + folder.file("log") + " 2>&1";
+    int status = std::system(command.c_str());
+    auto bytes = readBytes(folder.file("log"));
+    std::string log(bytes.begin(), bytes.end());
+    EXPECT_EQ(status, 0) << log;
+    for (const std::string &name : reduceKernelNames())
+      EXPECT_NE(log.find("'" + name + "'"), std::string::npos) << name;
+  }
+}
+
+} // namespace

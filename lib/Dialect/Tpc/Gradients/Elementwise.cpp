@@ -14,124 +14,121 @@ using namespace tpc;
 using Gradients = SmallVector<Value>;
 
 namespace {
-/// Values in at least f32.
-class Wide {
-public:
-  Wide(OpBuilder &builder, Operation *op)
-      : core(builder, op->getLoc()),
-        element(getElementTypeOrSelf(op->getResult(0))),
-        isFloat(isa<FloatType>(element)),
-        wide(isFloat && element.getIntOrFloatBitWidth() < 32 ? core.f32()
-                                                             : element) {}
-  Value operator()(Value x) { return core.convert(x, wide); }
-  Value back(Value x) { return core.convert(x, element); }
 
-  Core core;
-  Type element;
-  bool isFloat;
+/// A value that formulas are written with.
+struct Term {
+  Core *core;
+  Value value;
 
-private:
-  Type wide;
+  Term constant(double number) const {
+    return {core, core->constant(number, value)};
+  }
+  template <typename OpT> Term unary() const {
+    return {core, core->unary<OpT>(value)};
+  }
+  template <typename OpT> Term binary(Term other) const {
+    return {core, core->binary<OpT>(value, other.value)};
+  }
 };
+Term operator-(Term x) { return x.unary<NegOp>(); }
+Term operator-(Term x, Term y) { return x.binary<SubOp>(y); }
+Term operator*(Term x, Term y) { return x.binary<MulOp>(y); }
+Term operator*(Term x, double y) { return x * x.constant(y); }
+Term operator/(Term x, Term y) { return x.binary<DivOp>(y); }
+
+/// x where `left` and `right` compare so, else y.
+Term where(Predicate predicate, Term left, Term right, Term x, Term y) {
+  Core &core = *x.core;
+  Value condition = core.compare(predicate, left.value, right.value);
+  return {&core, core.select(condition, x.value, y.value)};
+}
+
 } // namespace
 
-/// `slope(wide, x, y, g)` for y = f(x).
-template <typename Function>
-static Gradients unary(OpBuilder &builder, Operation *op, Value gradient,
-                       Function slope) {
-  Wide wide(builder, op);
-  if (!wide.isFloat)
-    return {Value()};
-  return {wide.back(slope(wide.core, wide(op->getOperand(0)),
-                          wide(op->getResult(0)), wide(gradient)))};
+/// Calls `slopes` with the operands, the result and its gradient in at least
+/// f32; it gives the operands' gradients. None where the operation is one of
+/// integers.
+template <typename Slopes>
+static Gradients gradientsOf(OpBuilder &builder, Operation *op, Value gradient,
+                             Slopes slopes) {
+  Type element = getElementTypeOrSelf(op->getResult(0));
+  Gradients result(op->getNumOperands());
+  if (!isa<FloatType>(element))
+    return result;
+  Core core(builder, op->getLoc());
+  Type wide = element.getIntOrFloatBitWidth() < 32 ? core.f32() : element;
+  auto term = [&](Value value) {
+    return Term{&core, core.convert(value, wide)};
+  };
+  SmallVector<Term> operands = llvm::map_to_vector(op->getOperands(), term);
+  SmallVector<Term> found =
+      slopes(operands, term(op->getResult(0)), term(gradient));
+  for (auto [to, from] : llvm::zip_equal(result, found))
+    to = core.convert(from.value, element);
+  return result;
 }
 
-#define TPC_UNARY(Op, Expression)                                              \
+using Terms = SmallVector<Term>;
+
+// One operand x, the result y and its gradient g.
+#define TPC_UNARY(Op, Slope)                                                   \
   Gradients Op::buildVjp(OpBuilder &builder, ValueRange gradients) {           \
-    return unary(                                                              \
-        builder, *this, gradients[0],                                          \
-        []([[maybe_unused]] Core &core, [[maybe_unused]] Value x,              \
-           [[maybe_unused]] Value y,                                           \
-           [[maybe_unused]] Value g) -> Value { return Expression; });         \
+    return gradientsOf(builder, *this, gradients[0],                           \
+                       [](ArrayRef<Term> operands, [[maybe_unused]] Term y,    \
+                          Term g) -> Terms {                                   \
+                         [[maybe_unused]] Term x = operands[0];                \
+                         return {Slope};                                       \
+                       });                                                     \
   }
-#define ADD core.binary<AddOp>
-#define SUB core.binary<SubOp>
-#define MUL core.binary<MulOp>
-#define DIV core.binary<DivOp>
-#define NEG core.unary<NegOp>
-
-/// -1, 0 or 1, times g.
-static Value signed_(Core &core, Value x, Value g) {
-  Value zero = core.constant(0, x);
-  return core.select(core.compare(Predicate::GT, x, zero), g,
-                     core.select(core.compare(Predicate::LT, x, zero), NEG(g),
-                                 core.constant(0, g)));
-}
-
-TPC_UNARY(NegOp, NEG(g))
-TPC_UNARY(AbsOp, signed_(core, x, g))
-TPC_UNARY(ExpOp, MUL(g, y))
-TPC_UNARY(LogOp, DIV(g, x))
-TPC_UNARY(SqrtOp, DIV(MUL(g, 0.5), y))
-TPC_UNARY(RsqrtOp, MUL(MUL(g, -0.5), MUL(y, MUL(y, y))))
-TPC_UNARY(SinOp, MUL(g, core.unary<CosOp>(x)))
-TPC_UNARY(CosOp, NEG(MUL(g, core.unary<SinOp>(x))))
-TPC_UNARY(TanhOp, SUB(g, MUL(g, MUL(y, y))))
-TPC_UNARY(ErfOp, MUL(MUL(g, M_2_SQRTPI), core.unary<ExpOp>(NEG(MUL(x, x)))))
-
+TPC_UNARY(NegOp, -g)
+TPC_UNARY(ExpOp, g *y)
+TPC_UNARY(LogOp, g / x)
+TPC_UNARY(SqrtOp, g * 0.5 / y)
+TPC_UNARY(RsqrtOp, g * -0.5 * (y * y * y))
+TPC_UNARY(SinOp, g *x.unary<CosOp>())
+TPC_UNARY(CosOp, -(g *x.unary<SinOp>()))
+TPC_UNARY(TanhOp, g - g * (y * y))
+TPC_UNARY(ErfOp, g * M_2_SQRTPI * (-(x * x)).unary<ExpOp>())
+TPC_UNARY(AbsOp,
+          where(Predicate::GT, x, x.constant(0), g,
+                where(Predicate::LT, x, x.constant(0), -g, g.constant(0))))
 #undef TPC_UNARY
 
-/// `slopes(core, x, y, result, g)` gives both gradients.
-template <typename Function>
-static Gradients binary(OpBuilder &builder, Operation *op, Value gradient,
-                        Function slopes) {
-  Wide wide(builder, op);
-  if (!wide.isFloat)
-    return {Value(), Value()};
-  auto [x, y] =
-      slopes(wide.core, wide(op->getOperand(0)), wide(op->getOperand(1)),
-             wide(op->getResult(0)), wide(gradient));
-  return {wide.back(x), wide.back(y)};
+/// The operand that is chosen gets the gradient, equal ones half of it each.
+static Terms chosen(Predicate predicate, Term x, Term y, Term g) {
+  Term rest = where(Predicate::EQ, x, y, g * 0.5, g.constant(0));
+  return {where(predicate, x, y, g, rest), where(predicate, y, x, g, rest)};
 }
 
-using Pair = std::pair<Value, Value>;
+/// x^y has slope y x^(y-1) in x and x^y ln x in y; 0 where a factor of it is 0,
+/// whatever the other is.
+static Terms powers(Term x, Term y, Term result, Term g) {
+  Term zero = x.constant(0);
+  Term inX = y * x.binary<PowOp>(y - y.constant(1));
+  Term inY = result * x.unary<LogOp>();
+  return {g * where(Predicate::EQ, y, zero, zero, inX),
+          g * where(Predicate::EQ, x, zero, zero, inY)};
+}
+
+// Operands x and y, the result r and its gradient g.
 #define TPC_BINARY(Op, ...)                                                    \
   Gradients Op::buildVjp(OpBuilder &builder, ValueRange gradients) {           \
-    return binary(builder, *this, gradients[0],                                \
-                  []([[maybe_unused]] Core &core, [[maybe_unused]] Value x,    \
-                     [[maybe_unused]] Value y, [[maybe_unused]] Value r,       \
-                     [[maybe_unused]] Value g) -> Pair { __VA_ARGS__ });       \
+    return gradientsOf(builder, *this, gradients[0],                           \
+                       [](ArrayRef<Term> operands, [[maybe_unused]] Term r,    \
+                          Term g) -> Terms {                                   \
+                         [[maybe_unused]] Term x = operands[0];                \
+                         [[maybe_unused]] Term y = operands[1];                \
+                         return __VA_ARGS__;                                   \
+                       });                                                     \
   }
-
-/// The operand that is chosen gets the gradient, equal ones half of it each.
-static Pair chosen(Core &core, Predicate predicate, Value x, Value y, Value g) {
-  Value half = core.select(core.compare(Predicate::EQ, x, y), MUL(g, 0.5),
-                           core.constant(0, g));
-  return {core.select(core.compare(predicate, x, y), g, half),
-          core.select(core.compare(predicate, y, x), g, half)};
-}
-
-TPC_BINARY(AddOp, return {g, g};)
-TPC_BINARY(SubOp, return {g, NEG(g)};)
-TPC_BINARY(MulOp, return {MUL(g, y), MUL(g, x)};)
-TPC_BINARY(DivOp, Value q = DIV(g, y); return {q, NEG(MUL(q, r))};)
-TPC_BINARY(MaxOp, return chosen(core, Predicate::GT, x, y, g);)
-TPC_BINARY(MinOp, return chosen(core, Predicate::LT, x, y, g);)
-// 0 where a power is 0 and where x is: not 0 * infinity.
-TPC_BINARY(PowOp, Value zero = core.constant(0, x);
-           Value slope = core.select(
-               core.compare(Predicate::EQ, y, zero), zero,
-               MUL(y, core.binary<PowOp>(x, core.binary<SubOp>(y, 1.0))));
-           Value log = core.select(core.compare(Predicate::EQ, x, zero), zero,
-                                   MUL(r, core.unary<LogOp>(x)));
-           return {MUL(g, slope), MUL(g, log)};)
-
+TPC_BINARY(AddOp, {g, g})
+TPC_BINARY(SubOp, {g, -g})
+TPC_BINARY(MulOp, {g * y, g * x})
+TPC_BINARY(DivOp, {g / y, -(g / y * r)})
+TPC_BINARY(MaxOp, chosen(Predicate::GT, x, y, g))
+TPC_BINARY(MinOp, chosen(Predicate::LT, x, y, g))
+TPC_BINARY(PowOp, powers(x, y, r, g))
 #undef TPC_BINARY
-#undef ADD
-#undef SUB
-#undef MUL
-#undef DIV
-#undef NEG
 
 Gradients SelectOp::buildVjp(OpBuilder &builder, ValueRange gradients) {
   Core core(builder, getLoc());

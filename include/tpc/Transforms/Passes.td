@@ -3,6 +3,36 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DifferentiatePass : Pass<"tpc-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Adds gradients to the results of an entry";
+  let description = [{
+    Whole form in and out. The entry keeps its inputs and results, and gets one
+    result more for each parameter or input in `wrt`: the gradient of the loss,
+    of the type of what it belongs to and named `grad.NAME`.
+
+    ```
+    func.func @main(%x: tensor<8x4xf32>) -> tensor<f32>
+    // tpc-opt --tpc-differentiate="entry=main"
+    func.func @main(%x: tensor<8x4xf32>) -> (tensor<f32>,
+        tensor<4x2xf32> {tpc.name = "grad.w"})
+    ```
+
+    What an operation's gradient reads of the forward is kept by being read;
+    see docs/differentiation.md.
+  }];
+  let options = [
+    Option<"entry", "entry", "std::string", "\"main\"",
+           "the function to differentiate">,
+    Option<"output", "output", "std::string", "\"\"",
+           "name of the result that is the loss; may be left out where only one "
+           "result is a floating-point scalar">,
+    ListOption<"wrt", "wrt", "std::string",
+               "names of parameters and inputs; without it all floating-point "
+               "parameters that the loss depends on">
+  ];
+  let dependentDialects = ["::tpc::TpcDialect"];
+}
+
 def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
   let summary = "Decides how every tensor is split";
   let description = [{

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Composites.h"
 #include "mlir/IR/Matchers.h"
 #include "tpc/Dialect/Tpc/Einsum.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
@@ -13,118 +14,6 @@
 
 using namespace mlir;
 using namespace tpc;
-
-namespace {
-
-/// Builds core operations on values, with result types inferred.
-class Core {
-public:
-  Core(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
-
-  static RankedTensorType type(Value value) {
-    return cast<RankedTensorType>(value.getType());
-  }
-  static ArrayRef<int64_t> shape(Value value) { return type(value).getShape(); }
-  Type f32() { return builder.getF32Type(); }
-
-  Value convert(Value x, Type element) {
-    if (type(x).getElementType() == element)
-      return x;
-    return make<ConvertOp>(with(x, element), x);
-  }
-  /// A constant of the shape and element type of `like`.
-  Value constant(double value, Value like) {
-    return constant(value, type(like).getShape(), type(like).getElementType());
-  }
-  Value constant(double value, ArrayRef<int64_t> shape, Type element) {
-    auto tensor = RankedTensorType::get(shape, element);
-    Attribute scalar;
-    if (auto floating = dyn_cast<FloatType>(element))
-      scalar = FloatAttr::get(floating, value);
-    else
-      scalar = IntegerAttr::get(element, static_cast<int64_t>(value));
-    return make<ConstantOp>(tensor, DenseElementsAttr::get(tensor, scalar));
-  }
-  template <typename OpT> Value unary(Value x) {
-    return make<OpT>(x.getType(), x);
-  }
-  template <typename OpT> Value binary(Value x, Value y) {
-    return make<OpT>(x.getType(), x, y);
-  }
-  template <typename OpT> Value binary(Value x, double y) {
-    return binary<OpT>(x, constant(y, x));
-  }
-  Value compare(Predicate predicate, Value x, Value y) {
-    return make<CompareOp>(with(x, builder.getI1Type()), predicate, x, y);
-  }
-  Value select(Value condition, Value x, Value y) {
-    return make<SelectOp>(x.getType(), condition, x, y);
-  }
-  /// Reduction over dimension `dim`.
-  Value reduce(Reduction reduction, Value x, int64_t dim) {
-    SmallVector<int64_t> rest(shape(x));
-    rest.erase(rest.begin() + dim);
-    return make<ReduceOp>(RankedTensorType::get(rest, type(x).getElementType()),
-                          reduction, x, builder.getDenseI64ArrayAttr({dim}));
-  }
-  /// Dimension i of x becomes dimension dims[i] of `shape`.
-  Value broadcast(Value x, ArrayRef<int64_t> shape, ArrayRef<int64_t> dims) {
-    return make<BroadcastOp>(
-        RankedTensorType::get(shape, type(x).getElementType()), x,
-        builder.getDenseI64ArrayAttr(dims));
-  }
-  /// Repeats x along a new dimension `dim` of `shape`.
-  Value broadcastAlong(Value x, ArrayRef<int64_t> shape, int64_t dim) {
-    SmallVector<int64_t> dims;
-    for (int64_t i = 0, rank = shape.size(); i < rank; ++i)
-      if (i != dim)
-        dims.push_back(i);
-    return broadcast(x, shape, dims);
-  }
-  Value reshape(Value x, ArrayRef<int64_t> shape) {
-    return make<ReshapeOp>(
-        RankedTensorType::get(shape, type(x).getElementType()), x);
-  }
-  /// `size` elements along `dim` from `offset`.
-  Value slice(Value x, int64_t dim, int64_t offset, int64_t size) {
-    SmallVector<int64_t> sizes(shape(x)), offsets(sizes.size(), 0);
-    sizes[dim] = size;
-    offsets[dim] = offset;
-    return make<SliceOp>(RankedTensorType::get(sizes, type(x).getElementType()),
-                         x, builder.getDenseI64ArrayAttr(offsets));
-  }
-  Value concat(ArrayRef<Value> parts, int64_t dim) {
-    SmallVector<int64_t> sizes(shape(parts.front()));
-    for (Value part : parts.drop_front())
-      sizes[dim] += shape(part)[dim];
-    return make<ConcatOp>(
-        RankedTensorType::get(sizes, type(parts.front()).getElementType()),
-        parts, builder.getI64IntegerAttr(dim));
-  }
-  Value iota(ArrayRef<int64_t> shape, int64_t dim) {
-    return make<IotaOp>(RankedTensorType::get(shape, builder.getI64Type()),
-                        builder.getI64IntegerAttr(dim));
-  }
-  Value matmul(Value lhs, Value rhs, StringRef equation,
-               ArrayRef<int64_t> shape, Type element) {
-    return make<MatmulOp>(RankedTensorType::get(shape, element), lhs, rhs,
-                          builder.getStringAttr(equation));
-  }
-  template <typename OpT, typename... Args>
-  Value make(Type result, Args &&...args) {
-    return OpT::create(builder, loc, result, std::forward<Args>(args)...)
-        ->getResult(0);
-  }
-  static Type with(Value x, Type element) {
-    return RankedTensorType::get(shape(x), element);
-  }
-
-private:
-  OpBuilder &builder;
-  Location loc;
-};
-
-} // namespace
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -153,10 +42,7 @@ static Value normalized(Core &core, Value weights, Value sum) {
       weights, core.broadcastAlong(divisor, shape, shape.size() - 1));
 }
 
-/// Softmax over the last dimension of f32 logits; a row of nothing but -inf
-/// gives zeros. `sink`, if given, has the logits' shape without the last
-/// dimension and is one more logit whose weight is dropped.
-static Value softmax(Core &core, Value logits, Value sink = {}) {
+Value tpc::softmax(Core &core, Value logits, Value sink) {
   int64_t last = Core::shape(logits).size() - 1;
   Value peak = core.reduce(Reduction::Max, logits, last);
   if (sink)
@@ -313,23 +199,40 @@ BlockwiseDecomposition CrossEntropyOp::decomposeBlockwise(OpBuilder &builder,
           summary};
 }
 
-SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder,
-                                          ValueRange operands) {
-  Core core(builder, getLoc());
-  ArrayRef<int64_t> shape = Core::shape(operands[0]);
+Normalized tpc::layerNormal(Core &core, Value x, double epsilon) {
+  ArrayRef<int64_t> shape = Core::shape(x);
   int64_t last = shape.size() - 1;
   double size = shape.back();
-  Value x = core.convert(operands[0], core.f32());
   Value mean = core.binary<DivOp>(core.reduce(Reduction::Sum, x, last), size);
   Value centered =
       core.binary<SubOp>(x, core.broadcastAlong(mean, shape, last));
   Value variance = core.binary<DivOp>(
       core.reduce(Reduction::Sum, core.binary<MulOp>(centered, centered), last),
       size);
-  Value scale = core.unary<RsqrtOp>(
-      core.binary<AddOp>(variance, getEpsilon().convertToDouble()));
-  Value normal =
-      core.binary<MulOp>(centered, core.broadcastAlong(scale, shape, last));
+  Value scale = core.broadcastAlong(
+      core.unary<RsqrtOp>(core.binary<AddOp>(variance, epsilon)), shape, last);
+  return {core.binary<MulOp>(centered, scale), scale};
+}
+
+Normalized tpc::rmsNormal(Core &core, Value x, double epsilon) {
+  ArrayRef<int64_t> shape = Core::shape(x);
+  int64_t last = shape.size() - 1;
+  double size = shape.back();
+  Value square = core.binary<DivOp>(
+      core.reduce(Reduction::Sum, core.binary<MulOp>(x, x), last), size);
+  Value scale = core.broadcastAlong(
+      core.unary<RsqrtOp>(core.binary<AddOp>(square, epsilon)), shape, last);
+  return {core.binary<MulOp>(x, scale), scale};
+}
+
+SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder,
+                                          ValueRange operands) {
+  Core core(builder, getLoc());
+  ArrayRef<int64_t> shape = Core::shape(operands[0]);
+  int64_t last = shape.size() - 1;
+  Value normal = layerNormal(core, core.convert(operands[0], core.f32()),
+                             getEpsilon().convertToDouble())
+                     .normal;
   auto spread = [&](Value vector) {
     return core.broadcast(core.convert(vector, core.f32()), shape, {last});
   };
@@ -360,13 +263,9 @@ SmallVector<Value> RmsNormOp::decompose(OpBuilder &builder,
   Core core(builder, getLoc());
   ArrayRef<int64_t> shape = Core::shape(operands[0]);
   int64_t last = shape.size() - 1;
-  double size = shape.back();
-  Value x = core.convert(operands[0], core.f32());
-  Value square = core.binary<DivOp>(
-      core.reduce(Reduction::Sum, core.binary<MulOp>(x, x), last), size);
-  Value scale = core.unary<RsqrtOp>(
-      core.binary<AddOp>(square, getEpsilon().convertToDouble()));
-  Value normal = core.binary<MulOp>(x, core.broadcastAlong(scale, shape, last));
+  Value normal = rmsNormal(core, core.convert(operands[0], core.f32()),
+                           getEpsilon().convertToDouble())
+                     .normal;
   Value weight =
       core.broadcast(core.convert(operands[1], core.f32()), shape, {last});
   return {core.convert(core.binary<MulOp>(normal, weight),
@@ -519,86 +418,4 @@ SmallVector<Value> ExpertsOp::decompose(OpBuilder &builder,
   shape.push_back(Core::shape(each).back());
   return {core.matmul(scores, each, n + "c, " + n + "c h -> " + n + "h", shape,
                       element)};
-}
-
-SmallVector<Value> AttentionOp::decompose(OpBuilder &builder,
-                                          ValueRange operands) {
-  Core core(builder, getLoc());
-  // Optional operands in the given list, in the order of the definition.
-  ValueRange rest = operands.drop_front(3);
-  auto next = [&](Value present) -> Value {
-    if (!present)
-      return {};
-    Value value = rest.front();
-    rest = rest.drop_front();
-    return value;
-  };
-  Value query = operands[0], key = operands[1], value = operands[2];
-  Value bias = next(getBias()), lengths = next(getLengths());
-  Value offset = next(getOffset()), sinks = next(getSinks());
-
-  ArrayRef<int64_t> q = Core::shape(query);
-  Type element = Core::type(query).getElementType();
-  int64_t b = q[0], s = q[1], k = q[2], g = q[3];
-  int64_t t = Core::shape(key)[1], v = Core::shape(value)[3];
-  SmallVector<int64_t> scoreShape{b, k, g, s, t};
-
-  // Products of bf16 and f16 have results in f32, those of f64 have not.
-  auto factor = [&](Value x) {
-    return element.isF64() ? core.convert(x, core.f32()) : x;
-  };
-  Value scores =
-      core.matmul(factor(query), factor(key), "b s k g d, b t k d -> b k g s t",
-                  scoreShape, core.f32());
-  scores = core.binary<MulOp>(scores, getScale().convertToDouble());
-  if (getSoftcap()) {
-    double cap = getSoftcap()->convertToDouble();
-    scores = core.binary<MulOp>(
-        core.unary<TanhOp>(core.binary<MulOp>(scores, 1 / cap)), cap);
-  }
-  if (bias)
-    scores = core.binary<AddOp>(scores,
-                                core.broadcast(core.convert(bias, core.f32()),
-                                               scoreShape, {0, 1, 2, 3, 4}));
-
-  Value visible;
-  auto require = [&](Value condition) {
-    visible = visible ? core.binary<AndOp>(visible, condition) : condition;
-  };
-  auto i64 = builder.getI64Type();
-  if (lengths) {
-    Value limit = core.broadcast(core.convert(lengths, i64), scoreShape, {0});
-    require(core.compare(Predicate::LT, core.iota(scoreShape, 4), limit));
-  }
-  if (getCausal() || getWindow()) {
-    Value position = core.iota(scoreShape, 3);
-    if (offset) {
-      SmallVector<int64_t> dims(Core::shape(offset).size(), 0); // [] or [b]
-      position =
-          core.binary<AddOp>(position, core.broadcast(core.convert(offset, i64),
-                                                      scoreShape, dims));
-    }
-    Value index = core.iota(scoreShape, 4);
-    if (getCausal())
-      require(core.compare(Predicate::LE, index, position));
-    if (getWindow()) {
-      double window = *getWindow();
-      Value distance = core.binary<SubOp>(position, index);
-      Value limit = core.constant(window, distance);
-      require(core.compare(Predicate::LT, distance, limit));
-      if (!getCausal())
-        require(
-            core.compare(Predicate::LT, core.unary<NegOp>(distance), limit));
-    }
-  }
-  if (visible)
-    scores = core.select(visible, scores, core.constant(-kInfinity, scores));
-
-  Value sink;
-  if (sinks)
-    sink = core.broadcast(core.convert(sinks, core.f32()),
-                          ArrayRef(scoreShape).drop_back(), {1, 2});
-  Value weights = core.convert(softmax(core, scores, sink), element);
-  return {core.matmul(weights, value, "b k g s t, b t k v -> b s k g v",
-                      {b, s, k, g, v}, element)};
 }

@@ -173,17 +173,23 @@ CompileAndRun::run(const std::vector<reference::Tensor> &inputs) {
   return result;
 }
 
-void tpc::test::expectClose(const reference::Tensor &expected,
-                            const reference::Tensor &found, double tolerance) {
-  ASSERT_EQ(found.data.size(), expected.data.size());
+static double largestOf(const reference::Tensor &tensor) {
   double largest = 1e-30;
-  for (double element : expected.data)
+  for (double element : tensor.data)
     if (std::isfinite(element))
       largest = std::max(largest, std::abs(element));
+  return largest;
+}
+
+void tpc::test::expectClose(const reference::Tensor &expected,
+                            const reference::Tensor &found, double tolerance,
+                            double scale) {
+  ASSERT_EQ(found.data.size(), expected.data.size());
+  double bound = tolerance * std::max(scale, largestOf(expected));
   for (auto [i, e, f] : llvm::enumerate(expected.data, found.data)) {
     if (e == f || (std::isnan(e) && std::isnan(f)))
       continue;
-    ASSERT_LE(std::abs(e - f), tolerance * largest)
+    ASSERT_LE(std::abs(e - f), bound)
         << "element " << i << ": expected " << e << ", found " << f;
   }
 }
@@ -211,7 +217,8 @@ void CompileAndRun::checkStates(double tolerance) {
   }
 }
 
-void CompileAndRun::check(double tolerance, Reference against) {
+void CompileAndRun::check(double tolerance, Reference against,
+                          Relative relative) {
   spmd::ProgramOp program;
   for (auto candidate : source->getOps<spmd::ProgramOp>())
     if (candidate.getWhole() == "main")
@@ -230,9 +237,14 @@ void CompileAndRun::check(double tolerance, Reference against) {
   ASSERT_TRUE(succeeded(expected));
   std::vector<reference::Tensor> found = run(inputs);
   ASSERT_EQ(found.size(), expected->size());
+  double scale = 0;
+  if (relative == Relative::ToAllOutputs)
+    for (const reference::Tensor &output : *expected)
+      scale = std::max(scale, largestOf(output));
   for (size_t i = 0; i < found.size(); ++i) {
     SCOPED_TRACE("output " + std::to_string(i));
-    ASSERT_NO_FATAL_FAILURE(expectClose((*expected)[i], found[i], tolerance));
+    ASSERT_NO_FATAL_FAILURE(
+        expectClose((*expected)[i], found[i], tolerance, scale));
   }
   checkStates(tolerance);
 }

@@ -21,9 +21,11 @@
 namespace tpc::test {
 
 /// Fails the test where elements differ by more than `tolerance`, relative to
-/// the largest magnitude; NaN is expected where NaN is.
+/// the largest magnitude, or to `scale` where that is more; NaN is expected
+/// where NaN is.
 void expectClose(const reference::Tensor &expected,
-                 const reference::Tensor &found, double tolerance);
+                 const reference::Tensor &found, double tolerance,
+                 double scale = 0);
 
 /// The sizes of a module's plans.
 struct PlanCounts {
@@ -48,10 +50,13 @@ protected:
   /// What to compare with: the simulated per-device program, or the whole
   /// function that it implements.
   enum class Reference { Program, Whole };
+  /// Differences are relative to the largest magnitude in each output, or in
+  /// all of them: where outputs may be sums that cancel.
+  enum class Relative { ToOutput, ToAllOutputs };
   /// Runs program @main once with random inputs and states and compares its
-  /// outputs, and the states after it, with the reference; relative to the
-  /// largest magnitude.
-  void check(double tolerance, Reference against = Reference::Program);
+  /// outputs, and the states after it, with the reference.
+  void check(double tolerance, Reference against = Reference::Program,
+             Relative relative = Relative::ToOutput);
   void compileAndCheck(llvm::StringRef text, double tolerance = 1e-5) {
     compile(text);
     if (!HasFatalFailure())

@@ -8,6 +8,7 @@
 
 #include "RandomProgram.h"
 #include "Assignments.h"
+#include "DifferentiatedProgram.h"
 #include "ProgramOracle.h"
 #include "TestModule.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -46,16 +47,18 @@ problemOf(ModuleOp whole, const AssignPhaseOptions &options, unsigned seed) {
   return std::nullopt;
 }
 
-TEST(RandomPrograms, AssignedPartitionedProvedSimulated) {
-  unsigned first = 0, count = 2000;
-  if (const char *range = std::getenv("TPC_RANDOM_PROGRAMS"))
-    std::sscanf(range, "%u,%u", &first, &count);
+/// Runs the random programs of a range of seeds, changed by `prepare`, which
+/// says whether to take them.
+void runSeeds(unsigned first, unsigned count,
+              llvm::function_ref<bool(ModuleOp)> prepare) {
   std::string eager = test::eagerMachineFile();
   unsigned cases = 0, wrong = 0;
   for (unsigned seed = first; seed < first + count; ++seed) {
     std::string text = test::randomProgram(seed);
     OwningOpRef<ModuleOp> module = test::parse(text);
     ASSERT_TRUE(module) << "seed " << seed;
+    if (!prepare(*module))
+      continue;
     for (const char *mode : {"megatron", "propagate", "auto"}) {
       AssignPhaseOptions options;
       options.mode = mode;
@@ -78,6 +81,22 @@ TEST(RandomPrograms, AssignedPartitionedProvedSimulated) {
   }
   std::remove(eager.c_str());
   std::cout << cases << " random cases, " << wrong << " wrong\n";
+  EXPECT_GT(cases, count / 2);
+}
+
+TEST(RandomPrograms, AssignedPartitionedProvedSimulated) {
+  unsigned first = 0, count = 2000;
+  if (const char *range = std::getenv("TPC_RANDOM_PROGRAMS"))
+    std::sscanf(range, "%u,%u", &first, &count);
+  runSeeds(first, count, [](ModuleOp) { return true; });
+}
+
+/// TPC_RANDOM_GRADIENTS=FIRST,COUNT chooses the seeds.
+TEST(RandomPrograms, DifferentiatedAssignedPartitionedProvedSimulated) {
+  unsigned first = 0, count = 200;
+  if (const char *range = std::getenv("TPC_RANDOM_GRADIENTS"))
+    std::sscanf(range, "%u,%u", &first, &count);
+  runSeeds(first, count, test::addGradients);
 }
 
 } // namespace

@@ -16,6 +16,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "tpc/Dialect/Tpc/Sharding.h"
 #include "tpc/Interfaces/Decomposable.h"
+#include "tpc/Interfaces/Differentiable.h"
 #include "tpc/Interfaces/ShardingRule.h"
 
 #include "tpc/Dialect/Tpc/TpcDialect.h.inc"

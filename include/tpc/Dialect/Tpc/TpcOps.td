@@ -6,6 +6,7 @@ include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "tpc/Dialect/Tpc/TpcTypes.td"
 include "tpc/Interfaces/Decomposable.td"
+include "tpc/Interfaces/Differentiable.td"
 include "tpc/Interfaces/ShardingRule.td"
 
 class Tpc_Op<string mnemonic, list<Trait> traits = []>
@@ -115,7 +116,11 @@ def Tpc_WriteOp : Tpc_Op<"write", [
 // Sharding
 //===----------------------------------------------------------------------===//
 
-def Tpc_ShardOp : Tpc_Op<"shard", [Pure]> {
+// A gradient of its own.
+defvar OwnGradient =
+    DeclareOpInterfaceMethods<DifferentiableOpInterface, ["buildVjp"]>;
+
+def Tpc_ShardOp : Tpc_Op<"shard", [Pure, OwnGradient]> {
   let summary = "Pins the sharding of a value";
   let description = [{
     The value itself is unchanged. Assignment honours the pin and removes the
@@ -147,7 +152,7 @@ def Tpc_ReshardOp : Tpc_Op<"reshard", [Pure]> {
 //===----------------------------------------------------------------------===//
 
 class Tpc_Core<string mnemonic, list<Trait> traits = []>
-    : Tpc_Op<mnemonic, !listconcat([Pure,
+    : Tpc_Op<mnemonic, !listconcat([Pure, OwnGradient,
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>], traits)>;
 
 def Tpc_ConstantOp : Tpc_Core<"constant", [ConstantLike]> {
@@ -495,6 +500,9 @@ def Tpc_TopKOp : Tpc_Core<"top_k"> {
 // Composite operations
 //===----------------------------------------------------------------------===//
 
+// The gradient that follows from the decomposition.
+defvar DerivedGradient = DifferentiableOpInterface;
+
 class Tpc_Composite<string mnemonic, list<Trait> traits = []>
     : Tpc_Op<mnemonic, !listconcat([Pure,
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
@@ -502,7 +510,7 @@ class Tpc_Composite<string mnemonic, list<Trait> traits = []>
 
 // Composites of which the blocks of a split dimension exchange one summary.
 class Tpc_BlockwiseComposite<string mnemonic>
-    : Tpc_Op<mnemonic, [Pure,
+    : Tpc_Op<mnemonic, [Pure, OwnGradient,
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<DecomposableOpInterface,
                                   ["decomposeBlockwise"]>]>;
@@ -536,7 +544,7 @@ def Tpc_CrossEntropyOp : Tpc_BlockwiseComposite<"cross_entropy"> {
   let hasVerifier = 1;
 }
 
-def Tpc_LayerNormOp : Tpc_Composite<"layer_norm"> {
+def Tpc_LayerNormOp : Tpc_Composite<"layer_norm", [OwnGradient]> {
   let summary = "(x - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension";
   let description = [{
     Computed in f32. Constraints:
@@ -550,7 +558,7 @@ def Tpc_LayerNormOp : Tpc_Composite<"layer_norm"> {
   let hasVerifier = 1;
 }
 
-def Tpc_GeluOp : Tpc_Composite<"gelu"> {
+def Tpc_GeluOp : Tpc_Composite<"gelu", [OwnGradient]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     erf: x/2 * (1 + erf(x / sqrt 2)); tanh: x/2 * (1 + tanh(sqrt(2/pi) *
@@ -563,7 +571,7 @@ def Tpc_GeluOp : Tpc_Composite<"gelu"> {
   let hasVerifier = 1;
 }
 
-def Tpc_RmsNormOp : Tpc_Composite<"rms_norm"> {
+def Tpc_RmsNormOp : Tpc_Composite<"rms_norm", [OwnGradient]> {
   let summary = "x / sqrt(mean(x^2) + epsilon) * weight over the last dimension";
   let description = [{
     Computed in f32. Constraints:
@@ -577,7 +585,7 @@ def Tpc_RmsNormOp : Tpc_Composite<"rms_norm"> {
   let hasVerifier = 1;
 }
 
-def Tpc_SiluOp : Tpc_Composite<"silu"> {
+def Tpc_SiluOp : Tpc_Composite<"silu", [OwnGradient]> {
   let summary = "x / (1 + e^-x)";
   let description = [{
     Computed in f32. Constraints:
@@ -589,7 +597,7 @@ def Tpc_SiluOp : Tpc_Composite<"silu"> {
   let hasVerifier = 1;
 }
 
-def Tpc_RopeOp : Tpc_Composite<"rope"> {
+def Tpc_RopeOp : Tpc_Composite<"rope", [OwnGradient]> {
   let summary = "Rotary position embedding of the last dimension";
   let description = [{
     operand [p..., m..., d], positions [p...], frequencies [r/2]. The first r of
@@ -621,7 +629,7 @@ def Tpc_RopeOp : Tpc_Composite<"rope"> {
   let hasVerifier = 1;
 }
 
-def Tpc_LinearOp : Tpc_Composite<"linear"> {
+def Tpc_LinearOp : Tpc_Composite<"linear", [DerivedGradient]> {
   let summary = "matmul plus bias";
   let description = [{
     `tpc.linear %x, %w, %b "b s e, e h d -> b s h d"`. Constraints:
@@ -637,7 +645,7 @@ def Tpc_LinearOp : Tpc_Composite<"linear"> {
   let hasVerifier = 1;
 }
 
-def Tpc_EmbeddingOp : Tpc_Composite<"embedding"> {
+def Tpc_EmbeddingOp : Tpc_Composite<"embedding", [DerivedGradient]> {
   let summary = "Rows of a table by token";
   let description = [{
     result[i, e] = table[tokens[i], e]; a token outside the table gives zeros.
@@ -653,7 +661,7 @@ def Tpc_EmbeddingOp : Tpc_Composite<"embedding"> {
   let hasVerifier = 1;
 }
 
-def Tpc_GroupedMatmulOp : Tpc_Composite<"grouped_matmul"> {
+def Tpc_GroupedMatmulOp : Tpc_Composite<"grouped_matmul", [OwnGradient]> {
   let summary = "Rows times the matrices that they choose";
   let description = [{
     rows [n..., d] or [n..., c, d], choices [n..., c] and weights [e, d, f] give
@@ -687,7 +695,7 @@ def Tpc_GroupedMatmulOp : Tpc_Composite<"grouped_matmul"> {
   }];
 }
 
-def Tpc_ExpertsOp : Tpc_Composite<"experts"> {
+def Tpc_ExpertsOp : Tpc_Composite<"experts", [OwnGradient]> {
   let summary = "Gated MLPs of which every row chooses some";
   let description = [{
     operand [n..., d], choices and scores [n..., c], gate and up [e, d, f], down
@@ -713,7 +721,8 @@ def Tpc_ExpertsOp : Tpc_Composite<"experts"> {
   let hasVerifier = 1;
 }
 
-def Tpc_AttentionOp : Tpc_Composite<"attention", [AttrSizedOperandSegments]> {
+def Tpc_AttentionOp : Tpc_Composite<"attention",
+    [AttrSizedOperandSegments, OwnGradient]> {
   let summary = "Scaled dot-product attention with grouped heads";
   let description = [{
     query [b, s, k, g, d], key [b, t, k, d], value [b, t, k, v] give

@@ -40,7 +40,7 @@ public:
   virtual std::vector<StepTime> profile() const = 0;
 };
 
-/// `module` outlives the backend.
+/// `module` outlives the backend; `options.storage` is there.
 std::unique_ptr<Backend> createCpuBackend(const Module &module,
                                           const LoadOptions &options);
 /// An error in a build without CUDA.

@@ -20,10 +20,7 @@ namespace {
 class CpuBackend final : public Backend {
 public:
   CpuBackend(const Module &module, const LoadOptions &options)
-      : module(module), options(options) {
-    if (!this->options.storage)
-      this->options.storage = createSharedStorage();
-  }
+      : module(module), options(options) {}
 
   Result<DeviceStatistics> plan() override;
   Result<void> load(const WeightSource &weights) override;

@@ -17,7 +17,7 @@ struct Executable::Impl {
   Statistics statistics;
   mutable std::mutex mutex; // one call at a time
 
-  Result<void> open(ArtifactBytes artifact, const LoadOptions &options);
+  Result<void> open(ArtifactBytes artifact, LoadOptions options);
   Result<size_t> findProgram(std::string_view name) const;
   Result<size_t> findState(std::string_view name) const;
 };
@@ -118,8 +118,10 @@ Executable::Executable(std::unique_ptr<Impl> impl) : impl(std::move(impl)) {}
 Executable::~Executable() = default;
 
 Result<void> Executable::Impl::open(ArtifactBytes artifact,
-                                    const LoadOptions &options) {
+                                    LoadOptions options) {
   TPCRT_ASSIGN(module, loadModule(std::move(artifact)));
+  if (!options.storage)
+    options.storage = createSharedStorage();
   TPCRT_ASSIGN(backend, createBackend(module, options));
   return {};
 }

@@ -15,10 +15,7 @@ namespace {
 class CudaBackend final : public Backend {
 public:
   CudaBackend(const Module &module, const LoadOptions &options)
-      : module(module), options(options) {
-    if (!this->options.storage)
-      this->options.storage = createSharedStorage();
-  }
+      : module(module), options(options) {}
   ~CudaBackend() override;
 
   Result<DeviceStatistics> plan() override;

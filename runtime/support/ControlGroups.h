@@ -1,0 +1,27 @@
+// The control groups that a process is in, and their limits.
+#ifndef TPCRT_SUPPORT_CONTROLGROUPS_H
+#define TPCRT_SUPPORT_CONTROLGROUPS_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tpcrt {
+
+struct ControlGroup {
+  std::string folder;
+  bool isVersionTwo;
+};
+
+/// The folders with files of `controller` ("memory", "cpu"), the process's own
+/// group first, then those around it: limits of all of them hold. Below `root`.
+std::vector<ControlGroup> controlGroups(const std::string &root,
+                                        const std::string &controller);
+
+/// A number alone in a file. "max", no limit, is none.
+std::optional<uint64_t> readNumber(const std::string &path);
+
+} // namespace tpcrt
+
+#endif // TPCRT_SUPPORT_CONTROLGROUPS_H

@@ -105,10 +105,11 @@ tpcrt::Result<void> describeGpu(const GpuInfo &gpu, TopologyMachine &result) {
                            known->name);
     return {};
   }
-  if (!gpu.cores || !gpu.clockMhz || !gpu.memoryClockMhz || !gpu.memoryBusBits)
+  if (!gpu.memoryBytes || !gpu.cores || !gpu.clockMhz || !gpu.memoryClockMhz ||
+      !gpu.memoryBusBits)
     return tpcrt::makeError(
         gpu.name +
-        ": expected the number of cores, clocks and the width of "
+        ": expected its memory, number of cores, clocks and width of "
         "the memory bus, to estimate its rates; the driver does not "
         "tell all of them. Take a built-in machine that is close (" +
         machineNames() + "), or write the file by hand (docs/machines.md)");
@@ -189,10 +190,10 @@ Link describeNvlink(const Topology &topology, unsigned domain,
   return nvlink(domain, gbps, toSwitch && gpu.capability >= 90);
 }
 
-/// GB/s of a lane in one direction, by generation.
+/// GB/s of a lane in one direction, by generation; 0 if that is not known.
 double laneRate(unsigned generation) {
-  static constexpr double rates[] = {0.25, 0.5, 0.985, 1.969, 3.938, 7.563};
-  return rates[std::clamp(generation, 1u, 6u) - 1];
+  static constexpr double rates[] = {0, 0.25, 0.5, 0.985, 1.969, 3.938, 7.563};
+  return rates[std::min(generation, 6u)];
 }
 
 tpcrt::Result<Link> describePcie(const Topology &topology,
@@ -203,8 +204,9 @@ tpcrt::Result<Link> describePcie(const Topology &topology,
     paper = std::min(paper, gpu.pcie.width * laneRate(gpu.pcie.maxGeneration));
   if (!(paper > 0))
     return tpcrt::makeError(
-        "expected the width of each GPU's PCIe link, found 0: the driver does "
-        "not tell it. Write the file by hand (docs/machines.md)");
+        "expected the generation and width of each GPU's PCIe link, found 0: "
+        "the driver does not tell them. Write the file by hand "
+        "(docs/machines.md)");
   notes.push_back(llvm::formatv(
       "pcie: {0:f1} GB/s on paper, of which {1:P0} are assumed", paper, share));
   return pcie(topology.gpu.gpus.size(), paper * share);

@@ -135,7 +135,7 @@ TEST(TopologyMachine, RatesOfOtherKindsAreEstimated) {
 
   tpcrt::Topology topology = system.read();
   topology.gpu.gpus[0].cores = 0;
-  EXPECT_NE(errorOf(topology).find("expected the number of cores"),
+  EXPECT_NE(errorOf(topology).find("expected its memory, number of cores"),
             std::string::npos);
 }
 
@@ -200,8 +200,8 @@ TEST(TopologyMachine, NoNetworkOfKnownSpeed) {
   fakeNvml().gpus.resize(1);
   fakeNvml().gpus[0].links.clear();
   EXPECT_EQ(described(system.read()).machine.links[0].name, "pcie");
-  fakeNvml().gpus[0].width = 0;
-  EXPECT_NE(errorOf(system.read()).find("width of each GPU's PCIe link"),
+  fakeNvml().gpus[0].maxGeneration = 0;
+  EXPECT_NE(errorOf(system.read()).find("generation and width of each GPU's"),
             std::string::npos);
 }
 

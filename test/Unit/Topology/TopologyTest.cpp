@@ -48,6 +48,19 @@ TEST(Topology, ServerHost) {
   EXPECT_TRUE(found.ports[7].isActive);
 }
 
+TEST(Topology, PortsThatAreDown) {
+  FakeSystem system;
+  system.rdmaPort("mlx5_10", "100 Gb/sec (4X EDR)", true, "Ethernet", -1);
+  system.rdmaPort("mlx5_9", "2.5 Gb/sec (1X SDR)", false, "InfiniBand", 0);
+  std::vector<RdmaPort> found = readRdmaPorts(system.path);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].name, "mlx5_9 port 1");
+  EXPECT_FALSE(found[0].isActive);
+  EXPECT_EQ(found[0].gbits, 2.5);
+  EXPECT_EQ(found[1].layer, "Ethernet");
+  EXPECT_EQ(found[1].numaNode, std::nullopt);
+}
+
 TEST(Topology, ServerGpus) {
   FakeSystem system;
   makeServer(system);

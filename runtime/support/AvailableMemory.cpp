@@ -38,11 +38,6 @@ std::optional<uint64_t> leftInGroup(const std::string &limitFile,
   return *limit - std::min(*limit, used);
 }
 
-void takeLess(std::optional<uint64_t> &least, std::optional<uint64_t> other) {
-  if (other)
-    least = std::min(least.value_or(*other), *other);
-}
-
 } // namespace
 
 std::optional<uint64_t> tpcrt::availableMemory(const std::string &root) {

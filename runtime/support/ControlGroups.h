@@ -2,6 +2,7 @@
 #ifndef TPCRT_SUPPORT_CONTROLGROUPS_H
 #define TPCRT_SUPPORT_CONTROLGROUPS_H
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,13 @@ std::vector<ControlGroup> controlGroups(const std::string &root,
 
 /// A number alone in a file. "max", no limit, is none.
 std::optional<uint64_t> readNumber(const std::string &path);
+
+/// The lower of two limits, of which either may not be there.
+template <class T>
+void takeLess(std::optional<T> &least, std::optional<T> other) {
+  if (other)
+    least = std::min(least.value_or(*other), *other);
+}
 
 } // namespace tpcrt
 

@@ -12,18 +12,6 @@
 
 using namespace tpcrt;
 
-std::vector<std::string> tpcrt::namesIn(const std::string &folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder, error), end;
-       !error && entry != end; entry.increment(error))
-    names.push_back(entry->path().filename());
-  std::sort(names.begin(), names.end(), [](const auto &a, const auto &b) {
-    return std::pair(a.size(), a) < std::pair(b.size(), b);
-  });
-  return names;
-}
-
 unsigned tpcrt::countOfList(const std::string &list) {
   unsigned count = 0;
   std::istringstream ranges(list);
@@ -62,12 +50,6 @@ uint64_t kibibytes(const std::string &text) {
   uint64_t value = 0;
   std::istringstream(text) >> value;
   return value << 10;
-}
-
-template <class T, class U>
-void takeLess(std::optional<T> &least, std::optional<U> other) {
-  if (other)
-    least = std::min<T>(least.value_or(*other), *other);
 }
 
 /// Sockets, cores and threads by the entries of /proc/cpuinfo, one a thread.

@@ -21,8 +21,7 @@ using namespace tpc::constraints;
 static Operation *createForward(OpBuilder &builder, VjpOp op,
                                 ValueRange values) {
   OperationState state(op.getLoc(), op.getForward(), values.drop_back(),
-                       {values.back().getType()},
-                       op.getSettings().getValue());
+                       {values.back().getType()}, op.getSettings().getValue());
   return builder.create(state);
 }
 

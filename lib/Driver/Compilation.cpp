@@ -3,6 +3,7 @@
 #include "tpc/Driver/Compilation.h"
 #include "mlir/IR/Verifier.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Sharding/PlanFile.h"
 #include "tpc/Target/Artifact.h"
 #include "tpcrt/Runtime.h"
 #include <chrono>
@@ -12,7 +13,8 @@ using namespace tpc;
 
 Compilation::Compilation(OwningOpRef<ModuleOp> module, CompileOptions options)
     : owned(std::move(module)), options(std::move(options)) {
-  summary.mode = this->options.assign.mode;
+  const AssignPhaseOptions &assign = this->options.assign;
+  summary.mode = assign.plan ? "plan " + assign.plan->name : assign.mode;
   summary.machine = this->options.assign.machine;
 }
 
@@ -64,9 +66,24 @@ LogicalResult Compilation::measureUnsharded() {
   return success();
 }
 
+/// What is said about a plan in terms of the whole module.
+LogicalResult Compilation::onDecided(ModuleOp whole, const Mesh &mesh,
+                                     const AssignOptions &assign,
+                                     const Assignment &assignment) {
+  if (options.writePlan) {
+    auto text = planFileText(whole, mesh, assignment, assign);
+    if (failed(text))
+      return failure();
+    planText = std::move(*text);
+  }
+  return success();
+}
+
 LogicalResult Compilation::assign() {
   if (failed(phase("assign", [&](OpPassManager &pm) {
-        buildAssignPhase(pm, options.assign);
+        buildAssignPhase(pm, options.assign, [this](auto &&...decided) {
+          return onDecided(decided...);
+        });
       })))
     return failure();
   summary.search = searchSummary(module());

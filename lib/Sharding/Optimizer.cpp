@@ -9,6 +9,7 @@
 
 #include "PinConflicts.h"
 #include "ShardingProblem.h"
+#include "tpc/Sharding/PlanFile.h"
 #include "tpc/Sharding/Prediction.h"
 #include "tpc/Sharding/Solver/Json.h"
 #include "tpc/Sharding/Solver/Solver.h"
@@ -339,6 +340,8 @@ std::unique_ptr<Assigner> tpc::createOptimizer(const AssignOptions &options) {
 }
 
 std::unique_ptr<Assigner> tpc::createAssigner(const AssignOptions &options) {
+  if (options.plan)
+    return createPlanAssigner(options);
   if (options.mode == "auto")
     return createOptimizer(options);
   if (options.mode == "megatron")

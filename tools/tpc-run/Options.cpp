@@ -2,6 +2,7 @@
 
 #include "Options.h"
 #include "tpc/Sharding/Assignment.h"
+#include "tpc/Sharding/PlanFile.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -36,6 +37,14 @@ cl::opt<std::string> mode("mode",
                                    "least predicted time), megatron, "
                                    "propagate"),
                           cl::init("auto"), cl::cat(category));
+cl::opt<std::string>
+    plan("plan",
+         cl::desc("follows the decisions of a plan file in place of a mode, "
+                  "without a search; what it has no line for is searched for"),
+         cl::value_desc("FILE.json"), cl::cat(category));
+cl::opt<std::string> planOut("plan-out",
+                             cl::desc("writes what was decided, for --plan"),
+                             cl::value_desc("FILE.json"), cl::cat(category));
 cl::opt<std::string>
     machine("machine",
             cl::desc("machine that times are predicted for: a100, b200, cpu "
@@ -245,6 +254,16 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.device = device;
   options.load.tf32 = tf32;
   options.mode = mode;
+  if (plan.getNumOccurrences()) {
+    if (mode.getNumOccurrences())
+      endWith("expected one of --plan and --mode");
+    std::string error;
+    auto text = readPlanFile(plan, error);
+    if (failed(text))
+      endWith(error);
+    options.plan = *text;
+  }
+  options.planOut = given(planOut);
   options.machine = machine;
   if (memoryLimit.getNumOccurrences())
     options.memoryLimit = sizeOf(memoryLimit);

@@ -171,6 +171,8 @@ private:
     compile.mesh = options.mesh;
     compile.device = options.device;
     compile.assign.mode = options.mode;
+    compile.assign.plan = options.plan;
+    compile.writePlan = options.planOut.has_value();
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;
     compile.assign.weights = options.mix;
@@ -421,7 +423,11 @@ private:
         return false;
     if (options.save && !add(artifact->prepareFile(*options.save)))
       return false;
-    if (options.report && !add(prepareReport()))
+    if (options.report &&
+        !add(prepareText(*options.report, toJson(compilation->report()))))
+      return false;
+    if (options.planOut &&
+        !add(prepareText(*options.planOut, compilation->planFile())))
       return false;
     if (auto committed = tpcrt::commitAll(std::move(files)); !committed)
       return fail(committed.error().message);
@@ -431,12 +437,12 @@ private:
     return true;
   }
 
-  tpcrt::Result<tpcrt::OutputFile> prepareReport() {
-    auto file = tpcrt::OutputFile::create(*options.report);
+  static tpcrt::Result<tpcrt::OutputFile> prepareText(const std::string &path,
+                                                      const std::string &text) {
+    auto file = tpcrt::OutputFile::create(path);
     if (!file)
       return file;
-    std::string json = toJson(compilation->report());
-    if (auto written = file->write(json.data(), json.size()); !written)
+    if (auto written = file->write(text.data(), text.size()); !written)
       return tl::unexpected(written.error());
     return file;
   }

@@ -23,6 +23,8 @@ struct CompileOptions {
   /// The entry that the report's splits and collectives are of; empty: the
   /// first.
   std::string entry;
+  /// Whether planFile() is wanted.
+  bool writePlan = false;
   /// Whether the report says how each value lies.
   bool reportValues = false;
   /// "cpu" or "cuda": what all devices of the mesh are.
@@ -58,6 +60,8 @@ public:
 
   mlir::ModuleOp module() { return *owned; }
   Report &report() { return summary; }
+  /// What was decided, as the text of a plan file.
+  const std::string &planFile() const { return planText; }
 
 private:
   mlir::LogicalResult phase(llvm::StringRef name,
@@ -65,6 +69,9 @@ private:
   mlir::LogicalResult
   phase(llvm::StringRef name,
         llvm::function_ref<void(mlir::OpPassManager &)> build);
+  mlir::LogicalResult onDecided(mlir::ModuleOp whole, const Mesh &mesh,
+                                const AssignOptions &assign,
+                                const Assignment &assignment);
   mlir::LogicalResult reserve();
   mlir::FailureOr<EmitOptions> emitOptions();
   Mesh mesh();
@@ -72,6 +79,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> owned;
   CompileOptions options;
   Report summary;
+  std::string planText;
 };
 
 } // namespace tpc

@@ -12,6 +12,8 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "tpc/Pipeline/AssignOptions.h"
+#include "tpc/Sharding/Assignment.h"
+#include <functional>
 
 namespace tpc {
 
@@ -23,9 +25,14 @@ mlir::LogicalResult setMesh(mlir::ModuleOp module, llvm::StringRef text,
 /// Removes every pinned sharding of a module in the whole form.
 void removePins(mlir::ModuleOp module);
 
+/// Called with what assignment decided, before the module carries it.
+using OnDecided = std::function<mlir::LogicalResult(
+    mlir::ModuleOp, const Mesh &, const AssignOptions &, const Assignment &)>;
+
 /// Whole form -> assigned form.
 void buildAssignPhase(mlir::OpPassManager &pm,
-                      const AssignPhaseOptions &options);
+                      const AssignPhaseOptions &options,
+                      OnDecided onDecided = nullptr);
 void buildAssignPhase(mlir::OpPassManager &pm, llvm::StringRef mode);
 /// Assigned form -> per-device programs.
 void buildPartitionPhase(mlir::OpPassManager &pm);

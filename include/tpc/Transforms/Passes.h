@@ -16,6 +16,17 @@ namespace tpc {
 void applyAssignment(mlir::ModuleOp module, const Assignment &assignment,
                      const Mesh &mesh);
 
+/// What C++ gives tpc-assign-sharding beside its options, and takes from it.
+struct AssignHooks {
+  std::optional<PlanText> plan;
+  /// Called with what was decided before it is applied to the module.
+  std::function<mlir::LogicalResult(mlir::ModuleOp, const Mesh &,
+                                    const AssignOptions &, const Assignment &)>
+      decided;
+};
+std::unique_ptr<mlir::Pass>
+createAssignShardingPass(AssignShardingPassOptions options, AssignHooks hooks);
+
 #define GEN_PASS_REGISTRATION
 #include "tpc/Transforms/Passes.h.inc"
 

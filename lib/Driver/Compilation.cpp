@@ -76,28 +76,50 @@ LogicalResult Compilation::onDecided(ModuleOp whole, const Mesh &mesh,
       return failure();
     planText = std::move(*text);
   }
+  if (options.explain) {
+    auto explanation =
+        explain(whole, mesh, assign, assignment, *options.explain);
+    if (failed(explanation))
+      return failure();
+    summary.explanation = std::move(*explanation);
+  }
   return success();
 }
 
 LogicalResult Compilation::assign() {
+  AssignOptions used;
   if (failed(phase("assign", [&](OpPassManager &pm) {
-        buildAssignPhase(pm, options.assign, [this](auto &&...decided) {
-          return onDecided(decided...);
-        });
+        buildAssignPhase(pm, options.assign,
+                         [&](ModuleOp whole, const Mesh &mesh,
+                             const AssignOptions &assign,
+                             const Assignment &assignment) {
+                           used = assign;
+                           return onDecided(whole, mesh, assign, assignment);
+                         });
       })))
     return failure();
+  if (summary.explanation) {
+    summary.seconds.back().second -= summary.explanation->seconds;
+    summary.seconds.push_back({"explain", summary.explanation->seconds});
+  }
   summary.search = searchSummary(module());
   if (options.reportValues)
     summary.values = summarizeValues(module());
   for (func::FuncOp function : module().getOps<func::FuncOp>())
-    if (auto prediction = predictionOf(module(), function.getName()))
+    if (auto prediction = predictionOf(module(), function.getName())) {
+      summary.weightedMicros +=
+          used.weightOf(function.getName()) * prediction->micros();
       summary.predicted.push_back(std::move(*prediction));
+    }
   return success();
 }
 
 LogicalResult Compilation::partition() {
   if (failed(phase("partition", buildPartitionPhase)))
     return failure();
+  for (auto program : module().getOps<spmd::ProgramOp>())
+    summary.entryCollectives.push_back(
+        {program.getWhole().str(), summarizeCollectives(program, mesh())});
   for (auto program : module().getOps<spmd::ProgramOp>())
     if (options.entry.empty() || program.getWhole() == options.entry) {
       summarizeProgram(program, mesh(), summary);

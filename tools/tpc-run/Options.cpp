@@ -46,6 +46,17 @@ cl::opt<std::string> planOut("plan-out",
                              cl::desc("writes what was decided, for --plan"),
                              cl::value_desc("FILE.json"), cl::cat(category));
 cl::opt<std::string>
+    explain("explain",
+            cl::desc("says of every collective, or of every choice for the "
+                     "parameters, states, inputs, outputs and operations of a "
+                     "name or pattern, why it is so and what else would cost"),
+            cl::value_desc("VALUE"), cl::ValueOptional, cl::cat(category));
+cl::opt<std::string>
+    compare("compare",
+            cl::desc("shows this plan and another side by side: of a mode, of "
+                     "data parallelism (data), or of a plan file"),
+            cl::value_desc("megatron"), cl::cat(category));
+cl::opt<std::string>
     machine("machine",
             cl::desc("machine that times are predicted for: a100, b200, cpu "
                      "(default), h100, h200, or a file that describes one; "
@@ -264,6 +275,8 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
     options.plan = *text;
   }
   options.planOut = given(planOut);
+  options.explain = given(explain);
+  options.compare = given(compare);
   options.machine = machine;
   if (memoryLimit.getNumOccurrences())
     options.memoryLimit = sizeOf(memoryLimit);

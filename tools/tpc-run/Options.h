@@ -24,6 +24,10 @@ struct RunOptions {
   /// written to.
   std::optional<PlanText> plan;
   std::optional<std::string> planOut;
+  /// A mode or a plan file to compare with; an option of tpc-run.
+  std::optional<std::string> compare;
+  /// Explain the collectives, or the values of a name if it is not empty.
+  std::optional<std::string> explain;
   /// A built-in machine or a file with one, that times are predicted for.
   std::string machine;
   /// Bytes on one device; nothing: what the machine has.

@@ -2,6 +2,7 @@
 
 #include "Calibrate.h"
 #include "Check.h"
+#include "Compare.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "Profile.h"
@@ -52,6 +53,8 @@ private:
         !phase(&Compilation::verify))
       return;
     if (plansMemory() && (!phase(&Compilation::plan) || emitted("plan")))
+      return;
+    if (!compareWith())
       return;
     if (!options.quiet)
       llvm::outs() << planText(compilation->report())
@@ -167,11 +170,30 @@ private:
       return failQuietly();
     if (!chooseEntry(*module))
       return false;
+    compilation.emplace(std::move(module), compileOptions());
+    if (failed(compilation->setMesh()))
+      return failQuietly();
+    // What is compared with is the module as it came.
+    if (options.check)
+      unsharded = compilation->module().clone();
+    if (options.compare)
+      undecided = compilation->module().clone();
+    addSeconds("import", begin);
+    return true;
+  }
+
+  CompileOptions compileOptions() const {
     CompileOptions compile;
     compile.mesh = options.mesh;
     compile.device = options.device;
     compile.assign.mode = options.mode;
     compile.assign.plan = options.plan;
+    if (options.explain) {
+      compile.explain.emplace();
+      if (!options.explain->empty())
+        compile.explain->value = *options.explain;
+    }
+    compile.reportValues = options.compare.has_value();
     compile.writePlan = options.planOut.has_value();
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;
@@ -181,13 +203,25 @@ private:
     compile.entry = entryName;
     compile.name = options.model;
     compile.threads = options.load.threads;
-    compilation.emplace(std::move(module), std::move(compile));
-    if (failed(compilation->setMesh()))
+    return compile;
+  }
+
+  /// Compiles the model once more, as --compare says.
+  bool compareWith() {
+    if (!options.compare)
+      return true;
+    auto other = optionsToCompare(compileOptions(), *options.compare,
+                                  compilation->report().mesh);
+    if (!other)
+      return fail(other.error().message);
+    Compilation second(std::move(undecided), std::move(*other));
+    if (failed(second.assign()) || failed(second.partition()) ||
+        failed(second.verify()) || (plansMemory() && failed(second.plan())))
       return failQuietly();
-    // What is compared with is the module as it came.
-    if (options.check)
-      unsharded = compilation->module().clone();
-    addSeconds("import", begin);
+    if (*options.compare == "data")
+      second.report().mode = "data";
+    compilation->report().comparison =
+        comparePlans(compilation->report(), second.report());
     return true;
   }
 
@@ -452,7 +486,7 @@ private:
   tpcrt::Launched launched;
   Given given;
   std::optional<Compilation> compilation;
-  OwningOpRef<ModuleOp> unsharded;
+  OwningOpRef<ModuleOp> unsharded, undecided;
   std::string entryName;
   std::optional<tpcrt::ArtifactBytes> artifact;
   std::unique_ptr<tpcrt::Executable> executable;

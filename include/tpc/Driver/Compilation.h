@@ -23,6 +23,8 @@ struct CompileOptions {
   /// The entry that the report's splits and collectives are of; empty: the
   /// first.
   std::string entry;
+  /// What the report explains.
+  std::optional<ExplainRequest> explain;
   /// Whether planFile() is wanted.
   bool writePlan = false;
   /// Whether the report says how each value lies.

@@ -1,5 +1,6 @@
 //===- PlanAssigner.cpp - Follows a plan file -----------------------------===//
 
+#include "Optimizer.h"
 #include "PinTable.h"
 #include "PlanMatcher.h"
 #include "ShardingText.h"
@@ -31,10 +32,8 @@ public:
         matchPlan(*content, module, mesh, error);
     if (!matched)
       return fail();
-    if (!matched->missing.empty()) {
-      error = matched->missing.front() + ": expected a line, found none";
-      return fail();
-    }
+    if (!matched->missing.empty())
+      return complete(module, mesh, *matched);
     Assignment assignment = assignmentOf(module, matched->demands);
     if (!isKept(module, mesh, assignment, error))
       return fail();
@@ -42,6 +41,33 @@ public:
   }
 
 private:
+  /// Searches for what has no line, around what has one.
+  FailureOr<Assignment> complete(ModuleOp module, const Mesh &mesh,
+                                 const MatchedPlan &plan) const {
+    AssignOptions search = options;
+    search.plan.reset();
+    Optimizer optimizer(search);
+    if (failed(optimizer.open(module, mesh)))
+      return failure();
+    Optimizer::Answer answer =
+        optimizer.bestUnder(plan.demands, options.timeLimit);
+    if (answer.best)
+      return std::move(answer.best->assignment);
+    auto error = module.emitError("plan \"")
+                 << options.plan->name << "\": " << plan.missing.size()
+                 << " decisions have no line (the first is "
+                 << plan.missing.front() << "), and ";
+    if (answer.kind == Optimizer::Answer::TooLarge)
+      error << "no choice of them fits into " << *options.memoryLimit
+            << " bytes on each device";
+    else if (answer.kind == Optimizer::Answer::Impossible)
+      error << "mode auto, which searches for them, does not know the "
+               "shardings of all that have one; keep all lines";
+    else
+      error << "none was found in " << options.timeLimit << " seconds";
+    return error;
+  }
+
   static Assignment assignmentOf(ModuleOp module,
                                  const SearchDemands &decided) {
     Assignment result;

@@ -18,16 +18,14 @@ namespace {
 using Lines = std::vector<std::pair<std::string, std::string>>;
 
 /// Says once what is alike in all layers: most of a pattern share its line,
-/// the others keep their own. A name that looks like the pattern itself
-/// decides what that says.
-std::map<std::string, std::string> folded(const Lines &lines) {
-  llvm::MapVector<StringRef, SmallVector<const Lines::value_type *>> groups;
-  std::vector<std::string> patterns;
-  patterns.reserve(lines.size());
+/// the others follow it with their own. A name that looks like the pattern
+/// itself decides what that says. Sorted.
+Lines folded(const Lines &lines) {
+  std::map<std::string, SmallVector<const Lines::value_type *>> groups;
   for (const auto &line : lines)
-    groups[patterns.emplace_back(layerPattern(line.first))].push_back(&line);
-  std::map<std::string, std::string> result;
-  for (const auto &[pattern, group] : groups) {
+    groups[layerPattern(line.first)].push_back(&line);
+  Lines result;
+  for (auto &[pattern, group] : groups) {
     llvm::MapVector<StringRef, int> counts;
     StringRef most = group.front()->second;
     for (const auto *line : group)
@@ -36,10 +34,11 @@ std::map<std::string, std::string> folded(const Lines &lines) {
     for (const auto *line : group)
       if (line->first == pattern)
         most = line->second;
-    result[pattern.str()] = most.str();
+    result.push_back({pattern, most.str()});
+    llvm::sort(group, [](const auto *a, const auto *b) { return *a < *b; });
     for (const auto *line : group)
       if (line->second != most)
-        result[line->first] = line->second;
+        result.push_back(*line);
   }
   return result;
 }

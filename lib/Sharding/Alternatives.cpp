@@ -165,9 +165,9 @@ private:
     if (!pattern)
       return module.emitError("explain: malformed pattern \"")
              << name << "\": " << llvm::toString(pattern.takeError());
-    collectGroups([&](StringRef own) {
-      known.insert(layerPattern(own));
-      return own == name || layerPattern(own) == name || pattern->match(own);
+    collectGroups([&](StringRef own, StringRef ownPattern) {
+      known.insert(ownPattern);
+      return own == name || ownPattern == name || pattern->match(own);
     });
     if (groups.empty())
       return module.emitError("explain: expected the name of a parameter, "
@@ -178,7 +178,8 @@ private:
     return success();
   }
 
-  using Matches = llvm::function_ref<bool(StringRef)>;
+  /// Whether a name, and its pattern, are those asked for.
+  using Matches = llvm::function_ref<bool(StringRef, StringRef)>;
 
   void collectGroups(Matches matches) {
     ModuleDecisions decisions = ModuleDecisions::of(module);
@@ -189,8 +190,8 @@ private:
     for (EntryDecisions &entry : decisions.entries) {
       Block &body = entry.function.getBody().front();
       for (const Decision &input : entry.inputs)
-        if (matches(input.name))
-          addValue(input.name, "input", entry.name,
+        if (matches(input.name, input.pattern))
+          addValue(input.pattern, "input", entry.name,
                    body.getArgument(input.index));
       for (const Decision &operation : entry.operations)
         addOperation(operation, entry.name, matches);
@@ -200,10 +201,10 @@ private:
   }
 
   void addSymbol(const Decision &symbol, StringRef kind, Matches matches) {
-    if (!matches(symbol.name))
+    if (!matches(symbol.name, symbol.pattern))
       return;
     StringAttr name = SymbolTable::getSymbolName(symbol.op);
-    Group &group = groupOf(symbol.name, kind, "", symbol.type,
+    Group &group = groupOf(symbol.pattern, kind, "", symbol.type,
                            assignment.symbols.lookup(name));
     if (group.force.empty())
       group.choices = optimizer.problem().choicesFor(name);
@@ -214,10 +215,10 @@ private:
 
   void addOutput(const Decision &output, StringRef entry, Operation *ret,
                  Matches matches) {
-    if (!matches(output.name))
+    if (!matches(output.name, output.pattern))
       return;
     unsigned index = output.index;
-    Group &group = groupOf(output.name, "output", entry, output.type,
+    Group &group = groupOf(output.pattern, "output", entry, output.type,
                            assignment.wanted.find(ret)->second[index]);
     if (group.force.empty())
       group.choices = optimizer.problem().choicesFor(ret, index);
@@ -229,22 +230,23 @@ private:
   /// The name of an operation with its kind, or of its place.
   void addOperation(const Decision &operation, StringRef entry,
                     Matches matches) {
-    bool isNamed = matches(operation.name);
+    bool isNamed = matches(operation.name, operation.pattern);
     if (auto place = operation.op->getLoc()->findInstanceOf<NameLoc>())
-      isNamed |= matches(place.getName());
+      isNamed |= matches(place.getName(), layerPattern(place.getName()));
     if (!isNamed)
       return;
     for (OpResult made : operation.op->getResults()) {
-      std::string name = operation.name;
+      std::string name = operation.pattern;
       if (operation.op->getNumResults() > 1)
         name += ", result " + std::to_string(made.getResultNumber());
       addValue(name, operation.op->getName().stripDialect(), entry, made);
     }
   }
 
-  void addValue(StringRef name, StringRef kind, StringRef entry, Value value) {
+  void addValue(StringRef pattern, StringRef kind, StringRef entry,
+                Value value) {
     Group &group =
-        groupOf(name, kind, entry, cast<RankedTensorType>(value.getType()),
+        groupOf(pattern, kind, entry, cast<RankedTensorType>(value.getType()),
                 assignment.held.lookup(value));
     if (group.force.empty())
       group.choices = optimizer.problem().choicesFor(value);
@@ -253,17 +255,16 @@ private:
     });
   }
 
-  Group &groupOf(StringRef name, StringRef kind, StringRef entry,
+  Group &groupOf(StringRef pattern, StringRef kind, StringRef entry,
                  RankedTensorType type, const Sharding &chosen) {
     Sharding own = canonical(chosen, type.getShape(), mesh);
-    std::string pattern = layerPattern(name);
     for (Group &group : groups)
       if (group.value.name == pattern && group.value.kind == kind &&
           group.value.entry == entry && group.type == type &&
           group.chosen == own)
         return group;
     Group &group = groups.emplace_back();
-    group.value.name = pattern;
+    group.value.name = pattern.str();
     group.value.kind = kind.str();
     group.value.entry = entry.str();
     group.value.type = tensorText(type);

@@ -1,6 +1,7 @@
 //===- Decisions.cpp - What a plan decides, by name -----------------------===//
 
 #include "Decisions.h"
+#include "tpc/Sharding/Explanation.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/JSON.h"
@@ -10,48 +11,62 @@
 using namespace mlir;
 using namespace tpc;
 
-/// Names that are used before get a number; what is no UTF-8 cannot stand in a
-/// file.
-static std::string uniqueName(std::string name, llvm::StringMap<int> &used) {
-  name = llvm::json::fixUTF8(name);
-  int count = ++used[name];
-  return count == 1 ? name : name + " " + std::to_string(count);
-}
+namespace {
 
-static std::string operationName(Operation *op) {
-  std::string kind = op->getName().stripDialect().str();
-  auto name = op->getLoc()->findInstanceOf<NameLoc>();
-  return name && !name.getName().empty() ? name.getName().str() + " " + kind
-                                         : kind;
-}
+/// Names what has the same name as something before: "x", "x 2". What is no
+/// UTF-8 cannot stand in a file.
+class Namer {
+public:
+  Decision tensor(std::string name, Type type, Operation *op,
+                  unsigned index = 0) {
+    return make(name, "", cast<RankedTensorType>(type), op, index);
+  }
+  Decision operation(Operation *op) {
+    auto name = op->getLoc()->findInstanceOf<NameLoc>();
+    std::string kind = op->getName().stripDialect().str();
+    if (!name || name.getName().empty())
+      return make(kind, "", nullptr, op, 0);
+    return make(name.getName().str(), " " + kind, nullptr, op, 0);
+  }
+
+private:
+  Decision make(const std::string &name, std::string suffix,
+                RankedTensorType type, Operation *op, unsigned index) {
+    std::string valid = llvm::json::fixUTF8(name);
+    if (int count = ++used[valid + suffix]; count > 1)
+      suffix += " " + std::to_string(count);
+    return {valid + suffix, layerPattern(valid) + suffix, type, op, index};
+  }
+
+  llvm::StringMap<int> used;
+};
+
+} // namespace
 
 static EntryDecisions decisionsOf(func::FuncOp function) {
   EntryDecisions entry{function.getName().str(), function, {}, {}, {}};
-  llvm::StringMap<int> inputs, operations, outputs;
+  Namer inputs, operations, outputs;
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    entry.inputs.push_back({uniqueName(argumentName(function, i), inputs),
-                            cast<RankedTensorType>(type), function,
-                            unsigned(i)});
+    entry.inputs.push_back(
+        inputs.tensor(argumentName(function, i), type, function, i));
   for (Operation &op : function.getBody().front().without_terminator())
     if (!isa<ReadOp, WriteOp>(op))
-      entry.operations.push_back(
-          {uniqueName(operationName(&op), operations), nullptr, &op});
+      entry.operations.push_back(operations.operation(&op));
   for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    entry.outputs.push_back({uniqueName(resultName(function, i), outputs),
-                             cast<RankedTensorType>(type), function,
-                             unsigned(i)});
+    entry.outputs.push_back(
+        outputs.tensor(resultName(function, i), type, function, i));
   return entry;
 }
 
 ModuleDecisions ModuleDecisions::of(ModuleOp module) {
   ModuleDecisions decisions;
-  llvm::StringMap<int> used;
+  Namer symbols;
   for (auto op : module.getOps<ParameterOp>())
     decisions.parameters.push_back(
-        {uniqueName(op.getSymName().str(), used), op.getTensorType(), op});
+        symbols.tensor(op.getSymName().str(), op.getTensorType(), op));
   for (auto op : module.getOps<StateOp>())
     decisions.states.push_back(
-        {uniqueName(op.getSymName().str(), used), op.getTensorType(), op});
+        symbols.tensor(op.getSymName().str(), op.getTensorType(), op));
   for (auto function : module.getOps<func::FuncOp>())
     decisions.entries.push_back(decisionsOf(function));
   return decisions;

@@ -21,6 +21,8 @@ namespace tpc {
 
 struct Decision {
   std::string name;
+  /// The name with "*" for the number of a layer.
+  std::string pattern;
   /// Of a tensor that is stored, given or returned; null of an operation.
   mlir::RankedTensorType type;
   /// Symbol, function or operation.

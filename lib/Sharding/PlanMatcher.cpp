@@ -3,7 +3,6 @@
 #include "PlanMatcher.h"
 #include "Decisions.h"
 #include "ShardingText.h"
-#include "tpc/Sharding/Explanation.h"
 #include <set>
 
 using namespace mlir;
@@ -82,7 +81,7 @@ private:
     for (const Decision &decision : decisions) {
       auto line = section.lines.find(decision.name);
       if (line == section.lines.end())
-        line = section.lines.find(layerPattern(decision.name));
+        line = section.lines.find(decision.pattern);
       if (line == section.lines.end()) {
         result.missing.push_back(section.name + ": \"" + decision.name + "\"");
         continue;

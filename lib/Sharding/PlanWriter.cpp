@@ -3,7 +3,6 @@
 #include "Decisions.h"
 #include "PlanReader.h"
 #include "ShardingText.h"
-#include "tpc/Sharding/Explanation.h"
 #include "tpc/Sharding/PlanFile.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/JSON.h"
@@ -16,29 +15,29 @@ namespace {
 
 /// Names and what is decided about each.
 using Lines = std::vector<std::pair<std::string, std::string>>;
+/// By pattern.
+using Groups = std::map<std::string, Lines>;
 
 /// Says once what is alike in all layers: most of a pattern share its line,
 /// the others follow it with their own. A name that looks like the pattern
 /// itself decides what that says. Sorted.
-Lines folded(const Lines &lines) {
-  std::map<std::string, SmallVector<const Lines::value_type *>> groups;
-  for (const auto &line : lines)
-    groups[layerPattern(line.first)].push_back(&line);
+Lines folded(Groups groups) {
   Lines result;
-  for (auto &[pattern, group] : groups) {
+  for (auto &[pattern, lines] : groups) {
     llvm::MapVector<StringRef, int> counts;
-    StringRef most = group.front()->second;
-    for (const auto *line : group)
-      if (++counts[line->second] > counts[most])
-        most = line->second;
-    for (const auto *line : group)
-      if (line->first == pattern)
-        most = line->second;
-    result.push_back({pattern, most.str()});
-    llvm::sort(group, [](const auto *a, const auto *b) { return *a < *b; });
-    for (const auto *line : group)
-      if (line->second != most)
-        result.push_back(*line);
+    StringRef most = lines.front().second;
+    for (const auto &[name, text] : lines)
+      if (++counts[text] > counts[most])
+        most = text;
+    for (const auto &[name, text] : lines)
+      if (name == pattern)
+        most = text;
+    std::string shared = most.str();
+    result.push_back({pattern, shared});
+    llvm::sort(lines);
+    for (auto &line : lines)
+      if (line.second != shared)
+        result.push_back(std::move(line));
   }
   return result;
 }
@@ -75,11 +74,12 @@ public:
 private:
   void section(llvm::json::OStream &json, StringRef name,
                ArrayRef<Decision> decisions) {
-    Lines lines;
+    Groups groups;
     for (const Decision &decision : decisions)
-      lines.push_back({decision.name, textOf(decision, name == "outputs")});
+      groups[decision.pattern].push_back(
+          {decision.name, textOf(decision, name == "outputs")});
     json.attributeObject(name, [&] {
-      for (const auto &[key, value] : folded(lines))
+      for (const auto &[key, value] : folded(std::move(groups)))
         json.attribute(key, value);
     });
   }

@@ -162,7 +162,8 @@ void tpc::printExplanation(llvm::raw_ostream &os,
       "Explanation: this plan takes {0} and {1} per device; {2} other plans "
       "searched for in {3:f2} s\n"
       "  (differences to this plan: all entries by their weights, the most "
-      "bytes on a device; every layer changed alike, the rest chosen anew)\n",
+      "bytes on a device; layers that are alike are changed alike, the rest is "
+      "chosen anew)\n",
       microsText(explanation.micros), bytesText(explanation.peakBytes),
       explanation.plans, explanation.seconds);
   for (const ExplainedCollective &collective : explanation.collectives)

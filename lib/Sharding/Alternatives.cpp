@@ -165,10 +165,13 @@ private:
     if (!pattern)
       return module.emitError("explain: malformed pattern \"")
              << name << "\": " << llvm::toString(pattern.takeError());
-    collectGroups([&](StringRef own, StringRef ownPattern) {
-      known.insert(ownPattern);
-      return own == name || ownPattern == name || pattern->match(own);
-    });
+    ModuleDecisions decisions = ModuleDecisions::of(module);
+    for (const Decision *decision : allOf(decisions)) {
+      known.insert(decision->pattern);
+      if (isMeant(*decision, name, *pattern))
+        asked.insert(decision->pattern);
+    }
+    collectGroups(decisions);
     if (groups.empty())
       return module.emitError("explain: expected the name of a parameter, "
                               "state, input, output or operation, found \"")
@@ -178,31 +181,61 @@ private:
     return success();
   }
 
-  /// Whether a name, and its pattern, are those asked for.
-  using Matches = llvm::function_ref<bool(StringRef, StringRef)>;
+  static std::vector<const Decision *> allOf(const ModuleDecisions &decisions) {
+    std::vector<const Decision *> all;
+    auto add = [&](ArrayRef<Decision> list) {
+      for (const Decision &decision : list)
+        all.push_back(&decision);
+    };
+    add(decisions.parameters);
+    add(decisions.states);
+    for (const EntryDecisions &entry : decisions.entries) {
+      add(entry.inputs);
+      add(entry.operations);
+      add(entry.outputs);
+    }
+    return all;
+  }
 
-  void collectGroups(Matches matches) {
-    ModuleDecisions decisions = ModuleDecisions::of(module);
-    for (const Decision &parameter : decisions.parameters)
-      addSymbol(parameter, "parameter", matches);
-    for (const Decision &state : decisions.states)
-      addSymbol(state, "state", matches);
+  /// Operations are also named by their place alone.
+  static bool isMeant(const Decision &decision, StringRef name,
+                      const llvm::GlobPattern &pattern) {
+    auto is = [&](StringRef own, StringRef ownPattern) {
+      return own == name || ownPattern == name || pattern.match(own);
+    };
+    if (is(decision.name, decision.pattern))
+      return true;
+    if (decision.type)
+      return false;
+    auto place = decision.op->getLoc()->findInstanceOf<NameLoc>();
+    return place && is(place.getName(), layerPattern(place.getName()));
+  }
+
+  /// All that one of the patterns is of which some were asked for.
+  void collectGroups(ModuleDecisions &decisions) {
+    auto forAsked = [&](ArrayRef<Decision> list, auto add) {
+      for (const Decision &decision : list)
+        if (asked.contains(decision.pattern))
+          add(decision);
+    };
+    forAsked(decisions.parameters,
+             [&](const Decision &d) { addSymbol(d, "parameter"); });
+    forAsked(decisions.states,
+             [&](const Decision &d) { addSymbol(d, "state"); });
     for (EntryDecisions &entry : decisions.entries) {
       Block &body = entry.function.getBody().front();
-      for (const Decision &input : entry.inputs)
-        if (matches(input.name, input.pattern))
-          addValue(input.pattern, "input", entry.name,
-                   body.getArgument(input.index));
-      for (const Decision &operation : entry.operations)
-        addOperation(operation, entry.name, matches);
-      for (const Decision &output : entry.outputs)
-        addOutput(output, entry.name, body.getTerminator(), matches);
+      forAsked(entry.inputs, [&](const Decision &d) {
+        addValue(d.pattern, "input", entry.name, body.getArgument(d.index));
+      });
+      forAsked(entry.operations,
+               [&](const Decision &d) { addOperation(d, entry.name); });
+      forAsked(entry.outputs, [&](const Decision &d) {
+        addOutput(d, entry.name, body.getTerminator());
+      });
     }
   }
 
-  void addSymbol(const Decision &symbol, StringRef kind, Matches matches) {
-    if (!matches(symbol.name, symbol.pattern))
-      return;
+  void addSymbol(const Decision &symbol, StringRef kind) {
     StringAttr name = SymbolTable::getSymbolName(symbol.op);
     Group &group = groupOf(symbol.pattern, kind, "", symbol.type,
                            assignment.symbols.lookup(name));
@@ -213,10 +246,7 @@ private:
     });
   }
 
-  void addOutput(const Decision &output, StringRef entry, Operation *ret,
-                 Matches matches) {
-    if (!matches(output.name, output.pattern))
-      return;
+  void addOutput(const Decision &output, StringRef entry, Operation *ret) {
     unsigned index = output.index;
     Group &group = groupOf(output.pattern, "output", entry, output.type,
                            assignment.wanted.find(ret)->second[index]);
@@ -227,14 +257,7 @@ private:
     });
   }
 
-  /// The name of an operation with its kind, or of its place.
-  void addOperation(const Decision &operation, StringRef entry,
-                    Matches matches) {
-    bool isNamed = matches(operation.name, operation.pattern);
-    if (auto place = operation.op->getLoc()->findInstanceOf<NameLoc>())
-      isNamed |= matches(place.getName(), layerPattern(place.getName()));
-    if (!isNamed)
-      return;
+  void addOperation(const Decision &operation, StringRef entry) {
     for (OpResult made : operation.op->getResults()) {
       std::string name = operation.pattern;
       if (operation.op->getNumResults() > 1)
@@ -322,7 +345,7 @@ private:
   PlanPrice base;
   std::vector<PlannedCollectives> planned;
   llvm::StringMap<int64_t> ownCollectives;
-  llvm::StringSet<> known;
+  llvm::StringSet<> known, asked;
   std::vector<Group> groups;
   PlanExplanation result;
   Clock::time_point begin;

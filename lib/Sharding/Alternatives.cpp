@@ -62,13 +62,15 @@ private:
   // Plans beside this one
   //===--------------------------------------------------------------------===//
 
+  /// Every plan may take its share of the time that is left.
   AlternativePlan planUnder(const SearchDemands &demands) {
     AlternativePlan plan;
     double left = options.timeLimit - spent();
+    double share = left / plansToCome--;
     if (left <= 0)
       return plan;
     ++result.plans;
-    Optimizer::Answer answer = optimizer.bestUnder(demands, left);
+    Optimizer::Answer answer = optimizer.bestUnder(demands, share);
     plan.kind = kindOf(answer.kind);
     if (!answer.best)
       return plan;
@@ -115,6 +117,8 @@ private:
   //===--------------------------------------------------------------------===//
 
   void explainCollectives() {
+    for (const PlannedCollectives &group : planned)
+      plansToCome += group.reshards.empty() ? 1 : 2;
     for (const PlannedCollectives &group : planned) {
       ExplainedCollective explained;
       explained.entry = group.entry;
@@ -176,6 +180,11 @@ private:
       return module.emitError("explain: expected the name of a parameter, "
                               "state, input, output or operation, found \"")
              << name << "\"; there are, for example: " << nearNames(name);
+    for (Group &group : groups) {
+      if (!llvm::is_contained(group.choices, group.chosen))
+        group.choices.push_back(group.chosen); // of another mode
+      plansToCome += group.choices.size() - 1;
+    }
     for (Group &group : groups)
       result.values.push_back(explain(group));
     return success();
@@ -299,8 +308,6 @@ private:
   ExplainedValue explain(Group &group) {
     ExplainedValue explained = std::move(group.value);
     explained.count = group.force.size();
-    if (!llvm::is_contained(group.choices, group.chosen))
-      group.choices.push_back(group.chosen); // of another mode
     for (const Sharding &sharding : group.choices) {
       ExplainedChoice &choice = explained.choices.emplace_back();
       choice.sharding = describeSharding(sharding);
@@ -348,6 +355,7 @@ private:
   llvm::StringSet<> known, asked;
   std::vector<Group> groups;
   PlanExplanation result;
+  size_t plansToCome = 0;
   Clock::time_point begin;
 };
 

@@ -53,8 +53,9 @@ static EntryDecisions decisionsOf(func::FuncOp function) {
     if (!isa<ReadOp, WriteOp>(op))
       entry.operations.push_back(operations.operation(&op));
   for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    entry.outputs.push_back(
-        outputs.tensor(resultName(function, i), type, function, i));
+    if (!heldLike(function, i))
+      entry.outputs.push_back(
+          outputs.tensor(resultName(function, i), type, function, i));
   return entry;
 }
 

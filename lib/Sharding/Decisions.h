@@ -6,8 +6,8 @@
 //
 //   "model.layers.3.mlp.down_proj matmul"    "matmul"    "matmul 2"
 //
-// Reads and writes of symbols are decided with the symbol, returns with the
-// results.
+// Reads and writes of symbols, and results that are held like one, are decided
+// with the symbol, returns with the results.
 //
 //===----------------------------------------------------------------------===//
 

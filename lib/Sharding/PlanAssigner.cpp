@@ -83,8 +83,11 @@ private:
           wanted.push_back(
               decided.symbols.lookup(write.getSymbolAttr().getAttr()));
         } else if (isa<func::ReturnOp>(op)) {
-          for (unsigned i = 0; i < op.getNumOperands(); ++i)
-            wanted.push_back(decided.returned.lookup({&op, i}));
+          for (unsigned i = 0; i < op.getNumOperands(); ++i) {
+            StringAttr like = heldLike(function, i);
+            wanted.push_back(like ? decided.symbols.lookup(like)
+                                  : decided.returned.lookup({&op, i}));
+          }
         } else {
           const OpShardings &shardings = decided.strategies.find(&op)->second;
           wanted = shardings.operands;

@@ -48,10 +48,9 @@ public:
 private:
   void runPhases() {
     if (!checkOptions() || !readInputs() || !importModel() ||
-        emitted("whole") || !measureUnsharded() ||
-        !phase(&Compilation::assign) || emitted("assigned") ||
-        !phase(&Compilation::partition) || emitted("program") ||
-        !phase(&Compilation::verify))
+        emitted("whole") || !measureUnsharded() || !assign() ||
+        emitted("assigned") || !phase(&Compilation::partition) ||
+        emitted("program") || !phase(&Compilation::verify))
       return;
     if (plansMemory() && (!phase(&Compilation::plan) || emitted("plan")))
       return;
@@ -108,10 +107,38 @@ private:
     return llvm::formatv(
         "mesh {0}, mode {1}, entry {2}, element {3}, batch {4}, length {5}, "
         "tokens {6}, repeat {7}",
-        options.mesh.value_or("of the model"), options.mode,
+        options.mesh.value_or("of the model"),
+        options.plan ? "of a plan" : options.mode,
         options.entry.value_or("default"), options.element,
         options.batch.value_or(0), options.length.value_or(0),
         options.newTokens, options.repeat);
+  }
+
+  /// One process searches for all: they would not find the same plan where the
+  /// time limit ends the search.
+  bool sharesPlan() const {
+    return launched.group() && !options.plan && options.mode == "auto";
+  }
+
+  bool assign() {
+    if (sharesPlan() && !launched.isLeader()) {
+      auto plans = exchangePlans("");
+      if (!plans)
+        return fail(plans.error().message);
+      compilation->follow({"of rank 0", std::move(plans->front())});
+    }
+    if (!phase(&Compilation::assign))
+      return false;
+    if (!sharesPlan() || !launched.isLeader())
+      return true;
+    auto sent = exchangePlans(compilation->planFile());
+    return sent ? true : fail(sent.error().message);
+  }
+
+  tpcrt::Result<std::vector<std::string>>
+  exchangePlans(const std::string &own) const {
+    return launched.group()->exchange("plan", own,
+                                      toMilliseconds(options.startTimeout));
   }
 
   bool leaveProcesses() {
@@ -189,13 +216,13 @@ private:
     compile.device = options.device;
     compile.assign.mode = options.mode;
     compile.assign.plan = options.plan;
-    if (options.explain) {
+    if (options.explain && launched.isLeader()) {
       compile.explain.emplace();
       if (!options.explain->empty())
         compile.explain->value = *options.explain;
     }
     compile.reportValues = options.compare.has_value();
-    compile.writePlan = options.planOut.has_value();
+    compile.writePlan = options.planOut || sharesPlan();
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;
     compile.assign.weights = options.mix;
@@ -209,7 +236,7 @@ private:
 
   /// Compiles the model once more, as --compare says.
   bool compareWith() {
-    if (!options.compare)
+    if (!options.compare || !launched.isLeader())
       return true;
     auto other = optionsToCompare(compileOptions(), *options.compare,
                                   compilation->report().mesh);

@@ -57,6 +57,9 @@ public:
   mlir::LogicalResult plan();
   mlir::FailureOr<tpcrt::ArtifactBytes> emit();
 
+  /// Before assign(): follows a plan in place of what the options say.
+  void follow(PlanText plan) { options.assign.plan = std::move(plan); }
+
   /// All phases.
   mlir::FailureOr<tpcrt::ArtifactBytes> compile();
 

@@ -12,8 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "tpc/Pipeline/AssignOptions.h"
-#include "tpc/Sharding/Assignment.h"
-#include <functional>
+#include "tpc/Transforms/Passes.h"
 
 namespace tpc {
 
@@ -24,10 +23,6 @@ mlir::LogicalResult setMesh(mlir::ModuleOp module, llvm::StringRef text,
 
 /// Removes every pinned sharding of a module in the whole form.
 void removePins(mlir::ModuleOp module);
-
-/// Called with what assignment decided, before the module carries it.
-using OnDecided = std::function<mlir::LogicalResult(
-    mlir::ModuleOp, const Mesh &, const AssignOptions &, const Assignment &)>;
 
 /// Whole form -> assigned form.
 void buildAssignPhase(mlir::OpPassManager &pm,

@@ -6,6 +6,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "tpc/Sharding/Assignment.h"
+#include <functional>
 
 namespace tpc {
 
@@ -16,13 +17,14 @@ namespace tpc {
 void applyAssignment(mlir::ModuleOp module, const Assignment &assignment,
                      const Mesh &mesh);
 
+/// Called with what assignment decided, before the module carries it.
+using OnDecided = std::function<mlir::LogicalResult(
+    mlir::ModuleOp, const Mesh &, const AssignOptions &, const Assignment &)>;
+
 /// What C++ gives tpc-assign-sharding beside its options, and takes from it.
 struct AssignHooks {
   std::optional<PlanText> plan;
-  /// Called with what was decided before it is applied to the module.
-  std::function<mlir::LogicalResult(mlir::ModuleOp, const Mesh &,
-                                    const AssignOptions &, const Assignment &)>
-      decided;
+  OnDecided decided;
 };
 std::unique_ptr<mlir::Pass>
 createAssignShardingPass(AssignShardingPassOptions options, AssignHooks hooks);

@@ -70,7 +70,7 @@ private:
     if (left <= 0)
       return plan;
     ++result.plans;
-    Optimizer::Answer answer = optimizer.bestUnder(demands, share);
+    Optimizer::Answer answer = optimizer.bestUnder(demands, share, &assignment);
     plan.kind = kindOf(answer.kind);
     if (!answer.best)
       return plan;

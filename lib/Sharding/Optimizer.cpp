@@ -129,6 +129,14 @@ Optimizer::bestKnown(const Known &known, bool withinLimit) const {
 // Problems and answers
 //===----------------------------------------------------------------------===//
 
+/// The choice if there is one and it is feasible, else an empty one.
+static solver::Choice feasible(const solver::Problem &problem,
+                               std::optional<solver::Choice> choice) {
+  if (!choice || !solver::price(problem, *choice).feasible)
+    return {};
+  return std::move(*choice);
+}
+
 /// The cheapest feasible one of some choices; empty if there is none.
 static solver::Choice
 bestOf(const ShardingProblem &problem,
@@ -282,7 +290,8 @@ FailureOr<Assignment> Optimizer::assign(ModuleOp module, const Mesh &mesh) {
 }
 
 Optimizer::Answer Optimizer::bestUnder(const SearchDemands &demands,
-                                       double timeLimit) {
+                                       double timeLimit,
+                                       const Assignment *near) {
   solver::SolverOptions search;
   search.timeLimit = timeLimit;
   auto answer = [&](const ShardingProblem &problem,
@@ -301,6 +310,8 @@ Optimizer::Answer Optimizer::bestUnder(const SearchDemands &demands,
   auto problem = stated->problem.under(demands);
   if (!problem)
     return {Answer::Impossible};
+  if (near)
+    search.start = feasible(*problem, stated->problem.nearest(*problem, *near));
   Answer unlimited = answer(stated->problem, solver::solve(*problem, search),
                             Answer::Impossible);
   if (unlimited.kind != Answer::Found || fits(unlimited.best->price))
@@ -309,9 +320,15 @@ Optimizer::Answer Optimizer::bestUnder(const SearchDemands &demands,
   if (failed(stateWithMemory()))
     return {Answer::OutOfTime};
   problem = stated->withMemory.under(demands);
-  solver::SolverResult result = solveWithoutCosts(*problem, timeLimit / 4);
-  if (result.status != solver::Status::Infeasible) {
+  solver::SolverResult result;
+  if (near)
+    search.start =
+        feasible(*problem, stated->withMemory.nearest(*problem, *near));
+  if (search.start.empty()) {
+    result = solveWithoutCosts(*problem, timeLimit / 4);
     search.start = std::move(result.choice);
+  }
+  if (result.status != solver::Status::Infeasible) {
     result = solver::solve(*problem, search);
     keepLimit(stated->withMemory, std::move(*problem), search, result);
   }

@@ -50,8 +50,9 @@ public:
     bool isProven = false;
   };
   /// The best that meets the demands, searched for no longer than so many
-  /// seconds. After open().
-  Answer bestUnder(const SearchDemands &demands, double timeLimit);
+  /// seconds, from `near` where that is given. After open().
+  Answer bestUnder(const SearchDemands &demands, double timeLimit,
+                   const Assignment *near = nullptr);
 
 private:
   /// What the other modes find, if they find anything.

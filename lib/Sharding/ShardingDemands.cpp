@@ -139,3 +139,20 @@ ShardingProblem::under(const SearchDemands &demands) const {
   }
   return problem;
 }
+
+std::optional<solver::Choice>
+ShardingProblem::nearest(const solver::Problem &problem,
+                         const Assignment &assignment) const {
+  solver::Choice found(nodes.size(), 0);
+  for (auto [i, node] : llvm::enumerate(nodes)) {
+    if (node.kind == NodeInfo::Copy)
+      continue;
+    const std::vector<Cost> &costs = problem.nodes[i].costs;
+    std::optional<unsigned> own = valueOf(node, assignment);
+    found[i] =
+        own && costs[*own] < kForbidden
+            ? *own
+            : std::min_element(costs.begin(), costs.end()) - costs.begin();
+  }
+  return withCopies(problem, std::move(found));
+}

@@ -566,17 +566,19 @@ ShardingProblem::choice(const Assignment &assignment) const {
       return std::nullopt;
     found[i] = *value;
   }
-  return withCopies(std::move(found));
+  return withCopies(built, std::move(found));
 }
 
 std::optional<Choice> ShardingProblem::replicated() const {
-  return withCopies(Choice(nodes.size(), 0));
+  return withCopies(built, Choice(nodes.size(), 0));
 }
 
 /// Copies follow from the rest: the first value that nothing forbids.
-std::optional<Choice> ShardingProblem::withCopies(Choice found) const {
+std::optional<Choice>
+ShardingProblem::withCopies(const solver::Problem &problem,
+                            Choice found) const {
   std::vector<SmallVector<const solver::Edge *, 3>> edges(nodes.size());
-  for (const solver::Edge &edge : built.edges) {
+  for (const solver::Edge &edge : problem.edges) {
     edges[edge.from].push_back(&edge);
     edges[edge.to].push_back(&edge);
   }

@@ -71,6 +71,11 @@ public:
   /// value left.
   std::optional<solver::Problem> under(const SearchDemands &demands) const;
 
+  /// A choice of under() that changes an assignment only where it must; nothing
+  /// where that does not suffice.
+  std::optional<solver::Choice> nearest(const solver::Problem &problem,
+                                        const Assignment &assignment) const;
+
   Assignment assignment(const solver::Choice &choice) const;
   /// The choice that an assignment is, or nothing if it is not in the space.
   std::optional<solver::Choice> choice(const Assignment &assignment) const;
@@ -78,7 +83,8 @@ public:
   std::optional<solver::Choice> replicated() const;
 
 private:
-  std::optional<solver::Choice> withCopies(solver::Choice found) const;
+  std::optional<solver::Choice>
+  withCopies(const solver::Problem &problem, solver::Choice found) const;
   /// The shardings of tensors of one shape and element size, numbered.
   struct TensorSpace;
   /// For every value of a node, the sharding that it gives to or wants of a

@@ -10,6 +10,7 @@
 #include "AssignedReshards.h"
 #include "Assignments.h"
 #include "Decisions.h"
+#include "Optimizer.h"
 #include "TestModule.h"
 #include "tpc/Sharding/Explanation.h"
 #include <gtest/gtest.h>
@@ -261,6 +262,37 @@ TEST_F(AlternativesTest, MemoryLimit) {
         tooLarge += choice.plan.kind == AlternativePlan::TooLarge;
   }
   EXPECT_GT(tooLarge, 0u);
+}
+
+/// Where a search starts from: what is demanded, and else the plan as it is.
+TEST_F(AlternativesTest, Nearest) {
+  for (const char *text : {kPair, kTied}) {
+    open(text, test::eagerMachine());
+    Optimizer optimizer(options);
+    ASSERT_TRUE(succeeded(optimizer.open(*module, mesh)));
+    const ShardingProblem &problem = optimizer.problem();
+    for (auto parameter : module->getOps<ParameterOp>())
+      for (const Sharding &sharding :
+           problem.choicesFor(parameter.getSymNameAttr())) {
+        SearchDemands demands;
+        demands.symbols[parameter.getSymNameAttr()] = sharding;
+        auto restricted = problem.under(demands);
+        ASSERT_TRUE(restricted);
+        auto choice = problem.nearest(*restricted, base.assignment);
+        ASSERT_TRUE(choice);
+        EXPECT_TRUE(solver::price(*restricted, *choice).feasible);
+        Assignment found = problem.assignment(*choice);
+        for (auto &[name, held] : found.symbols)
+          EXPECT_EQ(toString(held),
+                    toString(name == parameter.getSymNameAttr()
+                                 ? sharding
+                                 : base.assignment.symbols.lookup(name)));
+        for (auto &[op, wanted] : found.wanted)
+          for (auto [i, own] : llvm::enumerate(wanted))
+            EXPECT_EQ(toString(own),
+                      toString(base.assignment.wanted.find(op)->second[i]));
+      }
+  }
 }
 
 TEST_F(AlternativesTest, TimeIsBounded) {

@@ -83,8 +83,8 @@ public:
   std::optional<solver::Choice> replicated() const;
 
 private:
-  std::optional<solver::Choice>
-  withCopies(const solver::Problem &problem, solver::Choice found) const;
+  std::optional<solver::Choice> withCopies(const solver::Problem &problem,
+                                           solver::Choice found) const;
   /// The shardings of tensors of one shape and element size, numbered.
   struct TensorSpace;
   /// For every value of a node, the sharding that it gives to or wants of a

@@ -61,3 +61,10 @@ def test_a_plan_is_saved_and_followed(tmp_path):
     ]:
         with pytest.raises(tpc.Error, match=message):
             tpc.compile(mlp(), mesh=mesh, weights=WEIGHTS, **options)
+
+
+def test_a_directory_has_no_plan_file(tmp_path):
+    plan = tpc.Plan('{"mesh": {}}', "", "[]")
+    with pytest.raises(tpc.Error, match="tpc-run --plan-out"):
+        plan.save(tmp_path / "plan.json")
+    assert not (tmp_path / "plan.json").exists()

@@ -71,7 +71,8 @@ void Executor::Worker::run(const std::vector<HostTensor> &inputs,
 
   lastMoved = Communicator::Clock::now();
   lastStepEnd = std::chrono::steady_clock::now();
-  program.runs += measures;
+  if (measures)
+    ++program.runs;
   for (size_t unfinished = devices.size();
        unfinished > 0 && !communicator.failed();) {
     uint64_t seen = communicator.changes();

@@ -40,6 +40,7 @@ public:
   Result<void> makeEvents();
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
+  void removeLast() override { collectives.pop_back(); }
   Result<void> enqueue(uint32_t collective) override;
   Result<void> status() override { return {}; }
   void abort() override {} // nothing in it can wait for another process

@@ -83,6 +83,7 @@ public:
   Result<void> connect(const ncclUniqueId &id);
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
+  void removeLast() override { collectives.pop_back(); }
   Result<void> enqueue(uint32_t collective) override;
   Result<void> status() override;
   void abort() override;

@@ -32,6 +32,9 @@ public:
   virtual Result<uint32_t> add(const CollectiveOp &op,
                                const std::vector<Buffers> &buffers) = 0;
 
+  /// Forgets the collective that was added last.
+  virtual void removeLast() = 0;
+
   /// Puts it into the streams of all local devices; legal while a graph is
   /// captured.
   virtual Result<void> enqueue(uint32_t collective) = 0;

@@ -345,6 +345,7 @@ Result<std::string> Graph::text() {
 
 Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
                                       const AssignPhaseOptions &options,
+                                      const std::string &device,
                                       unsigned threads) {
   if (auto finished = impl->finish(); !finished)
     return tl::unexpected(finished.error());
@@ -354,6 +355,7 @@ Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
   llvm::append_range(compile.assign.pins, impl->pins);
   compile.reportValues = true;
   compile.name = "graph";
+  compile.device = device;
   compile.threads = threads;
   IRMapping mapping;
   OwningOpRef<ModuleOp> copy = cast<ModuleOp>((*impl->module)->clone(mapping));

@@ -24,9 +24,9 @@ def assign_arguments(mode: str, machine: str, memory_limit: int | None,
 
 
 def check_device(device: str) -> None:
-    if device != "cpu":
-        raise _tpc.Error(f"device: expected \"cpu\", found {device!r}; this "
-                         "version has no other")
+    if device not in ("cpu", "cuda"):
+        raise _tpc.Error(f"device: expected \"cpu\" or \"cuda\", found "
+                         f"{device!r}")
 
 
 class Executable:
@@ -145,6 +145,7 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
 
     mesh: {"dp": 2, "tp": 4}; default: the graph's, or one device.
     weights: a path of safetensors, or arrays by stored name.
+    device: what the mesh's devices are, "cpu" or "cuda" (docs/cuda.md).
     mode: "auto" (least predicted time), "megatron" or "propagate".
     machine: what times are predicted for, a name or file (docs/machines.md).
     memory_limit: bytes of one device.
@@ -159,7 +160,7 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
     compiled = graph._native.compile(
         None if mesh is None else mesh_text(mesh),
         assign_arguments(mode, machine, memory_limit, mix, pins, search_time),
-        threads)
+        device, threads)
     plan = Plan(compiled.report, compiled.plan, compiled.values)
     graph.plan = plan
     native = _tpc.Executable.load(compiled.artifact, source, threads)

@@ -31,6 +31,10 @@ cl::opt<bool> tf32("tf32",
                    cl::desc("on GPUs, products of f32 round their operands to "
                             "10 bits of mantissa"),
                    cl::cat(category));
+cl::opt<bool> peerMemory("peer-memory",
+                         cl::desc("on GPUs, small all-reduces read memory of "
+                                  "peers where that is possible (default)"),
+                         cl::init(true), cl::cat(category));
 cl::opt<bool> syncSteps("sync-steps",
                         cl::desc("on GPUs, waits for every step before the "
                                  "next, so that an error names its step"),
@@ -249,6 +253,7 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.device = device;
   options.load.tf32 = tf32;
   options.load.syncSteps = syncSteps;
+  options.load.peerMemory = peerMemory;
   options.mode = mode;
   options.machine = machine;
   if (memoryLimit.getNumOccurrences())

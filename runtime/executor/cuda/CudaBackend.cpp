@@ -209,7 +209,7 @@ Result<void> CudaBackend::connect() {
     TPCRT_ASSIGN(cuda.communicator,
                  createNcclCommunicator(library, module.mesh,
                                         std::move(streams), options.processes,
-                                        options.deadline));
+                                        options.deadline, options.peerMemory));
   } else if (hasCollectives) {
     TPCRT_ASSIGN(cuda.communicator,
                  createLoopbackCommunicator(module.mesh, std::move(streams)));

@@ -354,9 +354,10 @@ void CudaProgram::profile(std::vector<StepTime> &times) const {
     StepTime &time = times.emplace_back();
     time.program = program.name;
     time.name = program.steps[i].name;
-    std::string by = steps[i].collective
-                         ? std::string(shared.communicator->name())
-                         : steps[i].operations[0]->implementation();
+    std::string by =
+        steps[i].collective
+            ? shared.communicator->implementation(*steps[i].collective)
+            : steps[i].operations[0]->implementation();
     std::tie(time.kind, time.implementation) =
         describeStep(program.steps[i], by);
     time.runs = runs;

@@ -45,6 +45,8 @@ struct LoadOptions {
   bool tf32 = false;
   /// GPUs: captures a program's second run as a graph and replays it.
   bool cudaGraphs = true;
+  /// GPUs: small all-reduces read memory of peers where that is possible.
+  bool peerMemory = true;
   /// GPUs: waits for every step before the next, so that an error names its
   /// step. (CPUs run one step after the other in any case.)
   bool syncSteps = false;

@@ -83,7 +83,8 @@ class NcclConformance : public CudaTest,
 TEST_P(NcclConformance, MatchesPlainComputation) {
   int gpus = GetParam().mesh.numDevices();
   for (auto order : {Order::OldestStream, Order::NewestStream}) {
-    start({.gpus = gpus, .order = order});
+    bool peers = order == Order::OldestStream;
+    start({.gpus = gpus, .peers = peers, .order = order});
     auto result = runCase(inOneProcess, GetParam());
     EXPECT_TRUE(result) << result.error().message;
     expectClean();
@@ -130,7 +131,7 @@ protected:
 
 TEST_F(Nccl, OneProcessWithAGpuForEachDevice) {
   for (auto order : {Order::OldestStream, Order::NewestStream, Order::Random}) {
-    fake::Machine &machine = start({.gpus = 2, .order = order});
+    fake::Machine &machine = start({.gpus = 2, .peers = false, .order = order});
     auto cpu = load(smallArtifact());
     auto gpu = load(onGpus(smallArtifact()));
     ASSERT_TRUE(cpu && gpu);

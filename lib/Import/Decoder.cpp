@@ -8,11 +8,13 @@
 //
 // of each row's last token. Where norms stand, and whether both parts see the
 // same x, is the family's (DecoderFamily.h). prefill attends to the keys that
-// it just computed, decode to the cache.
+// it just computed, decode to the cache. step has labels too, no cache, and
+// gives the loss of all tokens.
 //
 //===----------------------------------------------------------------------===//
 
 #include "DecoderBuilder.h"
+#include "Training.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -33,7 +35,7 @@ void DecoderBuilder::prefill() {
     lengths = arguments[1];
   positions = g.iota({batch, length}, 1, i64);
   cacheStart = g.constant(0, {4}, i64);
-  build(arguments[0]);
+  g.end({{"logits", build(arguments[0])}});
 }
 
 void DecoderBuilder::decode() {
@@ -46,17 +48,28 @@ void DecoderBuilder::decode() {
   positions = g.reshape(rowPositions, {batch, 1});
   // A row's keys go to its own position: [b, t, k, d] from [position, 0, 0].
   cacheStart = g.concat({positions, g.constant(0, {batch, 2}, i64)}, 1);
-  build(arguments[0]);
+  g.end({{"logits", build(arguments[0])}});
 }
 
-void DecoderBuilder::build(Value tokens) {
+void DecoderBuilder::step() {
+  training = true;
+  length = context = options.length;
+  auto type = RankedTensorType::get({batch, length}, i64);
+  SmallVector<Value> arguments =
+      g.begin(kStepEntry, {{"input_ids", type}, {"labels", type}});
+  positions = g.iota({batch, length}, 1, i64);
+  Value logits = build(arguments[0]);
+  g.end({{"loss", meanCrossEntropy(g, logits, nextLabels(g, arguments[1]))}});
+}
+
+Value DecoderBuilder::build(Value tokens) {
   for (const RopeFrequencies &rope : config.ropes)
     tables.push_back(frequencies(rope));
   alibiBias = alibi(decoding ? context : length);
   Value x = embedded(tokens);
   for (int64_t layer = 0; layer < config.layers; ++layer)
     x = decoderLayer(x, layer);
-  g.end({{"logits", logits(x)}});
+  return logits(x);
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,7 +188,7 @@ Value DecoderBuilder::decoderLayer(Value x, int64_t layer) {
 }
 
 Value DecoderBuilder::logits(Value x) {
-  bool all = !decoding && options.logits == LogitsOf::AllTokens;
+  bool all = training || (!decoding && options.logits == LogitsOf::AllTokens);
   if (!all)
     x = lastTokens(x);
   x = norm(x, family.finalNorm.str(), family.norm, config.epsilon);
@@ -225,15 +238,18 @@ LogicalResult tpc::buildDecoder(GraphBuilder &graph,
            << "a context of " << context << " tokens is above the model's "
            << config.positions
            << " positions; pass a smaller --context or --length";
-  if (!options.entry.empty() && options.entry != "prefill" &&
-      options.entry != "decode")
-    return emitError(graph.where()) << "there is no entry \"" << options.entry
-                                    << "\"; expected one of: prefill, decode";
+  StringRef entry = options.entry;
+  if (!llvm::is_contained({"", "prefill", "decode", "step"}, entry))
+    return emitError(graph.where())
+           << "there is no entry \"" << entry
+           << "\"; expected one of: prefill, decode, step";
   StringRef model = config.family.wordEmbedding.split('.').first;
   graph.setOptionalPrefix((model + ".").str());
-  if (options.entry != "decode")
+  if (entry.empty() || entry == "prefill")
     DecoderBuilder(graph, config, options).prefill();
-  if (options.entry != "prefill")
+  if (entry.empty() || entry == "decode")
     DecoderBuilder(graph, config, options).decode();
+  if (entry == kStepEntry)
+    DecoderBuilder(graph, config, options).step();
   return failure(graph.failed());
 }

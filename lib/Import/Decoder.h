@@ -9,10 +9,10 @@
 
 namespace tpc {
 
-/// Builds the entries `prefill` and `decode`, or the one of them that the
-/// options name, into the module of `graph`. Emits an error when the options do
-/// not fit the model.
-/// `options.context` is given, and has room for the prompt.
+/// Builds the entries `prefill` and `decode`, or the one that the options name,
+/// which may be the loss of `step`, into the module of `graph`. Emits an error
+/// when the options do not fit the model. `options.context` is given, and has
+/// room for the prompt.
 mlir::LogicalResult buildDecoder(GraphBuilder &graph,
                                  const DecoderConfig &config,
                                  const ImportOptions &options);

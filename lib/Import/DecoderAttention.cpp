@@ -150,6 +150,8 @@ DecoderBuilder::Heads DecoderBuilder::heads(Value h, int64_t layer) {
 //===----------------------------------------------------------------------===//
 
 Value DecoderBuilder::cached(const std::string &name, Value fresh) {
+  if (training)
+    return fresh;
   SmallVector<int64_t> shape(GraphBuilder::shapeOf(fresh));
   SmallVector<int64_t> whole(shape);
   whole[1] = context;

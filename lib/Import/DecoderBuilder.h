@@ -25,6 +25,7 @@ public:
 
   void prefill();
   void decode();
+  void step();
 
 private:
   using Value = mlir::Value;
@@ -32,7 +33,8 @@ private:
   using StringRef = llvm::StringRef;
 
   // Around the layers' parts -------------------------------------------------
-  void build(Value tokens);
+  /// The logits of `tokens`.
+  Value build(Value tokens);
   Value embedded(Value tokens);
   Value wordTable();
   Value decoderLayer(Value x, int64_t layer);
@@ -80,7 +82,7 @@ private:
   /// ALiBi's [1, k, g, 1, t]; null in families without it.
   Value alibi(int64_t keys);
   /// Puts new keys or values [b, s, k, d] into a cache; gives what this call
-  /// sees of it, [b, t, k, d].
+  /// sees of it, [b, t, k, d]. In training there is none.
   Value cached(const std::string &name, Value fresh);
   GraphBuilder::Visible visible(int64_t layer);
 
@@ -108,7 +110,7 @@ private:
   const ImportOptions &options;
   int64_t batch, context, length = 1;
   mlir::Type i64, f32;
-  bool decoding = false;
+  bool decoding = false, training = false;
   /// Of every token [b, s]; of decode's token [b]; prefill's lengths [b].
   Value positions, rowPositions, lengths;
   Value cacheStart, alibiBias;

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Encoder.h"
+#include "Training.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -154,11 +155,15 @@ public:
                  const EncoderConfig &config, const ImportOptions &options)
       : g(graph), architecture(architecture), family(*architecture.family),
         config(config), options(options), batch(options.batch),
-        length(options.length), i64(graph.raw().getI64Type()),
+        length(options.length), training(options.entry == kStepEntry),
+        entry(training ? StringRef(kStepEntry) : "main"),
+        i64(graph.raw().getI64Type()),
         stack(graph, family.layers, config.layers, architecture.prefix) {}
 
   LogicalResult run() {
     if (family.tokens && failed(checkLength()))
+      return failure();
+    if (training && failed(checkHasLoss()))
       return failure();
     beginEntry();
     Value x = family.tokens ? tokenEmbeddings() : patchEmbeddings();
@@ -172,6 +177,8 @@ public:
     SmallVector<std::pair<std::string, Value>> outputs;
     for (auto [head, dense] : llvm::zip_equal(architecture.heads, config.heads))
       outputs.push_back({head.output.str(), output(x, head, dense)});
+    if (training)
+      outputs = {{"loss", loss(outputs)}};
     g.end(outputs);
     return failure(g.failed());
   }
@@ -180,6 +187,24 @@ private:
   //===--------------------------------------------------------------------===//
   // Inputs
   //===--------------------------------------------------------------------===//
+
+  /// Losses are those of choosing one of several.
+  LogicalResult checkHasLoss() {
+    for (const Head &head : architecture.heads) {
+      if (head.rows == HeadRows::None || head.rows == HeadRows::One)
+        return emitError(g.where())
+               << architecture.name
+               << ": the entry \"step\" needs a model whose outputs are logits "
+                  "of labels, words or positions; found the output \""
+               << head.output << "\"";
+      if (head.rows == HeadRows::Labels && config.labels == 1)
+        return emitError(g.where())
+               << architecture.name
+               << ": the entry \"step\" needs at least two labels to choose "
+                  "from, found one, which is a regression";
+    }
+    return success();
+  }
 
   LogicalResult checkLength() {
     int64_t reserved = family.tokens->positions == Positions::CountTokensPastPad
@@ -198,10 +223,10 @@ private:
     auto tokenType = RankedTensorType::get({batch, length}, i64);
     if (!family.tokens) {
       pixels = g.begin(
-          "main", {{"pixel_values",
-                    RankedTensorType::get({batch, config.channels,
-                                           config.image[0], config.image[1]},
-                                          g.raw().getF32Type())}})[0];
+          entry, {{"pixel_values",
+                   RankedTensorType::get({batch, config.channels,
+                                          config.image[0], config.image[1]},
+                                         g.raw().getF32Type())}})[0];
       return;
     }
     SmallVector<StringRef> names{"input_ids", "attention_mask"};
@@ -210,7 +235,7 @@ private:
     for (StringRef name : names)
       if (!options.without.contains(name))
         inputs.push_back({name.str(), tokenType});
-    SmallVector<Value> values = g.begin("main", inputs);
+    SmallVector<Value> values = g.begin(entry, inputs);
     for (auto [input, value] : llvm::zip_equal(inputs, values)) {
       if (input.name == "input_ids")
         tokens = value;
@@ -327,6 +352,23 @@ private:
                     ofTokens ? "b s e, e f -> b s f" : "b e, e f -> b f");
   }
 
+  /// The mean of the heads' losses, with an input of labels for each.
+  Value loss(ArrayRef<std::pair<std::string, Value>> outputs) {
+    Value sum;
+    for (auto [head, output] : llvm::zip_equal(architecture.heads, outputs)) {
+      StringRef name = head.rows == HeadRows::FirstOfTwo    ? "start_positions"
+                       : head.rows == HeadRows::SecondOfTwo ? "end_positions"
+                                                            : "labels";
+      Value logits = output.second;
+      Value labels = g.addInput(
+          {name.str(), RankedTensorType::get(
+                           GraphBuilder::shapeOf(logits).drop_back(), i64)});
+      Value loss = meanCrossEntropy(g, logits, labels);
+      sum = sum ? g.add(sum, loss) : loss;
+    }
+    return outputs.size() == 1 ? sum : g.scaled(sum, 1.0 / outputs.size());
+  }
+
   Value output(Value x, const Head &head,
                const EncoderConfig::HeadDense &dense) {
     if (head.first) {
@@ -389,6 +431,8 @@ private:
   const EncoderConfig &config;
   const ImportOptions &options;
   int64_t batch, length;
+  bool training;
+  StringRef entry;
   Type i64;
   LayerStack stack;
   Value tokens, mask, types, pixels;

@@ -34,8 +34,8 @@ mlir::FailureOr<EncoderConfig>
 readEncoderConfig(const ModelConfig &config,
                   const EncoderArchitecture &architecture);
 
-/// Builds `main` into the module of `graph`. Emits an error when the inputs do
-/// not fit the model.
+/// Builds `main`, or the loss of `step` if the options name it, into the module
+/// of `graph`. Emits an error when the inputs do not fit the model.
 mlir::LogicalResult buildEncoder(GraphBuilder &graph,
                                  const EncoderArchitecture &architecture,
                                  const EncoderConfig &config,

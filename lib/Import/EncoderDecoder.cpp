@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "EncoderDecoder.h"
+#include "Training.h"
 #include <cmath>
 
 using namespace mlir;
@@ -151,6 +152,15 @@ public:
       g.end({{"logits", logits(x, "b s e, v e -> b s v")}});
   }
 
+  void step() {
+    length = options.decoderLength;
+    beginWithEncoder(kStepEntry, true);
+    Value labels = g.addInput({"labels", tokenType(length)});
+    positions = g.iota({length}, 0, i64);
+    Value all = logits(decode(encode()), "b s e, v e -> b s v");
+    g.end({{"loss", meanCrossEntropy(g, all, labels)}});
+  }
+
   void prefill() {
     caching = true;
     length = options.decoderLength;
@@ -213,7 +223,7 @@ private:
       add("attention_mask", tokenType(encoderLength), encoderMask);
     if (withDecoder)
       add("decoder_input_ids", tokenType(length), decoderTokens);
-    if (withDecoder && entry == "main" &&
+    if (withDecoder && entry != "prefill" &&
         !options.without.contains("decoder_attention_mask"))
       add("decoder_attention_mask", tokenType(length), decoderMask);
     for (auto [to, argument] : llvm::zip_equal(values, g.begin(entry, inputs)))
@@ -488,7 +498,7 @@ tpc::buildEncoderDecoder(GraphBuilder &graph,
   bool generates = architecture.output == EncoderDecoderOutput::Logits;
   SmallVector<StringRef> entries{"main"};
   if (generates)
-    entries.append({"prefill", "decode"});
+    entries.append({"prefill", "decode", kStepEntry});
   if (!options.entry.empty() && !llvm::is_contained(entries, options.entry)) {
     auto error = emitError(graph.where())
                  << "there is no entry \"" << options.entry
@@ -515,5 +525,7 @@ tpc::buildEncoderDecoder(GraphBuilder &graph,
     builder().prefill();
   if (wanted("decode"))
     builder().decodeOne();
+  if (options.entry == kStepEntry)
+    builder().step();
   return failure(graph.failed());
 }

@@ -55,6 +55,16 @@ SmallVector<Value> GraphBuilder::begin(StringRef entry,
   return llvm::to_vector_of<Value>(body->getArguments());
 }
 
+Value GraphBuilder::addInput(const Input &input) {
+  unsigned index = function.getNumArguments();
+  auto name =
+      builder.getNamedAttr(kNameAttrName, builder.getStringAttr(input.name));
+  // The type is complete in end().
+  (void)function.insertArgument(index, input.type,
+                                builder.getDictionaryAttr(name), location);
+  return function.getArgument(index);
+}
+
 void GraphBuilder::end(ArrayRef<std::pair<std::string, Value>> results) {
   SmallVector<Value> values;
   SmallVector<Type> types;
@@ -348,6 +358,9 @@ Value GraphBuilder::add(Value x, Value y) {
 Value GraphBuilder::mul(Value x, Value y) {
   return MulOp::create(builder, loc(), x.getType(), x, y);
 }
+Value GraphBuilder::div(Value x, Value y) {
+  return DivOp::create(builder, loc(), x.getType(), x, y);
+}
 Value GraphBuilder::sub(Value x, Value y) {
   return SubOp::create(builder, loc(), x.getType(), x, y);
 }
@@ -419,7 +432,7 @@ Value GraphBuilder::normalized(Value x, double epsilon) {
   if (epsilon != 0)
     sum = shifted(sum, epsilon);
   sum = broadcast(sum, shape, llvm::to_vector(llvm::seq<int64_t>(0, last)));
-  return DivOp::create(builder, loc(), x.getType(), x, sum);
+  return div(x, sum);
 }
 
 Value GraphBuilder::experts(Value x, Value choices, Value scores, Value gate,
@@ -499,6 +512,12 @@ Value GraphBuilder::embedding(Value table, Value tokens) {
                              table, tokens);
 }
 
+Value GraphBuilder::crossEntropy(Value logits, Value labels) {
+  return CrossEntropyOp::create(builder, loc(),
+                                tensor(shapeOf(labels), builder.getF32Type()),
+                                logits, labels);
+}
+
 Value GraphBuilder::attention(Value query, Value key, Value value, double scale,
                               const Visible &visible) {
   SmallVector<int64_t> shape(shapeOf(query));
@@ -548,6 +567,12 @@ Value GraphBuilder::reduceSum(Value x, int64_t dim) {
   return ReduceOp::create(builder, loc(), tensor(shape, elementOf(x)),
                           Reduction::Sum, x,
                           builder.getDenseI64ArrayAttr({dim}));
+}
+
+Value GraphBuilder::total(Value x) {
+  auto all = llvm::to_vector(llvm::seq<int64_t>(0, shapeOf(x).size()));
+  return ReduceOp::create(builder, loc(), tensor({}, elementOf(x)),
+                          Reduction::Sum, x, builder.getDenseI64ArrayAttr(all));
 }
 
 Value GraphBuilder::reduceMax(Value x, int64_t dim) {

@@ -43,6 +43,8 @@ public:
   /// Starts an entry function; returns its arguments.
   llvm::SmallVector<mlir::Value> begin(llvm::StringRef entry,
                                        llvm::ArrayRef<Input> inputs);
+  /// One more argument of the entry, after the others.
+  mlir::Value addInput(const Input &input);
   /// Ends it with named results.
   void end(llvm::ArrayRef<std::pair<std::string, mlir::Value>> results);
   /// Whether an error was emitted (a stored tensor that does not fit).
@@ -167,6 +169,9 @@ public:
                      llvm::StringRef equation);
   mlir::Value matmul(mlir::Value x, mlir::Value y, llvm::StringRef equation);
   mlir::Value embedding(mlir::Value table, mlir::Value tokens);
+  /// -ln softmax(logits)[label] of every label, in f32; 0 where there is no
+  /// such logit.
+  mlir::Value crossEntropy(mlir::Value logits, mlir::Value labels);
   /// What shapes attention beside its operands; null and 0: nothing.
   struct Visible {
     mlir::Value bias, lengths, offset, sinks;
@@ -183,6 +188,8 @@ public:
   /// A vector of i64.
   mlir::Value constant(llvm::ArrayRef<int64_t> values);
   mlir::Value reduceSum(mlir::Value x, int64_t dim);
+  /// The sum of all elements, a scalar.
+  mlir::Value total(mlir::Value x);
   mlir::Value reduceMax(mlir::Value x, int64_t dim);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t dim);
   /// `x` with a part replaced; `start` as in tpc.update_slice.
@@ -191,6 +198,7 @@ public:
   mlir::Value select(mlir::Value condition, mlir::Value x, mlir::Value y);
   mlir::Value iota(Shape shape, int64_t dim, mlir::Type element);
   mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value div(mlir::Value x, mlir::Value y);
   /// Dimension i of x becomes dimension dims[i] of `shape`.
   mlir::Value broadcast(mlir::Value x, Shape shape, Shape dims);
   mlir::Value slice(mlir::Value x, Shape offsets, Shape sizes);

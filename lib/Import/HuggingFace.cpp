@@ -4,6 +4,8 @@
 #include "Decoder.h"
 #include "Encoder.h"
 #include "EncoderDecoder.h"
+#include "Training.h"
+#include "tpc/Dialect/Tpc/Differentiate.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -174,5 +176,8 @@ OwningOpRef<ModuleOp> tpc::importHuggingFace(MLIRContext *context,
                      options.weights);
   if (failed(build(graph, *config, options)))
     return {};
+  if (auto step = module->lookupSymbol<func::FuncOp>(kStepEntry))
+    if (failed(differentiate(step, "loss", {})))
+      return {};
   return module;
 }

@@ -196,15 +196,14 @@ private:
     if (indexed)
       return;
     // Contracted if the partial result stays partial to the end, possibly with
-    // one other operand partial as well.
-    if (appearsInResults(node, rule))
-      return;
+    // one other operand partial as well. A result that has the factor itself is
+    // not affected.
     SmallVector<SmallVector<unsigned, 1>> tries = {{}};
     for (unsigned i = 0, n = rule.operands.size(); i < n; ++i)
       if (!hasFactor(rule.operands[i], node))
         tries.push_back({i});
     for (const auto &partial : tries) {
-      if (std::optional<Reduction> reduction = flow(partial, node)) {
+      if (auto reduction = flow(rule, partial, node)) {
         factor.kind = FactorKind::Contracted;
         factor.reduction = *reduction;
         factor.partialOperands.assign(partial.begin(), partial.end());
@@ -221,17 +220,14 @@ private:
       });
     });
   }
-  bool appearsInResults(Node node, const ShardingRule &rule) {
-    return llvm::any_of(rule.results, [&](const TensorFactors &tensor) {
-      return hasFactor(tensor, node);
-    });
-  }
 
   /// Follows partial values through the body. `partialOperands` start partial;
   /// with a `contracted` class, operations that contract it make a partial
-  /// result. Returns the reduction if every result ends partial and nothing
-  /// used a partial value that is not linear in it.
-  std::optional<Reduction> flow(ArrayRef<unsigned> partialOperands,
+  /// result. Returns the reduction if every result without that class ends
+  /// partial, none with it, and nothing used a partial value that is not linear
+  /// in it.
+  std::optional<Reduction> flow(const ShardingRule &rule,
+                                ArrayRef<unsigned> partialOperands,
                                 std::optional<Node> contracted,
                                 Reduction initial = Reduction::Sum) {
     llvm::DenseMap<Value, Reduction> partial;
@@ -270,11 +266,16 @@ private:
         partial[result] = *reduction;
     }
     std::optional<Reduction> reduction;
-    for (Value result : body.results()) {
+    for (auto [result, factors] :
+         llvm::zip_equal(body.results(), rule.results)) {
       auto it = partial.find(result);
-      if (it == partial.end() || (reduction && *reduction != it->second))
+      bool isPartial = it != partial.end();
+      bool isCut = contracted && hasFactor(factors, *contracted);
+      if (isPartial == isCut ||
+          (isPartial && reduction.value_or(it->second) != it->second))
         return std::nullopt;
-      reduction = it->second;
+      if (isPartial)
+        reduction = it->second;
     }
     return reduction;
   }
@@ -293,7 +294,7 @@ private:
       linear.reductions.clear();
       for (Reduction reduction :
            {Reduction::Sum, Reduction::Max, Reduction::Min})
-        if (flow(set, std::nullopt, reduction) == reduction)
+        if (flow(rule, set, std::nullopt, reduction) == reduction)
           linear.reductions.push_back(reduction);
       if (!linear.reductions.empty())
         rule.linear.push_back(std::move(linear));

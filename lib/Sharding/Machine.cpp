@@ -28,10 +28,11 @@ constexpr double kGB = 1e3;    // GB/s, in bytes per microsecond
 constexpr double kTFlop = 1e6; // TFLOP/s, in operations per microsecond
 constexpr int64_t kGiB = int64_t(1) << 30;
 
-/// NVLink between eight devices, `gbps` per device and direction.
-Link nvlink(double gbps, bool hasSwitchReduction) {
+} // namespace
+
+Link tpc::nvlink(int64_t devices, double gbps, bool hasSwitchReduction) {
   Link link{"nvlink",
-            8,
+            devices,
             {{"ring LL", LinkAlgorithm::Ring, 6.6, 0.6, 0.11 * gbps * kGB},
              {"ring LL128", LinkAlgorithm::Ring, 14, 1.9, 0.92 * gbps * kGB},
              {"ring Simple", LinkAlgorithm::Ring, 8.4, 3.4, gbps * kGB},
@@ -43,8 +44,16 @@ Link nvlink(double gbps, bool hasSwitchReduction) {
   return link;
 }
 
-/// One network adapter per device.
-Link network(double gbps) {
+Link tpc::pcie(int64_t devices, double gbps) {
+  return {"pcie",
+          devices,
+          {{"ring LL", LinkAlgorithm::Ring, 6.6, 1, 0.25 * gbps * kGB},
+           {"ring Simple", LinkAlgorithm::Ring, 8.4, 5.7, gbps * kGB},
+           {"tree LL", LinkAlgorithm::Tree, 6.8, 1, 0.25 * gbps * kGB},
+           {"tree Simple", LinkAlgorithm::Tree, 8.4, 4, 0.8 * gbps * kGB}}};
+}
+
+Link tpc::network(double gbps) {
   return {"network",
           0,
           {{"ring LL", LinkAlgorithm::Ring, 6.6, 2.7, 0.25 * gbps * kGB},
@@ -53,6 +62,8 @@ Link network(double gbps) {
            {"tree LL", LinkAlgorithm::Tree, 6.8, 5, 0.25 * gbps * kGB},
            {"tree LL128", LinkAlgorithm::Tree, 14, 8.5, 0.8 * gbps * kGB}}};
 }
+
+namespace {
 
 Machine gpu(std::string name, double tflops16, double tflops32, double tflops64,
             double memoryGBps, int64_t memoryGiB, Link inner, Link outer) {
@@ -88,11 +99,11 @@ Machine cpu() {
 
 const std::vector<Machine> &builtIn() {
   static const std::vector<Machine> machines = {
-      gpu("a100", 265, 110, 17, 1700, 80, nvlink(230, false), network(23)),
-      gpu("b200", 1600, 900, 35, 6800, 180, nvlink(720, true), network(46)),
+      gpu("a100", 265, 110, 17, 1700, 80, nvlink(8, 230, false), network(23)),
+      gpu("b200", 1600, 900, 35, 6800, 180, nvlink(8, 720, true), network(46)),
       cpu(),
-      gpu("h100", 700, 380, 55, 2900, 80, nvlink(370, true), network(46)),
-      gpu("h200", 780, 400, 60, 4300, 141, nvlink(370, true), network(46))};
+      gpu("h100", 700, 380, 55, 2900, 80, nvlink(8, 370, true), network(46)),
+      gpu("h200", 780, 400, 60, 4300, 141, nvlink(8, 370, true), network(46))};
   return machines;
 }
 

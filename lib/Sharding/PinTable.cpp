@@ -259,6 +259,8 @@ private:
 
   LogicalResult readResult(func::FuncOp function, Operation *ret,
                            unsigned index) {
+    if (heldLike(function, index))
+      return success(); // chosen with the symbol
     addPlace({Place::Result, function, index,
               cast<RankedTensorType>(ret->getOperand(index).getType()),
               ret->getLoc(),

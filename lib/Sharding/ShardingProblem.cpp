@@ -330,6 +330,11 @@ void ShardingProblem::addShard(ShardOp op) {
 void ShardingProblem::addReturn(func::ReturnOp op) {
   auto function = cast<func::FuncOp>(op->getParentOp());
   for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
+    if (StringAttr like = heldLike(function, i)) {
+      unsigned node = symbolNodes.lookup(like);
+      uses[operand].push_back({node, nodes[node].gives[0], time});
+      continue;
+    }
     const Port *wants = port(pins.ofResult(function, i));
     NodeInfo info{NodeInfo::Result, op, Value(), unsigned(i)};
     info.wants.push_back(wants);
@@ -512,6 +517,7 @@ const Sharding &ShardingProblem::chosen(const Port *port,
 
 Assignment ShardingProblem::assignment(const Choice &choice) const {
   Assignment result;
+  std::map<std::pair<Operation *, unsigned>, Sharding> results;
   for (auto [i, node] : llvm::enumerate(nodes)) {
     unsigned value = choice[i];
     switch (node.kind) {
@@ -533,8 +539,7 @@ Assignment ShardingProblem::assignment(const Choice &choice) const {
       break;
     }
     case NodeInfo::Result:
-      // Results come in order.
-      result.wanted[node.op].push_back(chosen(node.wants[0], value));
+      results[{node.op, node.index}] = chosen(node.wants[0], value);
       break;
     case NodeInfo::Copy:
       break;
@@ -548,8 +553,14 @@ Assignment ShardingProblem::assignment(const Choice &choice) const {
       if (auto write = dyn_cast<WriteOp>(op))
         result.wanted[write] = {
             result.symbols.lookup(write.getSymbolAttr().getAttr())};
-      if (isa<func::ReturnOp>(op))
-        result.wanted.try_emplace(&op);
+      if (!isa<func::ReturnOp>(op))
+        continue;
+      auto &wanted = result.wanted[&op];
+      for (unsigned i = 0; i < op.getNumOperands(); ++i) {
+        StringAttr like = heldLike(function, i);
+        wanted.push_back(like ? result.symbols.lookup(like)
+                              : results.at({&op, i}));
+      }
     }
   return result;
 }

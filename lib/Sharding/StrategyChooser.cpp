@@ -260,6 +260,14 @@ LogicalResult StrategyChooser::assignReturn(func::ReturnOp op) {
     if (isFree(operand))
       settle(operand,
              Sharding::replicated(mesh->symbol, type(operand).getRank()));
+    if (StringAttr like = heldLike(function, i)) {
+      wanted.push_back(
+          result.symbols
+              .try_emplace(like, Sharding::replicated(mesh->symbol,
+                                                      type(operand).getRank()))
+              .first->second);
+      continue;
+    }
     auto pin = function.getResultAttrOfType<ShardingAttr>(i, kShardingAttrName);
     Sharding sharding = pin ? pin.getValue() : result.held.lookup(operand);
     if (auto problem = mesh->check(sharding))

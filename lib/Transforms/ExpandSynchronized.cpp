@@ -86,17 +86,26 @@ struct ExpandSynchronized
     FailureOr<Mesh> mesh = lookupMesh(module);
     if (failed(mesh))
       return signalPassFailure();
+    // What a composite becomes may have composites of the same kind.
+    for (auto composites = findSynchronized(module, *mesh); !composites.empty();
+         composites = findSynchronized(module, *mesh))
+      for (DecomposableOpInterface op : composites)
+        if (failed(expand(op, *mesh)))
+          return signalPassFailure();
+  }
+
+private:
+  static SmallVector<DecomposableOpInterface>
+  findSynchronized(ModuleOp module, const Mesh &mesh) {
     SmallVector<DecomposableOpInterface> composites;
     for (auto function : module.getOps<func::FuncOp>())
       function.walk([&](DecomposableOpInterface op) {
         RuledOp ruled = RuledOp::of(op);
-        auto strategy = matchStrategy(ruled, shardingsOf(op), *mesh);
+        auto strategy = matchStrategy(ruled, shardingsOf(op), mesh);
         if (strategy && splits(ruled.rule, *strategy, FactorKind::Synchronized))
           composites.push_back(op);
       });
-    for (DecomposableOpInterface op : composites)
-      if (failed(expand(op, *mesh)))
-        return signalPassFailure();
+    return composites;
   }
 };
 } // namespace

@@ -24,6 +24,13 @@ struct VerifyAssigned
       signalPassFailure();
   }
 
+  static ShardingAttr storedSharding(func::FuncOp function, StringAttr symbol) {
+    Operation *op = SymbolTable::lookupNearestSymbolFrom(function, symbol);
+    if (auto parameter = dyn_cast<ParameterOp>(op))
+      return getSharding(parameter.getTensorType());
+    return getSharding(cast<StateOp>(op).getTensorType());
+  }
+
   static LogicalResult verify(Operation *op, const Mesh &mesh) {
     OpShardings shardings;
     auto collect = [&](TypeRange types, auto &list,
@@ -51,10 +58,19 @@ struct VerifyAssigned
         failed(collect(op->getResultTypes(), shardings.results, "result")))
       return failure();
     if (isa<func::ReturnOp>(op)) {
-      for (auto [i, sharding] : llvm::enumerate(shardings.operands))
+      auto function = cast<func::FuncOp>(op->getParentOp());
+      for (auto [i, sharding] : llvm::enumerate(shardings.operands)) {
         if (sharding.isPartial())
           return op->emitOpError("assigned form: result ")
                  << i << " is partial";
+        StringAttr like = heldLike(function, i);
+        if (!like)
+          continue;
+        ShardingAttr stored = storedSharding(function, like);
+        if (!stored || stored.getValue() != sharding)
+          return op->emitOpError("assigned form: result ")
+                 << i << " is not held like @" << like.getValue();
+      }
       return success();
     }
     if (!isa<ShardingRuleOpInterface>(op))

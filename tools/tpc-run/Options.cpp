@@ -20,6 +20,15 @@ cl::opt<std::string>
               cl::desc("measures this machine and writes its description, for "
                        "--machine; needs no model"),
               cl::value_desc("FILE.json"), cl::cat(category));
+cl::opt<bool> doctor("doctor",
+                     cl::desc("shows this machine and what is misconfigured; "
+                              "needs no model"),
+                     cl::cat(category));
+cl::opt<std::string>
+    machineOut("machine-out",
+               cl::desc("with --doctor: writes the machine's description, for "
+                        "--machine, made of what the system says"),
+               cl::value_desc("FILE.json"), cl::cat(category));
 cl::opt<std::string> mesh("mesh", cl::desc("mesh of devices"),
                           cl::value_desc("dp=2,tp=4"), cl::cat(category));
 cl::opt<std::string> device("device",
@@ -245,10 +254,15 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.model = model;
   options.calibrate = given(calibrate);
   options.diagnose = given(diagnose);
+  options.doctor = doctor;
+  options.machineOut = given(machineOut);
   if (!options.model.empty() + options.calibrate.has_value() +
-          options.diagnose.has_value() !=
+          options.diagnose.has_value() + options.doctor !=
       1)
-    endWith("expected one of: a model, --calibrate, --diagnose");
+    endWith("expected one of: a model, --calibrate, --diagnose, --doctor");
+  if (options.machineOut && !options.doctor)
+    endWith("--machine-out: expected it with --doctor; --calibrate FILE.json "
+            "writes a measured description");
   options.mesh = given(mesh);
   options.device = device;
   options.load.tf32 = tf32;

@@ -15,6 +15,10 @@ struct RunOptions {
   std::string model;
   /// Measure this machine instead of running a model; the file to write.
   std::optional<std::string> calibrate;
+  /// Show this machine and what is wrong with it instead; the file to write its
+  /// description to, if any.
+  bool doctor = false;
+  std::optional<std::string> machineOut;
   std::optional<std::string> mesh, entry, weights, save, report;
   /// What the devices are: "cpu" or "cuda".
   std::string device;

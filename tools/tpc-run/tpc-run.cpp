@@ -2,6 +2,7 @@
 
 #include "Calibrate.h"
 #include "Check.h"
+#include "Doctor.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "Profile.h"
@@ -480,6 +481,8 @@ int main(int argc, char **argv) {
   RunOptions options = parseOptions(argc, argv);
   if (options.calibrate)
     return calibrateMachine(*options.calibrate, options.load.threads);
+  if (options.doctor)
+    return examineMachine(options.machineOut);
   if (options.diagnose)
     return printDiagnosis(*options.diagnose);
   CompilerContext context;

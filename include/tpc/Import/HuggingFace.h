@@ -20,6 +20,16 @@
 // prefill takes the encoder's inputs and decoder_input_ids, and keeps what
 // decode needs of the encoder's output.
 //
+// With a head of logits, each has on demand, as the only entry,
+//
+//   step(the inputs of all tokens, labels)
+//
+// which gives `loss`, the mean cross entropy over the labels that are tokens or
+// classes (-100 does not count), and for each parameter NAME `grad.NAME`. As in
+// transformers, the labels of a decoder are its input_ids: the importer moves
+// them by one. Labels of a head of positions are start_positions and
+// end_positions [b].
+//
 // A family of models is a row of data (...Families.cpp), not a class.
 //
 //===----------------------------------------------------------------------===//
@@ -58,7 +68,7 @@ struct ImportOptions {
   /// The element type of parameters and activations: "f32", "bf16", "f16", or
   /// "stored" for the configuration's. Stored tensors are converted to it.
   std::string element = "f32";
-  /// Build only this entry; empty: all of the model's.
+  /// Build only this entry; empty: all of the model's but step.
   std::string entry;
   /// How many tokens are generated after the prompt. An encoder-decoder then
   /// has prefill and decode instead of main.

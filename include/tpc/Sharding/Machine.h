@@ -63,6 +63,13 @@ struct Machine {
   std::vector<Link> links;
 };
 
+/// Links of GPUs over which NCCL reaches `gbps` (GB/s) per device and direction
+/// in large messages: NVLink, with switches that add up or without, PCIe, and
+/// network adapters of each device.
+Link nvlink(int64_t devices, double gbps, bool hasSwitchReduction);
+Link pcie(int64_t devices, double gbps);
+Link network(double gbps);
+
 /// The built-in machine of this name, or null.
 const Machine *findMachine(llvm::StringRef name);
 /// "a100, b200, cpu, h100, h200"

@@ -29,6 +29,11 @@ public:
   mlir::Value convert(mlir::Value x, mlir::Type element) {
     if (type(x).getElementType() == element)
       return x;
+    // What was only widened is there already.
+    if (auto widened = x.getDefiningOp<ConvertOp>();
+        widened && widened.widens() &&
+        type(widened.getOperand()).getElementType() == element)
+      return widened.getOperand();
     return make<ConvertOp>(with(x, element), x);
   }
   /// A constant of the shape and element type of `like`.

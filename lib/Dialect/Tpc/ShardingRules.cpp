@@ -97,14 +97,14 @@ ShardingRule MinOp::getShardingRule() {
 }
 
 ShardingRule ConvertOp::getShardingRule() {
-  // Widening keeps every value; anything else rounds, which is not linear.
-  Type from = getElementTypeOrSelf(getOperand());
-  Type to = getElementTypeOrSelf(getResult());
-  bool widens = (from.isBF16() && (to.isF32() || to.isF64())) ||
-                (from.isF16() && (to.isF32() || to.isF64())) ||
-                (from.isF32() && to.isF64()) ||
-                (from.isInteger(32) && to.isInteger(64));
-  return widens ? elementwise(*this, {copies({0})}) : elementwise(*this);
+  // Widening keeps every value. Floats that are rounded may be partial, as the
+  // results of products are, which are rounded as well.
+  auto isFloat = [](Value x) {
+    return isa<FloatType>(getElementTypeOrSelf(x));
+  };
+  bool rounds = isFloat(getOperand()) && isFloat(getResult());
+  return widens() || rounds ? elementwise(*this, {copies({0})})
+                            : elementwise(*this);
 }
 
 //===----------------------------------------------------------------------===//

@@ -68,11 +68,43 @@ LogicalResult TpcDialect::verifyRegionArgAttribute(Operation *op, unsigned,
   return verifyPin(op, attribute, function.getArgumentTypes()[argument]);
 }
 
+/// `tpc.like` names a parameter or state of the result's shape and element
+/// type; of a program per device, which has its own types, only that it does.
+static LogicalResult verifyLike(FunctionOpInterface function, unsigned index,
+                                Attribute value) {
+  auto name = dyn_cast<FlatSymbolRefAttr>(value);
+  Operation *symbol =
+      name ? SymbolTable::lookupNearestSymbolFrom(function, name) : nullptr;
+  RankedTensorType type;
+  if (auto parameter = dyn_cast_or_null<ParameterOp>(symbol))
+    type = cast<RankedTensorType>(parameter.getTensorType());
+  else if (auto state = dyn_cast_or_null<StateOp>(symbol))
+    type = cast<RankedTensorType>(state.getTensorType());
+  if (!type)
+    return function->emitError(
+               "tpc.like: expected a parameter or state, found ")
+           << value;
+  auto result = dyn_cast<RankedTensorType>(function.getResultTypes()[index]);
+  if (isa<func::FuncOp>(function) &&
+      (!result || withSharding(result, ShardingAttr()) !=
+                      withSharding(type, ShardingAttr())))
+    return function->emitError("tpc.like: expected the type of ")
+           << name << ", " << type << ", found "
+           << function.getResultTypes()[index];
+  if (function.getResultAttr(index, kShardingAttrName))
+    return function->emitError("result \"")
+           << resultName(function, index) << "\" is held like " << name
+           << "; pin that instead";
+  return success();
+}
+
 LogicalResult TpcDialect::verifyRegionResultAttribute(
     Operation *op, unsigned, unsigned result, NamedAttribute attribute) {
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (!function)
     return op->emitError("unexpected attribute ") << attribute.getName();
+  if (attribute.getName() == kLikeAttrName)
+    return verifyLike(function, result, attribute.getValue());
   return verifyPin(op, attribute, function.getResultTypes()[result]);
 }
 
@@ -90,6 +122,12 @@ std::string tpc::argumentName(FunctionOpInterface function, unsigned index) {
   if (auto name = function.getArgAttrOfType<StringAttr>(index, kNameAttrName))
     return name.str();
   return "arg" + std::to_string(index);
+}
+
+StringAttr tpc::heldLike(FunctionOpInterface function, unsigned index) {
+  auto name =
+      function.getResultAttrOfType<FlatSymbolRefAttr>(index, kLikeAttrName);
+  return name ? name.getAttr() : StringAttr();
 }
 
 std::string tpc::resultName(FunctionOpInterface function, unsigned index) {

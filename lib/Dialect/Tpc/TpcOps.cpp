@@ -110,6 +110,15 @@ static LogicalResult verifySymbolType(Operation *op, Operation *symbol,
   return success();
 }
 
+bool ConvertOp::widens() {
+  Type from = getElementTypeOrSelf(getOperand());
+  Type to = getElementTypeOrSelf(getResult());
+  return (from.isBF16() && (to.isF32() || to.isF64())) ||
+         (from.isF16() && (to.isF32() || to.isF64())) ||
+         (from.isF32() && to.isF64()) ||
+         (from.isInteger(32) && to.isInteger(64));
+}
+
 LogicalResult ReadOp::verifySymbolUses(SymbolTableCollection &symbols) {
   Operation *symbol = symbols.lookupNearestSymbolFrom(*this, getSymbolAttr());
   if (!symbolType(symbol))

@@ -255,20 +255,24 @@ private:
     return fill == (reduction == Reduction::Max ? -extreme : extreme);
   }
 
+  static bool has(const TensorFactors &tensor, unsigned factor) {
+    return llvm::any_of(tensor, [&](const auto &dim) {
+      return llvm::is_contained(dim, factor);
+    });
+  }
   bool inResults(unsigned factor) const {
-    for (const TensorFactors &result : rule.results)
-      for (const auto &dim : result)
-        if (llvm::is_contained(dim, factor))
-          return true;
-    return false;
+    return llvm::any_of(rule.results, [&](const TensorFactors &result) {
+      return has(result, factor);
+    });
   }
 
   //===--------------------------------------------------------------------===//
   // Partial values
   //===--------------------------------------------------------------------===//
 
-  /// The results are partial over the axes of contracted factors, and over the
-  /// axes over which the operands are partial where the operation is linear.
+  /// The results are partial over the axes of contracted factors that they
+  /// lack, and over the axes over which the operands are partial where the
+  /// operation is linear.
   bool findPartial() {
     SmallVector<AxisRef> expected; // parts on which operands must be partial
     for (auto [f, factor] : llvm::enumerate(rule.factors)) {
@@ -278,7 +282,7 @@ private:
         continue;
       for (const AxisRef &axis : axesOf(f))
         for (const AxisRef &part : partsOf(axis)) {
-          partial.push_back({part, factor.reduction});
+          partial.push_back({{part, factor.reduction}, unsigned(f)});
           for (auto [i, claim] : llvm::enumerate(op.operands)) {
             auto reduction = reductionOver(*claim, part);
             bool wanted = llvm::is_contained(factor.partialOperands, i);
@@ -306,7 +310,7 @@ private:
           if (!passesThrough({part, p.reduction}))
             return fail("partial operands over " + part.name.getValue() +
                         " where the operation is not linear in them");
-          partial.push_back({part, p.reduction});
+          partial.push_back({{part, p.reduction}, std::nullopt});
         }
     return true;
   }
@@ -428,13 +432,14 @@ private:
                                         const TensorFactors &factors,
                                         RankedTensorType whole) {
     Sharding fixed = Sharding::replicated(mesh.symbol, whole.getRank());
-    for (const PartialAxis &p : partial)
-      fixed.addPartial(p.axis, p.reduction);
+    for (const auto &[p, factor] : partial)
+      if (!factor || !has(factors, *factor))
+        fixed.addPartial(p.axis, p.reduction);
     SmallVector<AxisRef> used;
     for (const auto &cut : axes)
       if (cut)
         used.append(cut->begin(), cut->end());
-    for (const PartialAxis &p : partial)
+    for (const auto &[p, factor] : partial)
       used.push_back(p.axis);
     bool open = false;
     for (auto [dim, names] : llvm::enumerate(factors)) {
@@ -477,7 +482,8 @@ private:
   SmallVector<std::optional<AxisList>> axes;
   /// All of them together.
   AxisList cutAxes;
-  SmallVector<PartialAxis> partial;
+  /// And the factor that was contracted, if one was.
+  SmallVector<std::pair<PartialAxis, std::optional<unsigned>>> partial;
   std::string problem;
 };
 

@@ -10,6 +10,7 @@
 #include "tpcrt/Runtime.h"
 #include "tpcrt/Safetensors.h"
 #include "tpcrt/TensorSpec.h"
+#include "tpcrt/Topology.h"
 #include "tpcrt/artifact_generated.h"
 #include "tpcrt/tpcrt.h"
 

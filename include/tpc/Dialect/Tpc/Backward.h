@@ -43,6 +43,9 @@ public:
   mlir::Value gradient(mlir::ValueRange values);
 
 private:
+  llvm::SmallVector<mlir::Value> buildStep(mlir::Operation *op,
+                                           mlir::Value gradient);
+
   mlir::OpBuilder &builder;
   std::optional<llvm::DenseSet<mlir::Value>> wanted;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value, 2>> contributions;

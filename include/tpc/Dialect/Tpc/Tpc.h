@@ -29,6 +29,11 @@ namespace tpc {
 /// operands.
 template <typename ConcreteOp>
 class Elementwise : public mlir::OpTrait::TraitBase<ConcreteOp, Elementwise> {};
+
+/// Composites whose gradients are computed by one operation, tpc.vjp.
+template <typename ConcreteOp>
+class GradientStep
+    : public mlir::OpTrait::TraitBase<ConcreteOp, GradientStep> {};
 } // namespace tpc
 
 #define GET_OP_CLASSES
@@ -46,6 +51,13 @@ inline constexpr llvm::StringLiteral kPredictedAttrName = "tpc.predicted";
 
 /// Name of the attribute that names an argument or result for users.
 inline constexpr llvm::StringLiteral kNameAttrName = "tpc.name";
+
+/// Name of the attribute of a result that is held like a parameter or state: a
+/// symbol of the same type. A gradient is, since it will change what is stored.
+inline constexpr llvm::StringLiteral kLikeAttrName = "tpc.like";
+
+/// What a result of an entry is held like, or null.
+mlir::StringAttr heldLike(mlir::FunctionOpInterface function, unsigned index);
 
 /// Names of an entry's inputs and outputs: the `tpc.name` attribute, else
 /// "arg0" or "result0".

@@ -283,6 +283,10 @@ def Tpc_ConvertOp : Tpc_Core<"convert", [Elementwise_]> {
   }];
   let arguments = (ins Tpc_Tensor:$operand);
   let results = (outs Tpc_Tensor:$result);
+  let extraClassDeclaration = [{
+    /// Whether every value of the operand's type is one of the result's.
+    bool widens();
+  }];
   let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let hasFolder = 1;
@@ -503,6 +507,10 @@ def Tpc_TopKOp : Tpc_Core<"top_k"> {
 // The gradient that follows from the decomposition.
 defvar DerivedGradient = DifferentiableOpInterface;
 
+// The gradients of its operands are one operation as well, tpc.vjp: a reshard
+// between their parts would never pay.
+def GradientStep : NativeOpTrait<"GradientStep"> { let cppNamespace = "::tpc"; }
+
 class Tpc_Composite<string mnemonic, list<Trait> traits = []>
     : Tpc_Op<mnemonic, !listconcat([Pure,
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
@@ -510,7 +518,7 @@ class Tpc_Composite<string mnemonic, list<Trait> traits = []>
 
 // Composites of which the blocks of a split dimension exchange one summary.
 class Tpc_BlockwiseComposite<string mnemonic>
-    : Tpc_Op<mnemonic, [Pure, OwnGradient,
+    : Tpc_Op<mnemonic, [Pure, OwnGradient, GradientStep,
         DeclareOpInterfaceMethods<ShardingRuleOpInterface>,
         DeclareOpInterfaceMethods<DecomposableOpInterface,
                                   ["decomposeBlockwise"]>]>;
@@ -544,7 +552,7 @@ def Tpc_CrossEntropyOp : Tpc_BlockwiseComposite<"cross_entropy"> {
   let hasVerifier = 1;
 }
 
-def Tpc_LayerNormOp : Tpc_Composite<"layer_norm", [OwnGradient]> {
+def Tpc_LayerNormOp : Tpc_Composite<"layer_norm", [OwnGradient, GradientStep]> {
   let summary = "(x - mean) / sqrt(variance + epsilon) * weight + bias over the last dimension";
   let description = [{
     Computed in f32. Constraints:
@@ -558,7 +566,7 @@ def Tpc_LayerNormOp : Tpc_Composite<"layer_norm", [OwnGradient]> {
   let hasVerifier = 1;
 }
 
-def Tpc_GeluOp : Tpc_Composite<"gelu", [OwnGradient]> {
+def Tpc_GeluOp : Tpc_Composite<"gelu", [OwnGradient, GradientStep]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     erf: x/2 * (1 + erf(x / sqrt 2)); tanh: x/2 * (1 + tanh(sqrt(2/pi) *
@@ -571,7 +579,7 @@ def Tpc_GeluOp : Tpc_Composite<"gelu", [OwnGradient]> {
   let hasVerifier = 1;
 }
 
-def Tpc_RmsNormOp : Tpc_Composite<"rms_norm", [OwnGradient]> {
+def Tpc_RmsNormOp : Tpc_Composite<"rms_norm", [OwnGradient, GradientStep]> {
   let summary = "x / sqrt(mean(x^2) + epsilon) * weight over the last dimension";
   let description = [{
     Computed in f32. Constraints:
@@ -585,7 +593,7 @@ def Tpc_RmsNormOp : Tpc_Composite<"rms_norm", [OwnGradient]> {
   let hasVerifier = 1;
 }
 
-def Tpc_SiluOp : Tpc_Composite<"silu", [OwnGradient]> {
+def Tpc_SiluOp : Tpc_Composite<"silu", [OwnGradient, GradientStep]> {
   let summary = "x / (1 + e^-x)";
   let description = [{
     Computed in f32. Constraints:
@@ -722,7 +730,7 @@ def Tpc_ExpertsOp : Tpc_Composite<"experts", [OwnGradient]> {
 }
 
 def Tpc_AttentionOp : Tpc_Composite<"attention",
-    [AttrSizedOperandSegments, OwnGradient]> {
+    [AttrSizedOperandSegments, OwnGradient, GradientStep]> {
   let summary = "Scaled dot-product attention with grouped heads";
   let description = [{
     query [b, s, k, g, d], key [b, t, k, d], value [b, t, k, v] give
@@ -761,6 +769,30 @@ def Tpc_AttentionOp : Tpc_Composite<"attention",
     (`window` $window^)? (`softcap` $softcap^)?
     attr-dict `:` functional-type(operands, results)
   }];
+  let hasVerifier = 1;
+}
+
+def Tpc_VjpOp : Tpc_Composite<"vjp", [DerivedGradient]> {
+  let summary = "The gradients of a composite's operands";
+  let description = [{
+    How much each of the operands `of` moves a scalar, given how much the result
+    of the composite `forward` does: its vector-Jacobian product. The values are
+    the composite's operands and the gradient of its result; `settings` are
+    the composite's attributes. It computes again what it needs of the forward.
+
+    `%dx, %dw = tpc.vjp "tpc.rms_norm" {epsilon = 1.0e-5} of [0, 1] %x, %w, %dy
+    : (tensor<2x8xf32>, tensor<8xf32>, tensor<2x8xf32>) -> ...`
+
+    Constraints:
+    - (C1) `forward` is a composite with one result and such a gradient, and
+      valid with these operands and settings and the gradient's type.
+    - (C2) `of` are its floating-point operands, ascending.
+    - (C3) each result has the type of its operand.
+  }];
+  let arguments = (ins StrAttr:$forward, DictionaryAttr:$settings,
+                       DenseI64ArrayAttr:$of, Variadic<Tpc_Tensor>:$values);
+  let results = (outs Variadic<Tpc_FloatTensor>:$gradients);
+  let assemblyFormat = "$forward $settings `of` $of $values attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 

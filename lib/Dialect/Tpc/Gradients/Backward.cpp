@@ -44,6 +44,28 @@ Value Backward::gradient(ValueRange values) {
   return core.convert(sum, element);
 }
 
+/// The gradients of the composite's operands, null where none is wanted.
+SmallVector<Value> Backward::buildStep(Operation *op, Value gradient) {
+  SmallVector<int64_t> of;
+  SmallVector<Type> types;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    if (!isa<FloatType>(getElementTypeOrSelf(operand)) ||
+        (wanted && !wanted->contains(operand)))
+      continue;
+    of.push_back(i);
+    types.push_back(operand.getType());
+  }
+  SmallVector<Value> values(op->getOperands());
+  values.push_back(gradient);
+  auto step =
+      VjpOp::create(builder, op->getLoc(), types, op->getName().getStringRef(),
+                    op->getAttrDictionary(), of, values);
+  SmallVector<Value> gradients(op->getNumOperands());
+  for (auto [operand, result] : llvm::zip_equal(of, step.getGradients()))
+    gradients[operand] = result;
+  return gradients;
+}
+
 LogicalResult Backward::run(ArrayRef<Operation *> ops) {
   for (Operation *op : llvm::reverse(ops)) {
     if (op->getNumOperands() == 0)
@@ -56,8 +78,12 @@ LogicalResult Backward::run(ArrayRef<Operation *> ops) {
     auto differentiable = dyn_cast<DifferentiableOpInterface>(op);
     if (!differentiable)
       return op->emitOpError("has no gradient, and the loss depends on it");
-    for (auto [operand, contribution] : llvm::zip_equal(
-             op->getOperands(), differentiable.buildVjp(builder, gradients)))
+    SmallVector<Value> parts =
+        op->hasTrait<GradientStep>()
+            ? buildStep(op, gradients[0])
+            : differentiable.buildVjp(builder, gradients);
+    for (auto [operand, contribution] :
+         llvm::zip_equal(op->getOperands(), parts))
       add(operand, contribution);
   }
   return success();

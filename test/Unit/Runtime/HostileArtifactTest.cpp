@@ -182,6 +182,8 @@ const Hostile hostile[] = {
      }},
     {"GeneratedProductOnCpu", "for GPUs only",
      [](auto &a) {
+       matmulOf(a).bias.reset();
+       matmulOf(a).activation = fb::Activation::None;
        matmulOf(a).generated = std::make_unique<fb::KernelStepT>(kernelOf(a));
      }},
     {"GeneratedProductWithBias", "computes no bias or activation",

@@ -98,6 +98,36 @@ TEST_F(Peers, ReduceInOneProcess) {
   }
 }
 
+/// One after the other, so that a member begins the next while another still
+/// reads what it has brought to the last.
+TEST_F(Peers, ReduceAgainWhileOthersStillRead) {
+  TestArtifact artifact({{"tp", 2}});
+  artifact.addProgram("main", 128);
+  artifact.addInput("x", FbType::F32, {10}, {0}, arena(0, 20));
+  artifact.addOutput("y", FbType::F32, {5}, {-1}, arena(0, 20));
+  for (int i = 0; i < 3; ++i) {
+    artifact.addCollective(fb::CollectiveKind::AllReduce, {0}, arena(0, 20),
+                           arena(64, 20), 5);
+    artifact.addCollective(fb::CollectiveKind::AllReduce, {0}, arena(64, 20),
+                           arena(0, 20), 5);
+  }
+  std::vector<HostTensor> inputs{
+      tensorF32({10}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})};
+  Values expected{7 * 32, 9 * 32, 11 * 32, 13 * 32, 15 * 32};
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    start({.gpus = 2, .order = fake::Settings::Order::Random, .seed = seed});
+    auto gpu = load(onGpus(artifact));
+    ASSERT_TRUE(gpu);
+    for (int run = 0; run < 3; ++run) {
+      auto outputs = gpu->run("main", inputs);
+      ASSERT_TRUE(outputs) << outputs.error().message;
+      EXPECT_EQ(valuesF32((*outputs)[0]), expected) << seed;
+    }
+    gpu.reset();
+    expectClean();
+  }
+}
+
 TEST_F(Peers, ReduceInTwoProcesses) {
   fake::Machine &machine = start({.gpus = 2});
   auto cpu = load(smallArtifact());

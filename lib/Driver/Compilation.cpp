@@ -176,8 +176,8 @@ LogicalResult Compilation::reserve() {
   FailureOr<EmitOptions> emit = emitOptions();
   if (failed(emit))
     return failure();
-  if (emit->device != DeviceKind::Cpu)
-    return success(); // known when it is loaded
+  if (emit->device == DeviceKind::Cuda && !tpcrt::hasCuda())
+    return success(); // known where it is loaded
   emit->withImages = false;
   auto bytes = artifact(module(), *emit, options.name);
   if (failed(bytes))

@@ -371,12 +371,14 @@ OwningOpRef<ModuleOp> Graph::Impl::numbered() {
 
 Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
                                       const AssignPhaseOptions &options,
+                                      const std::string &device,
                                       unsigned threads) {
   if (auto finished = impl->finish(); !finished)
     return tl::unexpected(finished.error());
   CompileOptions compile = impl->compileOptions(mesh, options);
   compile.reportValues = true;
   compile.writePlan = true;
+  compile.device = device;
   compile.threads = threads;
   DiagnosticCollector diagnostics(&impl->context);
   Compilation compilation(impl->numbered(), std::move(compile));

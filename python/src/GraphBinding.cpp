@@ -94,11 +94,13 @@ void tpc::python::bindGraph(nb::module_ &module) {
       .def(
           "compile",
           [](Graph &graph, const std::optional<std::string> &mesh,
-             const AssignArguments &assign, unsigned threads) {
+             const AssignArguments &assign, const std::string &device,
+             unsigned threads) {
             nb::gil_scoped_release release;
-            return unwrap(graph.compile(mesh, toOptions(assign), threads));
+            return unwrap(
+                graph.compile(mesh, toOptions(assign), device, threads));
           },
-          nb::arg().none(), nb::arg(), nb::arg())
+          nb::arg().none(), nb::arg(), nb::arg(), nb::arg())
       .def(
           "explain",
           [](Graph &graph, const std::optional<std::string> &mesh,

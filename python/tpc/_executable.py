@@ -35,9 +35,9 @@ def assign_arguments(mode: str, machine: str, memory_limit: int | None,
 
 
 def check_device(device: str) -> None:
-    if device != "cpu":
-        raise _tpc.Error(f"device: expected \"cpu\", found {device!r}; this "
-                         "version has no other")
+    if device not in ("cpu", "cuda"):
+        raise _tpc.Error(f"device: expected \"cpu\" or \"cuda\", found "
+                         f"{device!r}")
 
 
 class Executable:
@@ -157,6 +157,7 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
 
     mesh: {"dp": 2, "tp": 4}; default: the graph's, or one device.
     weights: a path of safetensors, or arrays by stored name.
+    device: what the mesh's devices are, "cpu" or "cuda" (docs/cuda.md).
     mode: "auto" (least predicted time), "megatron" or "propagate".
     machine: what times are predicted for, a name or file (docs/machines.md).
     memory_limit: bytes of one device.
@@ -172,7 +173,7 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
     compiled = graph._native.compile(
         None if mesh is None else mesh_text(mesh),
         assign_arguments(mode, machine, memory_limit, mix, pins, search_time,
-                         plan_file), threads)
+                         plan_file), device, threads)
     plan = Plan(compiled.report, compiled.plan, compiled.values,
                 compiled.plan_file)
     graph.plan = plan

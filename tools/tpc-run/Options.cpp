@@ -41,6 +41,14 @@ cl::opt<bool> tf32("tf32",
                    cl::desc("on GPUs, products of f32 round their operands to "
                             "10 bits of mantissa"),
                    cl::cat(category));
+cl::opt<bool> peerMemory("peer-memory",
+                         cl::desc("on GPUs, small all-reduces read memory of "
+                                  "peers where that is possible (default)"),
+                         cl::init(true), cl::cat(category));
+cl::opt<bool> syncSteps("sync-steps",
+                        cl::desc("on GPUs, waits for every step before the "
+                                 "next, so that an error names its step"),
+                        cl::cat(category));
 cl::opt<std::string> mode("mode",
                           cl::desc("how shardings are decided: auto (default: "
                                    "least predicted time), megatron, "
@@ -278,6 +286,8 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.mesh = given(mesh);
   options.device = device;
   options.load.tf32 = tf32;
+  options.load.syncSteps = syncSteps;
+  options.load.peerMemory = peerMemory;
   options.mode = mode;
   if (plan.getNumOccurrences()) {
     if (mode.getNumOccurrences())

@@ -90,9 +90,11 @@ public:
   /// The module as text.
   tpcrt::Result<std::string> text();
 
-  /// `mesh`: "dp=2,tp=4"; nothing: the module's own, or one device.
+  /// `mesh`: "dp=2,tp=4"; nothing: the module's own, or one device. `device`
+  /// and `threads` as in CompileOptions.
   tpcrt::Result<CompiledModule> compile(const std::optional<std::string> &mesh,
                                         const AssignPhaseOptions &options,
+                                        const std::string &device,
                                         unsigned threads);
 
   /// Decides as compile() would, and explains the collectives, or values by

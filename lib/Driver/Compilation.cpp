@@ -107,8 +107,8 @@ LogicalResult Compilation::assign() {
     summary.values = summarizeValues(module());
   for (func::FuncOp function : module().getOps<func::FuncOp>())
     if (auto prediction = predictionOf(module(), function.getName())) {
-      summary.weightedMicros +=
-          used.weightOf(function.getName()) * prediction->micros();
+      summary.weights.push_back(used.weightOf(function.getName()));
+      summary.weightedMicros += summary.weights.back() * prediction->micros();
       summary.predicted.push_back(std::move(*prediction));
     }
   return success();

@@ -1,7 +1,7 @@
 //===- Compared.cpp - Two plans side by side, to read ---------------------===//
 
 #include "Compared.h"
-#include "Units.h"
+#include "tpc/Pipeline/Units.h"
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"

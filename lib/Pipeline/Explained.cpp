@@ -1,7 +1,7 @@
 //===- Explained.cpp - What else could have been decided, to read ---------===//
 
 #include "Explained.h"
-#include "Units.h"
+#include "tpc/Pipeline/Units.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;

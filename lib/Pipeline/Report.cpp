@@ -3,7 +3,7 @@
 #include "tpc/Pipeline/Report.h"
 #include "Compared.h"
 #include "Explained.h"
-#include "Units.h"
+#include "tpc/Pipeline/Units.h"
 #include "tpc/Sharding/CostModel.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/Support/FormatVariadic.h"

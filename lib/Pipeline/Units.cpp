@@ -1,6 +1,6 @@
 //===- Units.cpp - Bytes and times for people -----------------------------===//
 
-#include "Units.h"
+#include "tpc/Pipeline/Units.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 

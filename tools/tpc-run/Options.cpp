@@ -2,9 +2,11 @@
 
 #include "Options.h"
 #include "tpc/Sharding/Assignment.h"
+#include "tpc/Sharding/Machine.h"
 #include "tpc/Sharding/PlanFile.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
+#include <functional>
 
 using namespace tpc;
 namespace cl = llvm::cl;
@@ -30,6 +32,16 @@ cl::opt<std::string>
                cl::desc("with --doctor: writes the machine's description, for "
                         "--machine, made of what the system says"),
                cl::value_desc("FILE.json"), cl::cat(category));
+cl::opt<std::string>
+    fit("fit",
+        cl::desc("tries the model on meshes of this machine's devices, each "
+                 "with this much memory, and says which to use"),
+        cl::value_desc("h100:80GB"), cl::cat(category));
+cl::opt<int64_t> maxDevices("max-devices",
+                            cl::desc("with --fit: on up to this many devices "
+                                     "(default 8)"),
+                            cl::value_desc("N"), cl::init(8),
+                            cl::cat(category));
 cl::opt<std::string> mesh("mesh", cl::desc("mesh of devices"),
                           cl::value_desc("dp=2,tp=4"), cl::cat(category));
 cl::opt<std::string> device("device",
@@ -226,25 +238,33 @@ cl::opt<bool> quiet("quiet", cl::desc("does not print the plan"),
   std::exit(1);
 }
 
-/// "40GiB", "512MiB", "1000" (bytes); ends the tool with an error otherwise.
-int64_t sizeOf(llvm::StringRef text) {
-  llvm::StringRef number = text;
+/// "40GiB", "80GB", "1000" (bytes), or nothing.
+std::optional<int64_t> parseSize(llvm::StringRef number) {
   double unit = 1;
   for (auto [name, bytes] : {std::pair<const char *, double>{"KiB", 1 << 10},
                              {"MiB", 1 << 20},
                              {"GiB", 1 << 30},
+                             {"KB", 1e3},
+                             {"MB", 1e6},
+                             {"GB", 1e9},
                              {"B", 1}})
     if (number.consume_back(name)) {
       unit = bytes;
       break;
     }
   double value;
-  if (number.getAsDouble(value) || !(value > 0) || value * unit > 1e18) {
-    endWith("--memory-limit: expected a size like 40GiB, 512MiB or 1000000, "
-            "found \"" +
-            text + "\"");
-  }
+  if (number.getAsDouble(value) || !(value > 0) || value * unit > 1e18)
+    return std::nullopt;
   return static_cast<int64_t>(value * unit);
+}
+
+int64_t sizeOf(llvm::StringRef option, llvm::StringRef text) {
+  std::optional<int64_t> size = parseSize(text);
+  if (!size)
+    endWith(option +
+            ": expected a size like 40GiB, 80GB, 512MiB or 1000000, found \"" +
+            text + "\"");
+  return *size;
 }
 
 double secondsOf(llvm::StringRef option, double seconds) {
@@ -263,6 +283,32 @@ auto given(const OptionT &option)
   return option.getValue();
 }
 
+/// "h100:80GB", "h200", "here.json:64GiB".
+void readFit(RunOptions &options) {
+  for (const cl::Option &other :
+       std::initializer_list<std::reference_wrapper<cl::Option>>{
+           mesh,    machine, memoryLimit, device,    pins,    plan,  planOut,
+           explain, compare, inputs,      outputs,   weights, check, save,
+           emit,    repeat,  profile,     newTokens, dryRun,  quiet})
+    if (other.getNumOccurrences())
+      endWith("--fit: leave --" + other.ArgStr +
+              " out; the model is only compiled, for the meshes that --fit "
+              "chooses on the machine that it names");
+  if (maxDevices < 1 || maxDevices > 1024)
+    endWith("--max-devices: expected a number from 1 to 1024, found " +
+            llvm::Twine(maxDevices));
+  options.fitDevices = maxDevices;
+  auto [name, size] = llvm::StringRef(fit).rsplit(':');
+  std::string error;
+  auto found = machineByNameOrFile(name, error);
+  if (failed(found))
+    endWith("--fit: " + error);
+  options.machine = name.str();
+  options.memoryLimit =
+      size.empty() ? found->memoryBytes : sizeOf("--fit", size);
+  options.dryRun = true;
+}
+
 } // namespace
 
 RunOptions tpc::parseOptions(int argc, char **argv) {
@@ -276,6 +322,10 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.diagnose = given(diagnose);
   options.doctor = doctor;
   options.machineOut = given(machineOut);
+  if (fit.getNumOccurrences() && options.model.empty())
+    endWith("--fit: expected a model");
+  if (!fit.getNumOccurrences() && maxDevices.getNumOccurrences())
+    endWith("--max-devices: expected it with --fit");
   if (!options.model.empty() + options.calibrate.has_value() +
           options.diagnose.has_value() + options.doctor !=
       1)
@@ -303,7 +353,7 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.compare = given(compare);
   options.machine = machine;
   if (memoryLimit.getNumOccurrences())
-    options.memoryLimit = sizeOf(memoryLimit);
+    options.memoryLimit = sizeOf("--memory-limit", memoryLimit);
   options.mix = mix;
   options.searchTime = searchTime;
   options.pins = pins;
@@ -339,8 +389,10 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.batch = given(batch);
   options.length = given(length);
   options.context = given(context);
+  if (fit.getNumOccurrences())
+    readFit(options);
   // What is only predicted for another machine keeps the types it is stored in.
-  bool predictsOnly = dryRun && machine != "cpu";
+  bool predictsOnly = options.dryRun && options.machine != "cpu";
   options.element = given(element).value_or(predictsOnly ? "stored" : "f32");
   options.logits = logits;
   options.quiet = quiet;

@@ -20,6 +20,9 @@ struct RunOptions {
   /// description to, if any.
   bool doctor = false;
   std::optional<std::string> machineOut;
+  /// Try the model on meshes of up to this many of the machine's devices,
+  /// within the memory limit.
+  std::optional<int64_t> fitDevices;
   std::optional<std::string> mesh, entry, weights, save, report;
   /// What the devices are: "cpu" or "cuda".
   std::string device;

@@ -4,6 +4,7 @@
 #include "Check.h"
 #include "Compare.h"
 #include "Doctor.h"
+#include "Fit.h"
 #include "Inputs.h"
 #include "Options.h"
 #include "Profile.h"
@@ -554,5 +555,7 @@ int main(int argc, char **argv) {
     return printDiagnosis(*options.diagnose);
   CompilerContext context;
   printDiagnostics(context, "tpc-run");
+  if (options.fitDevices)
+    return fitModel(context, options);
   return Session(context, options).run();
 }

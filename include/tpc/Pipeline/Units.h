@@ -1,7 +1,7 @@
 //===- Units.h - Bytes and times for people ---------------------*- C++ -*-===//
 
-#ifndef TPC_LIB_PIPELINE_UNITS_H
-#define TPC_LIB_PIPELINE_UNITS_H
+#ifndef TPC_PIPELINE_UNITS_H
+#define TPC_PIPELINE_UNITS_H
 
 #include <cstdint>
 #include <string>
@@ -18,4 +18,4 @@ std::string deltaBytesText(int64_t bytes);
 
 } // namespace tpc
 
-#endif // TPC_LIB_PIPELINE_UNITS_H
+#endif // TPC_PIPELINE_UNITS_H

@@ -1,8 +1,8 @@
 //===- Compared.cpp - Two plans side by side, to read ---------------------===//
 
 #include "Compared.h"
-#include "tpc/Pipeline/Units.h"
 #include "mlir/Support/LLVM.h"
+#include "tpc/Pipeline/Units.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>

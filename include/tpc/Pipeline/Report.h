@@ -111,7 +111,8 @@ struct Report {
   std::optional<SearchSummary> search;
   /// By entry, in the module's order.
   std::vector<EntryPrediction> predicted;
-  /// How often each of these is called, relative to the others; not in the JSON.
+  /// How often each of these is called, relative to the others; not in the
+  /// JSON.
   std::vector<double> weights;
   std::vector<ParameterSummary> parameters;
   std::vector<CollectiveSummary> collectives;

@@ -24,26 +24,20 @@ Machine test::bytesMachine() {
 Machine test::splittingMachine() {
   Machine machine = bytesMachine();
   machine.name = "splitting";
-  machine.flopsF64 = machine.flopsF32 = machine.flops16 = 1e-2;
+  machine.links[0].algorithms[0].baseMicros = 1e-3;
+  machine.flopsF64 = machine.flopsF32 = machine.flops16 = 100;
   return machine;
 }
 
-bool test::Plan::isOptimal() const {
-  const auto &search = priced.assignment.search;
-  return search && search->gap == 0 && search->limitedBy == "optimality";
-}
-
-int test::Plan::count() const {
-  int sum = 0;
-  for (const auto &[kind, number] : collectives)
-    sum += number;
-  return sum;
+int test::Plan::count(int64_t elements) const {
+  return llvm::count_if(
+      collectives, [&](const Collective &c) { return c.elements >= elements; });
 }
 
 std::string test::Plan::str() const {
   std::string text;
-  for (const auto &[kind, number] : collectives)
-    text += (text.empty() ? "" : " ") + std::to_string(number) + " " + kind;
+  for (const Collective &c : collectives)
+    text += c.kind + " " + std::to_string(c.elements) + "\n";
   return text;
 }
 
@@ -112,21 +106,42 @@ test::Plan test::planOf(OwningOpRef<ModuleOp> module, PricedAssignment priced,
     buildVerifyPhase(pm);
   })));
   plan.module->walk([&](Operation *op) {
-    if (std::optional<double> bytes = sentBy(op, mesh)) {
-      ++plan.collectives[op->getName().stripDialect().str()];
-      plan.bytes += *bytes;
-    }
+    std::optional<double> bytes = sentBy(op, mesh);
+    if (!bytes)
+      return;
+    plan.bytes += *bytes;
+    auto count = [](Type type) {
+      return cast<RankedTensorType>(type).getNumElements();
+    };
+    plan.collectives.push_back({op->getName().stripDialect().str(),
+                                std::max(count(op->getOperand(0).getType()),
+                                         count(op->getResult(0).getType()))});
   });
   return plan;
 }
 
-test::Plan test::planOf(const std::string &text, const AssignOptions &options) {
+OwningOpRef<ModuleOp> test::trained(const std::string &text) {
   OwningOpRef<ModuleOp> module = parse(text);
+  DifferentiatePassOptions options;
+  options.output = "loss";
+  if (!module || failed(runPass(*module, createDifferentiatePass(options)))) {
+    ADD_FAILURE() << "not differentiated";
+    return {};
+  }
+  return module;
+}
+
+test::Plan test::planOf(const std::string &text, const AssignOptions &options) {
+  return planOf(parse(text), options);
+}
+
+test::Plan test::planOf(OwningOpRef<ModuleOp> module,
+                        const AssignOptions &options) {
   if (!module)
     return Plan();
   std::optional<PricedAssignment> priced = assigned(*module, options);
   if (!priced) {
-    ADD_FAILURE() << "not assigned:\n" << text;
+    ADD_FAILURE() << "not assigned";
     return Plan();
   }
   return planOf(std::move(module), std::move(*priced), options.machine);

@@ -187,9 +187,10 @@ TEST(AlpaTraining, BertLayersOfManyRows) {
 
 /// test_bert_mlm_model_parallel: with tied embeddings and the loss of a
 /// language model 4 L + 4: one after the lookup, one before it in the backward,
-/// two in the loss.
+/// two in the loss. (The test is switched off there.) Ours splits rows for some
+/// operations and heads for others: more collectives, and less in them.
 TEST(AlpaTraining, BertWithHead) {
-  Bert bert{2, 16, 16, 128, 4};
+  Bert bert{1, 16, 16, 128, 4};
   constexpr int64_t kVocabulary = 512;
   test::ModuleText m(kMesh);
   SmallVector<int64_t> x = {bert.batch, bert.length, bert.hidden};
@@ -217,11 +218,12 @@ TEST(AlpaTraining, BertWithHead) {
   m.result("loss");
   test::Plan plan = planOf(m);
   int64_t rows = bert.batch * bert.length, elements = rows * bert.hidden;
-  EXPECT_LE(plan.count(rows / kDevices), 4 * bert.layers + 4) << plan.str();
-  EXPECT_LE(plan.bytes, ((4 * bert.layers + 2) * allReduce(elements * kF32) +
-                         2 * allReduce(rows * kF32)) *
-                            1.01)
-      << plan.str();
+  EXPECT_EQ(plan.priced.assignment.search->gap, 0);
+  double theirs = (4 * bert.layers + 2) * allReduce(elements * kF32) +
+                  2 * allReduce(rows * kF32);
+  EXPECT_LT(plan.bytes, theirs) << plan.str();
+  RecordProperty("bytes", std::to_string(plan.bytes));
+  RecordProperty("alpa", std::to_string(theirs));
 }
 
 } // namespace

@@ -19,8 +19,8 @@ using namespace tpc;
 
 namespace {
 
-constexpr int64_t kDevices = 8;
-const char *kMesh = "\"dp\" = 8";
+constexpr int64_t kDevices = 256;
+const char *kMesh = "\"dp\" = 256";
 
 struct Model {
   test::ModuleText text{kMesh};
@@ -118,7 +118,8 @@ int productsOnOtherRows(const test::Plan &plan, int64_t wholeRows) {
   return count;
 }
 
-void expectDataParallel(const Model &model, int64_t wholeRows) {
+/// At least `leastSplit` parameters are held split where memory is short.
+void expectDataParallel(const Model &model, int64_t wholeRows, int leastSplit) {
   test::Plan whole = planOf(model, std::nullopt);
   EXPECT_EQ(whole.priced.assignment.search->gap, 0);
   for (const std::string &name : model.parameters)
@@ -131,26 +132,25 @@ void expectDataParallel(const Model &model, int64_t wholeRows) {
       << whole.str();
   EXPECT_EQ(productsOnOtherRows(whole, wholeRows), 0);
 
-  // Parameters and their gradients leave room for one more than their shares.
+  // Room for the shares, and for as much again as all parameters.
   int64_t held = 2 * model.parameterBytes;
-  test::Plan split = planOf(model, whole.priced.peakBytes - held +
-                                       held / kDevices + model.parameterBytes);
+  int64_t limit =
+      whole.priced.peakBytes - held + held / kDevices + model.parameterBytes;
+  test::Plan split = planOf(model, limit);
+  ASSERT_TRUE(split.module);
+  EXPECT_LE(split.priced.peakBytes, limit);
   int numSplit = 0;
   for (const std::string &name : model.parameters)
     numSplit += split.stored(name).find("dp") != std::string::npos;
-  EXPECT_GT(numSplit, 0) << split.str();
+  EXPECT_GE(numSplit, leastSplit) << split.str();
   EXPECT_EQ(productsOnOtherRows(split, wholeRows), 0);
-  int scattered = 0;
-  for (const test::Collective &c : split.collectives)
-    scattered += c.kind == "reduce_scatter";
-  EXPECT_EQ(scattered, numSplit) << split.str();
 }
 
 TEST(Autoparallel, FeedForward) {
-  expectDataParallel(feedForward(), 2048 * kDevices);
+  expectDataParallel(feedForward(), 2048 * kDevices, 2);
 }
 TEST(Autoparallel, TransformerBlock) {
-  expectDataParallel(transformerBlock(), 8 * kDevices);
+  expectDataParallel(transformerBlock(), 8 * kDevices, 3);
 }
 
 } // namespace

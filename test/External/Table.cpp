@@ -46,7 +46,8 @@ std::vector<std::string> test::words(const std::string &field) {
 llvm::SmallVector<int64_t> test::shapeOf(const std::string &text) {
   llvm::SmallVector<int64_t> shape;
   llvm::SmallVector<StringRef> parts;
-  llvm::SplitString(text, parts, "x,");
+  if (text != "-")
+    llvm::SplitString(text, parts, "x");
   for (StringRef part : parts)
     part.getAsInteger(10, shape.emplace_back());
   return shape;

@@ -34,7 +34,7 @@ std::vector<Row> readTable(const std::string &file, size_t fields);
 /// The words of a field.
 std::vector<std::string> words(const std::string &field);
 
-/// "16x8" or "16,8": 16, 8.
+/// "16x8": 16, 8; "-": a scalar.
 llvm::SmallVector<int64_t> shapeOf(const std::string &text);
 
 /// The dialect's notation of a short sharding.

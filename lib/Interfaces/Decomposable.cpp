@@ -85,6 +85,13 @@ public:
       rule.results.push_back(tensorFactors(result, rule));
     for (auto &[node, factor] : factorOf)
       classify(node, rule.factors[factor], rule);
+    // An operand that nothing reads has shapes that must fit, and no more.
+    for (auto [argument, factors] :
+         llvm::zip_equal(body.block().getArguments(), rule.operands))
+      if (argument.use_empty())
+        for (const auto &dim : factors)
+          for (unsigned factor : dim)
+            rule.factors[factor].kind = FactorKind::Whole;
     findLinear(rule);
     return rule;
   }

@@ -1,6 +1,7 @@
 //===- ShardingProblem.cpp - A module's choice as data --------------------===//
 
 #include "ShardingProblem.h"
+#include "Ties.h"
 #include <cmath>
 #include <limits>
 #include <map>
@@ -80,6 +81,12 @@ struct ShardingProblem::Tables {
       ports;
   std::map<std::tuple<const Port *, const Port *, double, size_t>, CostTable>
       reshards;
+  std::map<std::pair<const Port *, const Port *>, CostTable> equal;
+  std::map<std::tuple<Tie::Kind, const StrategySpace::Strategies *,
+                      const StrategySpace::Strategies *, std::vector<unsigned>,
+                      std::vector<unsigned>>,
+           CostTable>
+      ties;
   /// To and from (value, target) nodes.
   std::map<std::tuple<const Port *, unsigned, double, size_t>, CostTable>
       making;
@@ -232,6 +239,8 @@ LogicalResult ShardingProblem::addFunction(func::FuncOp function) {
   for (Operation &op : body)
     for (Value result : op.getResults())
       addUses(result, uses.lookup(result));
+  for (const Tie &tie : findTies(function))
+    addTie(tie);
   return success();
 }
 
@@ -308,12 +317,13 @@ void ShardingProblem::addRuled(Operation *op) {
   info.gives = known->second.gives;
   info.wants = known->second.wants;
   unsigned node = addNode(std::move(info), std::move(costs));
+  ruledNodes[op] = node;
   for (auto [value, gives] :
        llvm::zip_equal(op->getResults(), known->second.gives))
     makers[value] = {node, gives};
   for (auto [operand, wants] :
        llvm::zip_equal(op->getOperands(), known->second.wants))
-    uses[operand].push_back({node, wants, time});
+    uses[operand].push_back({node, wants, time, op});
 }
 
 void ShardingProblem::addShard(ShardOp op) {
@@ -348,6 +358,24 @@ void ShardingProblem::addReturn(func::ReturnOp op) {
 // Edges
 //===----------------------------------------------------------------------===//
 
+void ShardingProblem::addTie(const Tie &tie) {
+  const auto &first = space.of(tie.first), &second = space.of(tie.second);
+  std::vector<unsigned> ofFirst = allowedStrategies(tie.first, first),
+                        ofSecond = allowedStrategies(tie.second, second);
+  CostTable &table =
+      tables->ties[{tie.kind, &first, &second, ofFirst, ofSecond}];
+  if (!table) {
+    std::vector<Cost> costs;
+    for (unsigned a : ofFirst)
+      for (unsigned b : ofSecond)
+        costs.push_back(areTied(tie, first[a].shardings, second[b].shardings)
+                            ? 0
+                            : kForbidden);
+    table = std::make_shared<std::vector<Cost>>(std::move(costs));
+  }
+  addEdge(ruledNodes.lookup(tie.first), ruledNodes.lookup(tie.second), table);
+}
+
 /// Whether a value takes memory of its own, in the sharding in which it is
 /// held: not if it is stored, or only replaces a state in place. What can be
 /// made anywhere takes memory where it is wanted.
@@ -360,12 +388,39 @@ static bool takesMemory(Value value) {
          });
 }
 
+/// Whether a value is not resharded, because that is never cheaper than before
+/// the operation that makes it or after the one that uses it: both compute
+/// elements from elements, and what comes after takes no more bytes.
+bool ShardingProblem::staysAsItIs(Value value) {
+  Operation *maker = value.getDefiningOp();
+  if (!maker || !value.hasOneUse() || isMadeAnywhere(maker))
+    return false;
+  Operation *user = *value.user_begin();
+  return space.isPointwise(maker) && space.isPointwise(user) &&
+         elementBytes(getElementTypeOrSelf(user->getResult(0))) <=
+             elementBytes(getElementTypeOrSelf(value));
+}
+
 void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
   const Maker maker = makers.find(value)->second;
   if (takesMemory(value)) {
     int64_t begin = times.lookup(value.getDefiningOp());
     int64_t end = users.empty() ? begin : users.back().time;
     addMemory(maker.node, maker.port, begin, end + 1);
+  }
+  if (staysAsItIs(value)) {
+    addEdge(maker.node, users[0].node, equalTable(maker.port, users[0].port));
+    return;
+  }
+  // Elementwise operations read a value in one sharding.
+  const User *first = nullptr;
+  for (const User &user : users) {
+    if (!user.op || !space.isPointwise(user.op))
+      continue;
+    if (!first)
+      first = &user;
+    else if (first->node != user.node)
+      addEdge(first->node, user.node, equalTable(first->port, user.port));
   }
   if (users.size() > kManyUsers)
     for (const User &user : users) {
@@ -386,6 +441,17 @@ double ShardingProblem::micros(const Port *from, unsigned held,
   if (from->isFree && !from->space->shardings[wanted].isPartial())
     return 0;
   return from->space->between(held, wanted, planner);
+}
+
+CostTable ShardingProblem::equalTable(const Port *from, const Port *to) {
+  CostTable &table = tables->equal[{from, to}];
+  if (table)
+    return table;
+  std::vector<Cost> costs;
+  for (unsigned held : from->shardings)
+    for (unsigned wanted : to->shardings)
+      costs.push_back(held == wanted ? 0 : kForbidden);
+  return table = std::make_shared<std::vector<Cost>>(std::move(costs));
 }
 
 CostTable ShardingProblem::reshardTable(const Port *from, const Port *to,

@@ -85,6 +85,7 @@ private:
     unsigned node;
     const Port *port;
     int64_t time;
+    mlir::Operation *op = nullptr; ///< with a rule
   };
   struct NodeInfo;
   static constexpr unsigned kSingleCopy = ~0u;
@@ -104,6 +105,8 @@ private:
                              mlir::Value value) const;
   void addSingleCopy(const Maker &maker, const User &user, mlir::Value value);
 
+  bool staysAsItIs(mlir::Value value);
+  void addTie(const struct Tie &tie);
   unsigned addNode(NodeInfo info, std::vector<solver::Cost> costs);
   void addEdge(unsigned from, unsigned to, solver::CostTable costs);
   const Port *port(mlir::Type type, llvm::ArrayRef<Sharding> shardings,
@@ -111,6 +114,8 @@ private:
   const Port *port(TensorSpace *space, std::vector<unsigned> shardings,
                    bool isFree);
   TensorSpace *tensorSpace(mlir::Type type);
+  /// The user takes what the maker gives.
+  solver::CostTable equalTable(const Port *from, const Port *to);
   /// The price of resharding for one of `shares` users that are assumed to
   /// want the same.
   solver::CostTable reshardTable(const Port *from, const Port *to,
@@ -147,6 +152,7 @@ private:
   llvm::DenseMap<mlir::Value, Maker> makers;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<User, 2>> uses;
   llvm::DenseMap<mlir::Operation *, int64_t> times;
+  llvm::DenseMap<mlir::Operation *, unsigned> ruledNodes;
   llvm::MapVector<mlir::StringAttr, unsigned> symbolNodes;
   struct Tables;
   std::unique_ptr<Tables> tables;

@@ -96,6 +96,7 @@ struct StrategySpace::OpClass {
   unsigned products = 0;
   std::unique_ptr<Expansion> expansion;
   std::optional<Strategies> strategies;
+  std::optional<bool> isPointwise;
   /// What was priced alone.
   std::unordered_map<OpShardings, std::optional<PricedStrategy>,
                      OpShardingsHash, OpShardingsEqual>
@@ -438,6 +439,28 @@ const StrategySpace::Strategies &StrategySpace::of(Operation *op) {
       found[it->second] = std::move(priced);
   });
   return found;
+}
+
+/// Every element of the results from the same element of the operands.
+static bool isPointwise(const ShardingRule &rule) {
+  auto same = [&](const TensorFactors &factors) {
+    return factors == rule.results[0];
+  };
+  return !rule.results.empty() && !rule.operands.empty() &&
+         llvm::all_of(rule.factors,
+                      [](const Factor &factor) {
+                        return factor.kind == FactorKind::Parallel;
+                      }) &&
+         llvm::all_of(rule.operands, same) && llvm::all_of(rule.results, same);
+}
+
+bool StrategySpace::isPointwise(Operation *op) {
+  if (!isa<ShardingRuleOpInterface>(op) || isa<ReshapeOp>(op))
+    return false;
+  OpClass &opClass = classOf(op);
+  if (!opClass.isPointwise)
+    opClass.isPointwise = ::isPointwise(opClass.ruled.rule);
+  return *opClass.isPointwise;
 }
 
 std::vector<Sharding>

@@ -41,6 +41,9 @@ public:
   /// alike share one list.
   using Strategies = std::vector<PricedStrategy>;
   const Strategies &of(mlir::Operation *op);
+  /// Whether it computes every element of its results from the same element of
+  /// its operands.
+  bool isPointwise(mlir::Operation *op);
 
   /// Every sharding without partial axes in which a tensor of this shape may
   /// be stored.

@@ -5,6 +5,7 @@
 // RUN: tpc-opt %s --tpc-differentiate="entry=shared" | FileCheck %s --check-prefix=SHARED
 // RUN: tpc-opt %s --tpc-differentiate="entry=two output=second" | FileCheck %s --check-prefix=TWO
 // RUN: tpc-opt %s --tpc-differentiate="entry=cached" | FileCheck %s --check-prefix=STATE
+// RUN: tpc-opt %s --tpc-differentiate="entry=normed" | FileCheck %s --check-prefix=STEP
 
 tpc.parameter @w : tensor<4x2xf32>
 tpc.parameter @b : tensor<2xf32>
@@ -13,7 +14,7 @@ tpc.parameter @h : tensor<4x4xbf16>
 tpc.state @cache : tensor<2xf32>
 
 // CHECK-LABEL: func.func @main(
-// CHECK-SAME: -> (tensor<f32> {tpc.name = "loss"}, tensor<4x2xf32> {tpc.name = "grad.w"}, tensor<2xf32> {tpc.name = "grad.b"})
+// CHECK-SAME: -> (tensor<f32> {tpc.name = "loss"}, tensor<4x2xf32> {tpc.like = @w, tpc.name = "grad.w"}, tensor<2xf32> {tpc.like = @b, tpc.name = "grad.b"})
 // CHECK: %[[W:.*]] = tpc.read @w
 // CHECK: %[[B:.*]] = tpc.read @b
 // CHECK: %[[H:.*]] = tpc.linear
@@ -26,7 +27,7 @@ tpc.state @cache : tensor<2xf32>
 // CHECK-NEXT: return %[[LOSS]], %[[DW]], %[[DB]]
 
 // SOME-LABEL: func.func @main(
-// SOME-SAME: tensor<8x4xf32> {tpc.name = "grad.x"}, tensor<2xf32> {tpc.name = "grad.b"})
+// SOME-SAME: tensor<8x4xf32> {tpc.name = "grad.x"}, tensor<2xf32> {tpc.like = @b, tpc.name = "grad.b"})
 func.func @main(%x: tensor<8x4xf32> {tpc.name = "x"}) -> (tensor<f32> {tpc.name = "loss"}) {
   %w = tpc.read @w : tensor<4x2xf32>
   %b = tpc.read @b : tensor<2xf32>
@@ -38,7 +39,7 @@ func.func @main(%x: tensor<8x4xf32> {tpc.name = "x"}) -> (tensor<f32> {tpc.name 
 // A parameter of 16 bits that is used twice, and read twice: its contributions
 // are summed in f32 and rounded once.
 // SHARED-LABEL: func.func @shared(
-// SHARED-SAME: -> (tensor<f32>, tensor<4x4xbf16> {tpc.name = "grad.h"})
+// SHARED-SAME: -> (tensor<f32>, tensor<4x4xbf16> {tpc.like = @h, tpc.name = "grad.h"})
 // SHARED: %[[LOSS:.*]] = tpc.reduce sum
 // SHARED-DAG: %[[A:.*]] = tpc.matmul {{.*}} -> tensor<4x4xf32>
 // SHARED-DAG: %[[C:.*]] = tpc.matmul {{.*}} -> tensor<4x4xf32>
@@ -57,7 +58,7 @@ func.func @shared(%x: tensor<8x4xbf16>) -> tensor<f32> {
 
 // Only what the chosen loss depends on gets a gradient.
 // TWO-LABEL: func.func @two(
-// TWO-SAME: -> (tensor<f32>, tensor<f32> {tpc.name = "second"}, tensor<2xf32> {tpc.name = "grad.b"})
+// TWO-SAME: -> (tensor<f32>, tensor<f32> {tpc.name = "second"}, tensor<2xf32> {tpc.like = @b, tpc.name = "grad.b"})
 func.func @two() -> (tensor<f32>, tensor<f32> {tpc.name = "second"}) {
   %w = tpc.read @w : tensor<4x2xf32>
   %b = tpc.read @b : tensor<2xf32>
@@ -68,7 +69,7 @@ func.func @two() -> (tensor<f32>, tensor<f32> {tpc.name = "second"}) {
 
 // What a state holds is a constant; writing to it afterwards changes nothing.
 // STATE-LABEL: func.func @cached(
-// STATE-SAME: -> (tensor<f32>, tensor<2xf32> {tpc.name = "grad.b"})
+// STATE-SAME: -> (tensor<f32>, tensor<2xf32> {tpc.like = @b, tpc.name = "grad.b"})
 // STATE: %[[OLD:.*]] = tpc.read @cache
 // STATE: tpc.write @cache
 // STATE: %[[DB:.*]] = tpc.mul %{{.*}}, %[[OLD]]
@@ -80,4 +81,17 @@ func.func @cached() -> tensor<f32> {
   tpc.write @cache, %0 : tensor<2xf32>
   %1 = tpc.reduce sum %0 dims [0] : (tensor<2xf32>) -> tensor<f32>
   return %1 : tensor<f32>
+}
+
+// The gradients of a composite that is split as one are one operation; of an
+// input none is asked for.
+// STEP-LABEL: func.func @normed(
+// STEP: %[[DW:.*]] = tpc.vjp "tpc.rms_norm" {epsilon = 1.000000e-05 : f64} of [1] %{{.*}}, %{{.*}}, %{{.*}} : (tensor<3x2xf32>, tensor<2xf32>, tensor<3x2xf32>) -> tensor<2xf32>
+// STEP-NEXT: return %{{.*}}, %[[DW]]
+func.func @normed(%x: tensor<3x2xf32>) -> tensor<f32> {
+  %b = tpc.read @b : tensor<2xf32>
+  %0 = tpc.rms_norm %x, %b epsilon 1.0e-5 : (tensor<3x2xf32>, tensor<2xf32>) -> tensor<3x2xf32>
+  %1 = tpc.mul %0, %x : (tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<3x2xf32>
+  %2 = tpc.reduce sum %1 dims [0, 1] : (tensor<3x2xf32>) -> tensor<f32>
+  return %2 : tensor<f32>
 }

@@ -89,3 +89,28 @@ TPC_VERSIONS double tpc::solver::sendMessage(const double *sent, unsigned rows,
   }
   return low;
 }
+
+TPC_VERSIONS int64_t tpc::solver::leastSum(const int64_t *base,
+                                           const int64_t *const *rows,
+                                           size_t count, size_t size) {
+  int64_t least = INT64_MAX;
+  const int64_t *a = count > 0 ? rows[0] : nullptr;
+  const int64_t *b = count > 1 ? rows[1] : nullptr;
+  if (count == 1) {
+    for (size_t v = 0; v < size; ++v)
+      least = std::min(least, base[v] + a[v]);
+    return least;
+  }
+  if (count == 2) {
+    for (size_t v = 0; v < size; ++v)
+      least = std::min(least, base[v] + a[v] + b[v]);
+    return least;
+  }
+  for (size_t v = 0; v < size; ++v) {
+    int64_t sum = base[v];
+    for (size_t r = 0; r < count; ++r)
+      sum += rows[r][v];
+    least = std::min(least, sum);
+  }
+  return least;
+}

@@ -1,7 +1,7 @@
 //===- Kernels.h - The inner loops of bound and search ----------*- C++ -*-===//
 //
-// Loops over padded arrays (FlatProblem.h): every length is a multiple of
-// kLanes.
+// Loops over doubles are over padded arrays (FlatProblem.h): every length is a
+// multiple of kLanes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,6 +9,7 @@
 #define TPC_LIB_SHARDING_SOLVER_KERNELS_H
 
 #include <cstddef>
+#include <cstdint>
 
 namespace tpc::solver {
 
@@ -33,6 +34,10 @@ void takeShares(const double *cost, double base, double part, const double *own,
 /// which is returned; at most kBig.
 double sendMessage(const double *sent, unsigned rows, const double *table,
                    unsigned slots, double *message);
+
+/// min over v < size of base[v] + the rows' [v].
+int64_t leastSum(const int64_t *base, const int64_t *const *rows, size_t count,
+                 size_t size);
 
 } // namespace tpc::solver
 

@@ -382,3 +382,36 @@ func.func @f(%x: tensor<3x8xf32>, %i: tensor<3x2xi64>, %s: tensor<3x2xf32>, %g: 
   %0 = tpc.experts %x, %i, %s, %g, %u, %d : (tensor<3x8xf32>, tensor<3x2xi64>, tensor<3x2xf32>, tensor<4x8x6xf32>, tensor<4x8x6xbf16>, tensor<4x6x8xf32>) -> tensor<3x8xf32>
   return
 }
+
+// -----
+
+func.func @vjp_of_nothing(%x: tensor<2xf32>) -> tensor<2xf32> {
+  // expected-error@+1 {{C1: there is no composite "tpc.tanh" with such a gradient}}
+  %0 = tpc.vjp "tpc.tanh" {} of [0] %x, %x : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %0 : tensor<2xf32>
+}
+
+// -----
+
+func.func @vjp_of_other_shape(%x: tensor<2x4xf32>, %g: tensor<2x3xf32>) -> tensor<2x4xf32> {
+  // expected-error@+2 {{'tpc.softmax' op C2: expected result of shape 2x4, found 2x3}}
+  // expected-error@+1 {{C1: the composite would not be valid}}
+  %0 = tpc.vjp "tpc.softmax" {} of [0] %x, %g : (tensor<2x4xf32>, tensor<2x3xf32>) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @vjp_of_labels(%x: tensor<2x4xf32>, %l: tensor<2xi64>, %g: tensor<2xf32>) -> tensor<2x4xf32> {
+  // expected-error@+1 {{C2: expected ascending numbers of floating-point operands below 2, found 1}}
+  %0:2 = tpc.vjp "tpc.cross_entropy" {} of [0, 1] %x, %l, %g : (tensor<2x4xf32>, tensor<2xi64>, tensor<2xf32>) -> (tensor<2x4xf32>, tensor<2xf32>)
+  return %0#0 : tensor<2x4xf32>
+}
+
+// -----
+
+func.func @vjp_count(%x: tensor<2x4xf32>, %g: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  // expected-error@+1 {{C3: expected one result for each operand in `of`}}
+  %0 = tpc.vjp "tpc.silu" {} of [] %x, %g : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}

@@ -119,3 +119,27 @@ func.func @f(%x: tensor<2xf64>) {
   tpc.write @s, %x : tensor<2xf64>
   return
 }
+
+// -----
+
+// expected-error@+1 {{tpc.like: expected a parameter or state, found @w}}
+func.func @like_nothing(%x: tensor<2xf32>) -> (tensor<2xf32> {tpc.like = @w}) {
+  return %x : tensor<2xf32>
+}
+
+// -----
+
+tpc.parameter @w : tensor<3xf32>
+// expected-error@+1 {{tpc.like: expected the type of @w, 'tensor<3xf32>', found 'tensor<2xf32>'}}
+func.func @like_another(%x: tensor<2xf32>) -> (tensor<2xf32> {tpc.like = @w}) {
+  return %x : tensor<2xf32>
+}
+
+// -----
+
+tpc.mesh @mesh <"tp" = 2>
+tpc.parameter @w : tensor<2xf32>
+// expected-error@+1 {{result "result0" is held like @w; pin that instead}}
+func.func @like_and_pinned(%x: tensor<2xf32>) -> (tensor<2xf32> {tpc.like = @w, tpc.sharding = #tpc.sharding<@mesh, [{"tp"}]>}) {
+  return %x : tensor<2xf32>
+}

@@ -32,8 +32,8 @@ class Elementwise : public mlir::OpTrait::TraitBase<ConcreteOp, Elementwise> {};
 
 /// Composites whose gradients are computed by one operation, tpc.vjp.
 template <typename ConcreteOp>
-class GradientStep
-    : public mlir::OpTrait::TraitBase<ConcreteOp, GradientStep> {};
+class GradientStep : public mlir::OpTrait::TraitBase<ConcreteOp, GradientStep> {
+};
 } // namespace tpc
 
 #define GET_OP_CLASSES

@@ -20,6 +20,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Dialect/Tpc/Differentiate.h"
+#include "../Core.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "tpc/Dialect/Tpc/Backward.h"
 #include "tpc/Dialect/Tpc/Tpc.h"
@@ -232,8 +233,12 @@ static LogicalResult addResults(func::FuncOp function,
     if (failed(function.insertResult(function.getNumResults(), variable.type,
                                      builder.getDictionaryAttr(attributes))))
       return failure();
-    terminator->insertOperands(terminator->getNumOperands(),
-                               backward.gradient(variable.values));
+    Value gradient = backward.gradient(variable.values);
+    if (!gradient) // it is used where no change of it matters
+      gradient = Core(builder, function.getLoc())
+                     .constant(0, variable.type.getShape(),
+                               variable.type.getElementType());
+    terminator->insertOperands(terminator->getNumOperands(), gradient);
   }
   return success();
 }

@@ -49,8 +49,9 @@ void addSquaredLoss(test::ModuleText &m, const std::string &value,
 }
 
 /// `layers` products with bias, and relu between them.
-test::ModuleText mlp(int layers, int64_t batch, int64_t size) {
-  test::ModuleText m(kMesh);
+test::ModuleText mlp(int layers, int64_t batch, int64_t size,
+                     const char *mesh = kMesh) {
+  test::ModuleText m(mesh);
   SmallVector<int64_t> x = {batch, size};
   m.argument("x", x);
   m.constant("zero", "0.0", x);
@@ -92,6 +93,30 @@ TEST(AlpaTraining, MlpOfManyRows) {
   test::Plan plan = planOf(mlp(kLayers, kBatch, kSize));
   double parameters = kLayers * (kSize * kSize + kSize) * kF32;
   EXPECT_LE(plan.bytes, allReduce(parameters) * 1.01) << plan.str();
+}
+
+/// test_n_layer_mlp_2d_mesh: 2 x 2 devices, columns joined by links ten times
+/// as fast. Rows reduce gradients, columns activations.
+TEST(AlpaTraining, MlpOnTwoAxes) {
+  constexpr int kLayers = 6, kBatch = 256, kSize = 32;
+  AssignOptions options;
+  options.machine = test::splittingMachine();
+  Link fast = options.machine.links[0];
+  fast.name = "fast";
+  fast.devices = 2;
+  fast.algorithms[0].bytesPerMicro *= 10;
+  options.machine.links.insert(options.machine.links.begin(), fast);
+  test::Plan plan = test::planOf(
+      test::trained(mlp(kLayers, kBatch, kSize, "\"x\" = 2, \"y\" = 2").str()),
+      options);
+  EXPECT_EQ(plan.priced.assignment.search->gap, 0);
+  auto micros = [](double bytes) {
+    return sentBytes(CollectiveKind::AllReduce, bytes, 2) / 1000;
+  };
+  double theirs =
+      kLayers * (micros(kSize * kSize * kF32 / 2) + micros(kSize * kF32)) +
+      (kLayers - 1) * micros(kBatch * kSize * kF32 / 2) / 10;
+  EXPECT_LE(plan.priced.communicationMicros, theirs * 1.01) << plan.str();
 }
 
 struct Bert {
@@ -190,7 +215,7 @@ TEST(AlpaTraining, BertLayersOfManyRows) {
 /// two in the loss. (The test is switched off there.) Ours splits rows for some
 /// operations and heads for others: more collectives, and less in them.
 TEST(AlpaTraining, BertWithHead) {
-  Bert bert{1, 16, 16, 128, 4};
+  Bert bert{2, 16, 16, 128, 4};
   constexpr int64_t kVocabulary = 512;
   test::ModuleText m(kMesh);
   SmallVector<int64_t> x = {bert.batch, bert.length, bert.hidden};

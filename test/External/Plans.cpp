@@ -24,8 +24,8 @@ Machine test::bytesMachine() {
 Machine test::splittingMachine() {
   Machine machine = bytesMachine();
   machine.name = "splitting";
-  machine.links[0].algorithms[0].baseMicros = 1e-3;
-  machine.flopsF64 = machine.flopsF32 = machine.flops16 = 100;
+  machine.links[0].algorithms[0].baseMicros = 0.02;
+  machine.flopsF64 = machine.flopsF32 = machine.flops16 = 1e4;
   return machine;
 }
 

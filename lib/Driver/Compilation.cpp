@@ -3,6 +3,7 @@
 #include "tpc/Driver/Compilation.h"
 #include "mlir/IR/Verifier.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Sharding/PlanFile.h"
 #include "tpc/Target/Artifact.h"
 #include "tpcrt/Runtime.h"
 #include <chrono>
@@ -12,7 +13,8 @@ using namespace tpc;
 
 Compilation::Compilation(OwningOpRef<ModuleOp> module, CompileOptions options)
     : owned(std::move(module)), options(std::move(options)) {
-  summary.mode = this->options.assign.mode;
+  const AssignPhaseOptions &assign = this->options.assign;
+  summary.mode = assign.plan ? "plan " + assign.plan->name : assign.mode;
   summary.machine = this->options.assign.machine;
 }
 
@@ -64,23 +66,60 @@ LogicalResult Compilation::measureUnsharded() {
   return success();
 }
 
+/// What is said about a plan in terms of the whole module.
+LogicalResult Compilation::onDecided(ModuleOp whole, const Mesh &mesh,
+                                     const AssignOptions &assign,
+                                     const Assignment &assignment) {
+  if (options.writePlan) {
+    auto text = planFileText(whole, mesh, assignment, assign);
+    if (failed(text))
+      return failure();
+    planText = std::move(*text);
+  }
+  if (options.explain) {
+    auto explanation =
+        explain(whole, mesh, assign, assignment, *options.explain);
+    if (failed(explanation))
+      return failure();
+    summary.explanation = std::move(*explanation);
+  }
+  return success();
+}
+
 LogicalResult Compilation::assign() {
+  AssignOptions used;
   if (failed(phase("assign", [&](OpPassManager &pm) {
-        buildAssignPhase(pm, options.assign);
+        buildAssignPhase(pm, options.assign,
+                         [&](ModuleOp whole, const Mesh &mesh,
+                             const AssignOptions &assign,
+                             const Assignment &assignment) {
+                           used = assign;
+                           return onDecided(whole, mesh, assign, assignment);
+                         });
       })))
     return failure();
+  if (summary.explanation) {
+    summary.seconds.back().second -= summary.explanation->seconds;
+    summary.seconds.push_back({"explain", summary.explanation->seconds});
+  }
   summary.search = searchSummary(module());
   if (options.reportValues)
     summary.values = summarizeValues(module());
   for (func::FuncOp function : module().getOps<func::FuncOp>())
-    if (auto prediction = predictionOf(module(), function.getName()))
+    if (auto prediction = predictionOf(module(), function.getName())) {
+      summary.weightedMicros +=
+          used.weightOf(function.getName()) * prediction->micros();
       summary.predicted.push_back(std::move(*prediction));
+    }
   return success();
 }
 
 LogicalResult Compilation::partition() {
   if (failed(phase("partition", buildPartitionPhase)))
     return failure();
+  for (auto program : module().getOps<spmd::ProgramOp>())
+    summary.entryCollectives.push_back(
+        {program.getWhole().str(), summarizeCollectives(program, mesh())});
   for (auto program : module().getOps<spmd::ProgramOp>())
     if (options.entry.empty() || program.getWhole() == options.entry) {
       summarizeProgram(program, mesh(), summary);
@@ -137,8 +176,8 @@ LogicalResult Compilation::reserve() {
   FailureOr<EmitOptions> emit = emitOptions();
   if (failed(emit))
     return failure();
-  if (emit->device != DeviceKind::Cpu)
-    return success(); // known when it is loaded
+  if (emit->device == DeviceKind::Cuda && !tpcrt::hasCuda())
+    return success(); // known where it is loaded
   emit->withImages = false;
   auto bytes = artifact(module(), *emit, options.name);
   if (failed(bytes))

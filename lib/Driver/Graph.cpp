@@ -49,6 +49,9 @@ public:
   Result<mlir::Value> value(Value number, const SourcePlace &place);
   /// Ends the functions with what their outputs are now.
   Result<void> finish();
+  CompileOptions compileOptions(const std::optional<std::string> &mesh,
+                                const AssignPhaseOptions &options) const;
+  OwningOpRef<ModuleOp> numbered();
 
   CompilerContext context;
   OwningOpRef<ModuleOp> module;
@@ -343,34 +346,63 @@ Result<std::string> Graph::text() {
   return text + "\n";
 }
 
-Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
-                                      const AssignPhaseOptions &options,
-                                      unsigned threads) {
-  if (auto finished = impl->finish(); !finished)
-    return tl::unexpected(finished.error());
+CompileOptions
+Graph::Impl::compileOptions(const std::optional<std::string> &mesh,
+                            const AssignPhaseOptions &options) const {
   CompileOptions compile;
   compile.mesh = mesh;
   compile.assign = options;
-  llvm::append_range(compile.assign.pins, impl->pins);
-  compile.reportValues = true;
+  llvm::append_range(compile.assign.pins, pins);
   compile.name = "graph";
-  compile.threads = threads;
+  return compile;
+}
+
+/// The module with the numbers of its values on the operations.
+OwningOpRef<ModuleOp> Graph::Impl::numbered() {
   IRMapping mapping;
-  OwningOpRef<ModuleOp> copy = cast<ModuleOp>((*impl->module)->clone(mapping));
-  Builder builder(&impl->context);
-  for (auto [number, value] : llvm::enumerate(impl->values))
+  OwningOpRef<ModuleOp> copy = cast<ModuleOp>((*module)->clone(mapping));
+  for (auto [number, value] : llvm::enumerate(values))
     if (auto result = dyn_cast<OpResult>(mapping.lookup(value)))
       result.getOwner()->setAttr(
           kValueNumberAttrName,
           builder.getI64IntegerAttr(number - result.getResultNumber()));
+  return copy;
+}
+
+Result<CompiledModule> Graph::compile(const std::optional<std::string> &mesh,
+                                      const AssignPhaseOptions &options,
+                                      const std::string &device,
+                                      unsigned threads) {
+  if (auto finished = impl->finish(); !finished)
+    return tl::unexpected(finished.error());
+  CompileOptions compile = impl->compileOptions(mesh, options);
+  compile.reportValues = true;
+  compile.writePlan = true;
+  compile.device = device;
+  compile.threads = threads;
   DiagnosticCollector diagnostics(&impl->context);
-  Compilation compilation(std::move(copy), std::move(compile));
+  Compilation compilation(impl->numbered(), std::move(compile));
   auto artifact = compilation.compile();
   if (failed(artifact))
     return diagnostics.error();
   return CompiledModule{std::move(*artifact), toJson(compilation.report()),
                         planText(compilation.report()),
-                        valuesToJson(compilation.report().values)};
+                        valuesToJson(compilation.report().values),
+                        compilation.planFile()};
+}
+
+Result<std::string> Graph::explain(const std::optional<std::string> &mesh,
+                                   const AssignPhaseOptions &options,
+                                   const std::optional<std::string> &value) {
+  if (auto finished = impl->finish(); !finished)
+    return tl::unexpected(finished.error());
+  CompileOptions compile = impl->compileOptions(mesh, options);
+  compile.explain = ExplainRequest{value};
+  DiagnosticCollector diagnostics(&impl->context);
+  Compilation compilation(impl->module->clone(), std::move(compile));
+  if (failed(compilation.setMesh()) || failed(compilation.assign()))
+    return diagnostics.error();
+  return toJson(compilation.report());
 }
 
 std::vector<std::string> tpc::graphOperations() {

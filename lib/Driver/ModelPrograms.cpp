@@ -112,6 +112,7 @@ ModelPrograms::compile(const ImportOptions &wanted,
     compile.assign.weights.clear(); // of several entries
   compile.reportValues = !first;    // the only report that is kept
   compile.name = directory;
+  compile.device = options.device;
   compile.threads = options.load.threads;
   DiagnosticCollector diagnostics(&context);
   Compilation compilation(std::move(*module), std::move(compile));

@@ -69,8 +69,8 @@ void tpc::buildAssignPhase(OpPassManager &pm, StringRef mode) {
   buildAssignPhase(pm, options);
 }
 
-void tpc::buildAssignPhase(OpPassManager &pm,
-                           const AssignPhaseOptions &options) {
+void tpc::buildAssignPhase(OpPassManager &pm, const AssignPhaseOptions &options,
+                           OnDecided onDecided) {
   AssignShardingPassOptions assign;
   assign.mode = options.mode;
   assign.machine = options.machine;
@@ -78,7 +78,8 @@ void tpc::buildAssignPhase(OpPassManager &pm,
   assign.weights = options.weights;
   assign.pins.assign(options.pins.begin(), options.pins.end());
   assign.timeLimit = options.timeLimit;
-  pm.addPass(createAssignShardingPass(assign));
+  pm.addPass(createAssignShardingPass(
+      assign, AssignHooks{options.plan, std::move(onDecided)}));
   pm.addPass(createExpandSynchronizedPass());
   pm.addPass(createVerifyAssignedPass());
 }

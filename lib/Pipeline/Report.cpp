@@ -1,6 +1,9 @@
 //===- Report.cpp - What a compile and its runs amount to -----------------===//
 
 #include "tpc/Pipeline/Report.h"
+#include "Compared.h"
+#include "Explained.h"
+#include "Units.h"
 #include "tpc/Sharding/CostModel.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -85,16 +88,14 @@ static std::optional<CollectiveSummary> summarize(Operation *op,
   return summary;
 }
 
-void tpc::summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
-                           Report &report) {
-  for (auto [name, size] : llvm::zip_equal(mesh.names, mesh.sizes))
-    report.mesh.push_back({name.str(), size});
-  summarizeParameters(program->getParentOfType<ModuleOp>(), mesh, report);
+std::vector<CollectiveSummary>
+tpc::summarizeCollectives(spmd::ProgramOp program, const Mesh &mesh) {
+  std::vector<CollectiveSummary> collectives;
   program.walk([&](Operation *op) {
     std::optional<CollectiveSummary> summary = summarize(op, mesh);
     if (!summary)
       return;
-    for (CollectiveSummary &known : report.collectives)
+    for (CollectiveSummary &known : collectives)
       if (known.kind == summary->kind &&
           known.reduction == summary->reduction &&
           known.axes == summary->axes && known.bytes == summary->bytes &&
@@ -102,8 +103,17 @@ void tpc::summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
         ++known.count;
         return;
       }
-    report.collectives.push_back(std::move(*summary));
+    collectives.push_back(std::move(*summary));
   });
+  return collectives;
+}
+
+void tpc::summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
+                           Report &report) {
+  for (auto [name, size] : llvm::zip_equal(mesh.names, mesh.sizes))
+    report.mesh.push_back({name.str(), size});
+  summarizeParameters(program->getParentOfType<ModuleOp>(), mesh, report);
+  report.collectives = summarizeCollectives(program, mesh);
 }
 
 //===----------------------------------------------------------------------===//
@@ -216,6 +226,10 @@ std::string tpc::toJson(const Report &report) {
                             {"limited_by", search.limitedBy},
                             {"seconds", seconds}};
   }
+  if (report.explanation)
+    root["explanation"] = explanationJson(*report.explanation);
+  if (report.comparison)
+    root["comparison"] = comparisonJson(*report.comparison);
   if (report.check)
     root["check"] = Object{{"max_abs_diff", report.check->maxAbsDiff},
                            {"max_abs_value", report.check->maxAbsValue},
@@ -234,16 +248,6 @@ std::string tpc::toJson(const Report &report) {
 //===----------------------------------------------------------------------===//
 // Text
 //===----------------------------------------------------------------------===//
-
-static std::string bytesText(int64_t bytes) {
-  if (bytes >= int64_t(10) << 30)
-    return llvm::formatv("{0:f1} GiB", double(bytes) / (int64_t(1) << 30));
-  if (bytes >= 10 << 20)
-    return llvm::formatv("{0:f1} MiB", double(bytes) / (1 << 20));
-  if (bytes >= 10 << 10)
-    return llvm::formatv("{0:f1} KiB", double(bytes) / (1 << 10));
-  return llvm::formatv("{0} B", bytes);
-}
 
 /// Words separated by commas, broken into lines of at most 100 characters.
 static void printWrapped(llvm::raw_ostream &os, ArrayRef<std::string> words,
@@ -318,14 +322,6 @@ static void printMemory(llvm::raw_ostream &os, const Report &report) {
         bytesText(m.reserved->arena), bytesText(m.reserved->scratch));
 }
 
-static std::string microsText(double micros) {
-  if (micros >= 1e6)
-    return llvm::formatv("{0:f2} s", micros / 1e6);
-  if (micros >= 1e4)
-    return llvm::formatv("{0:f1} ms", micros / 1e3);
-  return llvm::formatv("{0:f0} us", micros);
-}
-
 /// By entry the time per part of the model; layers are added up.
 static void printPredictions(llvm::raw_ostream &os, const Report &report) {
   for (const EntryPrediction &entry : report.predicted) {
@@ -387,5 +383,9 @@ std::string tpc::planText(const Report &report) {
                         "matmuls, {4} attentions, {5} collectives\n",
                         steps.entry, steps.kernels, steps.kernelsPerLayer,
                         steps.matmuls, steps.attentions, steps.collectives);
+  if (report.explanation)
+    printExplanation(os, *report.explanation);
+  if (report.comparison)
+    printComparison(os, *report.comparison);
   return text;
 }

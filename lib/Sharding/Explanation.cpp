@@ -28,11 +28,15 @@ std::string tpc::describeSharding(const Sharding &sharding) {
   return parts.empty() ? "replicated" : llvm::join(parts, " and ");
 }
 
+std::string tpc::explainReshard(StringRef producer, const Sharding &from,
+                                StringRef consumer, const Sharding &to) {
+  return producer.str() + " is " + describeSharding(from) + "; " +
+         consumer.str() + " wants it " + describeSharding(to);
+}
+
 std::string tpc::explainOrigin(OriginAttr origin) {
-  return origin.getProducer().str() + " is " +
-         describeSharding(origin.getFrom().getValue()) + "; " +
-         origin.getConsumer().str() + " wants it " +
-         describeSharding(origin.getTo().getValue());
+  return explainReshard(origin.getProducer(), origin.getFrom().getValue(),
+                        origin.getConsumer(), origin.getTo().getValue());
 }
 
 std::string tpc::layerPattern(StringRef name) {

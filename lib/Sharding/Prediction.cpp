@@ -212,6 +212,16 @@ std::vector<EntryPrediction> tpc::predict(ModuleOp module,
   return predictions;
 }
 
+PlanPrice tpc::priceOf(ModuleOp module, const Assignment &assignment,
+                       const CostModel &costs, const AssignOptions &options) {
+  PlanPrice sum;
+  for (const EntryPrediction &entry : predict(module, assignment, costs)) {
+    sum.micros += options.weightOf(entry.entry) * entry.micros();
+    sum.peakBytes = std::max(sum.peakBytes, entry.peakBytes);
+  }
+  return sum;
+}
+
 //===----------------------------------------------------------------------===//
 // As an attribute
 //===----------------------------------------------------------------------===//

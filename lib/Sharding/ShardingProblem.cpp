@@ -1,11 +1,11 @@
 //===- ShardingProblem.cpp - A module's choice as data --------------------===//
 
 #include "ShardingProblem.h"
+#include "ShardingProblemParts.h"
 #include "Ties.h"
 #include <cmath>
 #include <limits>
 #include <map>
-#include <set>
 
 using namespace mlir;
 using namespace tpc;
@@ -17,60 +17,6 @@ using solver::kForbidden;
 //===----------------------------------------------------------------------===//
 // Data
 //===----------------------------------------------------------------------===//
-
-namespace {
-struct ShardingHash {
-  size_t operator()(const Sharding &s) const { return hash_value(s); }
-};
-} // namespace
-
-struct ShardingProblem::TensorSpace {
-  SmallVector<int64_t> shape;
-  int64_t elementBytes;
-  std::vector<Sharding> shardings;
-  std::unordered_map<Sharding, unsigned, ShardingHash> index;
-  /// Bytes on one device, by sharding.
-  std::vector<int64_t> localBytes;
-  /// Microseconds from one sharding to another; below 0: not asked yet.
-  std::vector<std::vector<double>> micros;
-
-  /// `sharding` must be canonical.
-  unsigned number(const Sharding &sharding, const Mesh &mesh) {
-    auto [it, fresh] = index.try_emplace(sharding, shardings.size());
-    if (fresh) {
-      shardings.push_back(sharding);
-      int64_t bytes = elementBytes;
-      for (int64_t n : localShape(shape, sharding, mesh))
-        bytes *= n;
-      localBytes.push_back(bytes);
-    }
-    return it->second;
-  }
-  double between(unsigned from, unsigned to, ReshardPlanner &planner) {
-    if (from == to)
-      return 0;
-    if (micros.size() <= from)
-      micros.resize(shardings.size());
-    std::vector<double> &row = micros[from];
-    if (row.size() <= to)
-      row.resize(shardings.size(), -1);
-    if (row[to] < 0)
-      row[to] =
-          planner.micros(shardings[from], shardings[to], shape, elementBytes);
-    return row[to];
-  }
-};
-
-/// What a node stands for.
-struct ShardingProblem::NodeInfo {
-  enum Kind { Symbol, Argument, Op, Shard, Result, Copy } kind;
-  Operation *op = nullptr; ///< symbol, operation, shard, return
-  Value value = {};        ///< argument; of a copy, the value copied
-  unsigned index = 0;      ///< of a result; of a copy, the target's number
-  /// What it gives and wants, by result and operand.
-  SmallVector<const Port *, 1> gives = {};
-  SmallVector<const Port *, 3> wants = {};
-};
 
 struct ShardingProblem::Tables {
   std::map<std::pair<std::vector<int64_t>, int64_t>,
@@ -189,6 +135,7 @@ LogicalResult ShardingProblem::build(bool memory, const llvm::BitVector &pins) {
   nodes.clear();
   makers.clear();
   uses.clear();
+  crossings.clear();
   times.clear();
   symbolNodes.clear();
   time = 0;
@@ -424,16 +371,27 @@ void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
   }
   if (users.size() > kManyUsers)
     for (const User &user : users) {
-      if (user.node != maker.node) // a state that is written as it was read
-        addEdge(maker.node, user.node,
-                reshardTable(maker.port, user.port, users.size()));
+      if (user.node == maker.node) // a state that is written as it was read
+        continue;
+      addEdge(maker.node, user.node,
+              reshardTable(maker.port, user.port, users.size()));
+      addCrossing(value, maker, user.port);
     }
   else if (users.size() > 1)
     addCopies(maker, users, value);
   else if (users.size() == 1 && withMemory)
     addSingleCopy(maker, users[0], value);
-  else if (users.size() == 1 && users[0].node != maker.node)
+  else if (users.size() == 1 && users[0].node != maker.node) {
     addEdge(maker.node, users[0].node, reshardTable(maker.port, users[0].port));
+    addCrossing(value, maker, users[0].port);
+  }
+}
+
+/// The last edge prices reshards of `value`.
+void ShardingProblem::addCrossing(Value value, const Maker &maker,
+                                  const Port *to, unsigned target) {
+  crossings[value].push_back(
+      {unsigned(built.edges.size() - 1), maker.port, to, target});
 }
 
 double ShardingProblem::micros(const Port *from, unsigned held,
@@ -465,15 +423,6 @@ CostTable ShardingProblem::reshardTable(const Port *from, const Port *to,
     for (unsigned wanted : to->shardings)
       costs.push_back(toCost(micros(from, held, wanted)) / Cost(shares));
   return table = std::make_shared<std::vector<Cost>>(std::move(costs));
-}
-
-/// The distinct shardings that ports want, in order.
-template <typename Ports>
-static std::vector<unsigned> distinctTargets(const Ports &ports) {
-  std::set<unsigned> targets;
-  for (const auto *port : ports)
-    targets.insert(port->shardings.begin(), port->shardings.end());
-  return {targets.begin(), targets.end()};
 }
 
 /// When a copy for these users is live. What is made anywhere may stay where
@@ -515,6 +464,7 @@ void ShardingProblem::addCopies(const Maker &maker, ArrayRef<User> users,
       making = std::make_shared<std::vector<Cost>>(std::move(costs));
     }
     addEdge(maker.node, node, making);
+    addCrossing(value, maker, nullptr, target);
     for (const User &user : users) {
       if (!llvm::is_contained(user.port->shardings, target))
         continue;
@@ -560,6 +510,7 @@ void ShardingProblem::addSingleCopy(const Maker &maker, const User &user,
     copying = std::make_shared<std::vector<Cost>>(std::move(costs));
   }
   addEdge(maker.node, node, copying);
+  addCrossing(value, maker, user.port);
   CostTable &taking = tables->taking[user.port];
   if (!taking) {
     std::vector<Cost> costs;
@@ -681,17 +632,19 @@ ShardingProblem::choice(const Assignment &assignment) const {
       return std::nullopt;
     found[i] = *value;
   }
-  return withCopies(std::move(found));
+  return withCopies(built, std::move(found));
 }
 
 std::optional<Choice> ShardingProblem::replicated() const {
-  return withCopies(Choice(nodes.size(), 0));
+  return withCopies(built, Choice(nodes.size(), 0));
 }
 
 /// Copies follow from the rest: the first value that nothing forbids.
-std::optional<Choice> ShardingProblem::withCopies(Choice found) const {
+std::optional<Choice>
+ShardingProblem::withCopies(const solver::Problem &problem,
+                            Choice found) const {
   std::vector<SmallVector<const solver::Edge *, 3>> edges(nodes.size());
-  for (const solver::Edge &edge : built.edges) {
+  for (const solver::Edge &edge : problem.edges) {
     edges[edge.from].push_back(&edge);
     edges[edge.to].push_back(&edge);
   }

@@ -29,7 +29,8 @@
 // solver's bound holds in any case.
 //
 // Pins leave nodes fewer values; which pins count is said where the problem is
-// built, so that it can be asked which of them contradict each other.
+// built, so that it can be asked which of them contradict each other. Further
+// demands are made of a copy of the problem once it is built: under().
 //
 // Costs are picoseconds, times the weight of the entry. Nodes and edges that
 // are alike share their tables.
@@ -40,6 +41,7 @@
 #define TPC_LIB_SHARDING_SHARDINGPROBLEM_H
 
 #include "PinTable.h"
+#include "SearchDemands.h"
 #include "StrategySpace.h"
 #include "tpc/Sharding/Assignment.h"
 #include "tpc/Sharding/Solver/Problem.h"
@@ -58,6 +60,21 @@ public:
   /// a sharding. Emits errors at what cannot be assigned.
   mlir::LogicalResult build(bool withMemory, const llvm::BitVector &pins);
   const solver::Problem &problem() const { return built; }
+  /// The shardings that there are for a parameter or state, an argument or
+  /// result of an operation, a result of an entry (by return operation and
+  /// number); each once.
+  std::vector<Sharding> choicesFor(mlir::StringAttr symbol) const;
+  std::vector<Sharding> choicesFor(mlir::Value value) const;
+  std::vector<Sharding> choicesFor(mlir::Operation *ret, unsigned index) const;
+
+  /// The problem with what is demanded besides; nothing where some node has no
+  /// value left.
+  std::optional<solver::Problem> under(const SearchDemands &demands) const;
+
+  /// A choice of under() that changes an assignment only where it must; nothing
+  /// where that does not suffice.
+  std::optional<solver::Choice> nearest(const solver::Problem &problem,
+                                        const Assignment &assignment) const;
 
   Assignment assignment(const solver::Choice &choice) const;
   /// The choice that an assignment is, or nothing if it is not in the space.
@@ -66,7 +83,8 @@ public:
   std::optional<solver::Choice> replicated() const;
 
 private:
-  std::optional<solver::Choice> withCopies(solver::Choice found) const;
+  std::optional<solver::Choice> withCopies(const solver::Problem &problem,
+                                           solver::Choice found) const;
   /// The shardings of tensors of one shape and element size, numbered.
   struct TensorSpace;
   /// For every value of a node, the sharding that it gives to or wants of a
@@ -88,6 +106,14 @@ private:
     mlir::Operation *op = nullptr; ///< with a rule
   };
   struct NodeInfo;
+  /// An edge that prices reshards of a value: to what a user wants, or, without
+  /// a user's port, to one target.
+  struct Crossing {
+    unsigned edge;
+    const Port *from;
+    const Port *to;
+    unsigned target;
+  };
   static constexpr unsigned kSingleCopy = ~0u;
   static constexpr size_t kManyUsers = 8;
 
@@ -107,6 +133,15 @@ private:
 
   bool staysAsItIs(mlir::Value value);
   void addTie(const struct Tie &tie);
+  bool allows(const NodeInfo &node, unsigned value,
+              const SearchDemands &demands) const;
+  bool isSilent(mlir::Operation *op, unsigned value) const;
+  solver::CostTable without(const solver::CostTable &costs,
+                            const Crossing &crossing, unsigned held,
+                            unsigned wanted) const;
+  void addCrossing(mlir::Value value, const Maker &maker, const Port *to,
+                   unsigned target = 0);
+
   unsigned addNode(NodeInfo info, std::vector<solver::Cost> costs);
   void addEdge(unsigned from, unsigned to, solver::CostTable costs);
   const Port *port(mlir::Type type, llvm::ArrayRef<Sharding> shardings,
@@ -122,6 +157,7 @@ private:
                                  size_t shares = 1);
   /// Time to bring what `from` holds to a target.
   double micros(const Port *from, unsigned held, unsigned wanted);
+  static std::vector<Sharding> shardingsOf(const Port *port);
   const Sharding &chosen(const Port *port, unsigned value) const;
   /// The value of a node, no copy, that an assignment means.
   std::optional<unsigned> valueOf(const NodeInfo &node,
@@ -151,6 +187,7 @@ private:
   std::vector<NodeInfo> nodes;
   llvm::DenseMap<mlir::Value, Maker> makers;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<User, 2>> uses;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Crossing, 1>> crossings;
   llvm::DenseMap<mlir::Operation *, int64_t> times;
   llvm::DenseMap<mlir::Operation *, unsigned> ruledNodes;
   llvm::MapVector<mlir::StringAttr, unsigned> symbolNodes;

@@ -268,33 +268,42 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
   if (!splits(rule, strategy, FactorKind::Synchronized))
     return true; // one kernel, also where it is attention
 
+  FailureOr<Assignment> body = expand(opClass, priced.shardings);
+  if (failed(body))
+    return false;
+  func::FuncOp function = opClass.expansion->getFunction();
+  work.bytes += bytesBetween(function, *body, mesh);
+  priced.computeMicros = costs.computeMicros(work);
+  for (const AssignedReshard &reshard : reshardsOf(function, *body, mesh)) {
+    auto type = cast<RankedTensorType>(reshard.value.getType());
+    priced.communicationMicros +=
+        planner.micros(reshard.from, reshard.to, type.getShape(),
+                       elementBytes(type.getElementType()));
+  }
+  return true;
+}
+
+FailureOr<Assignment> StrategySpace::expand(OpClass &opClass,
+                                            const OpShardings &shardings) {
   auto composite = cast<DecomposableOpInterface>(opClass.op);
   if (!opClass.expansion)
     opClass.expansion = std::make_unique<Expansion>(composite, mesh);
   ScopedDiagnosticHandler ignore(composite->getContext(),
                                  [](Diagnostic &) { return success(); });
-  FailureOr<Assignment> inside = opClass.expansion->assign(priced.shardings);
-  if (failed(inside))
-    return false;
-  work.bytes += bytesBetween(opClass.expansion->getFunction(), *inside, mesh);
-  priced.computeMicros = costs.computeMicros(work);
-  llvm::DenseMap<Value, SmallVector<Sharding, 1>> made;
-  for (auto &[op, wanted] : inside->wanted)
-    for (auto [operand, sharding] :
-         llvm::zip_equal(op->getOperands(), wanted)) {
-      auto type = cast<RankedTensorType>(operand.getType());
-      Operation *maker = operand.getDefiningOp();
-      Sharding to = canonical(sharding, type.getShape(), mesh);
-      Sharding from =
-          canonical(inside->held.lookup(operand), type.getShape(), mesh);
-      if (from == to || llvm::is_contained(made[operand], to) ||
-          (maker && isMadeAnywhere(maker) && !to.isPartial()))
-        continue;
-      made[operand].push_back(to);
-      priced.communicationMicros += planner.micros(
-          from, to, type.getShape(), elementBytes(type.getElementType()));
-    }
-  return true;
+  return opClass.expansion->assign(shardings);
+}
+
+std::vector<AssignedReshard>
+StrategySpace::inside(Operation *op, const OpShardings &shardings) {
+  OpClass &opClass = classOf(op);
+  auto strategy = matchStrategy(opClass.ruled, shardings, mesh);
+  if (!strategy ||
+      !splits(opClass.ruled.rule, *strategy, FactorKind::Synchronized))
+    return {};
+  FailureOr<Assignment> body = expand(opClass, shardings);
+  if (failed(body))
+    return {};
+  return reshardsOf(opClass.expansion->getFunction(), *body, mesh);
 }
 
 std::optional<PricedStrategy> StrategySpace::price(Operation *op,

@@ -20,6 +20,7 @@
 #ifndef TPC_LIB_SHARDING_STRATEGYSPACE_H
 #define TPC_LIB_SHARDING_STRATEGYSPACE_H
 
+#include "AssignedReshards.h"
 #include "tpc/Sharding/ReshardPlanner.h"
 #include "tpc/Sharding/Strategies.h"
 
@@ -49,6 +50,11 @@ public:
   /// be stored.
   std::vector<Sharding> storedShardings(llvm::ArrayRef<int64_t> shape) const;
 
+  /// The reshards inside an operation that is expanded under these shardings;
+  /// none where it is not. The values are of the expansion.
+  std::vector<AssignedReshard> inside(mlir::Operation *op,
+                                      const OpShardings &shardings);
+
   /// What an operation takes inside under shardings that are a strategy of its
   /// rule; nothing if it cannot be expanded under them.
   std::optional<PricedStrategy> price(mlir::Operation *op,
@@ -57,6 +63,8 @@ public:
 private:
   struct OpClass;
   OpClass &classOf(mlir::Operation *op);
+  mlir::FailureOr<Assignment> expand(OpClass &opClass,
+                                     const OpShardings &shardings);
   bool priceInside(OpClass &opClass, const Strategy &strategy,
                    PricedStrategy &priced);
 

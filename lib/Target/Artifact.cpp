@@ -361,6 +361,10 @@ LogicalResult ArtifactBuilder::addStep(plan::MatmulOp op) {
     step.bias = newRef(op.getBias());
   if (op.getActivation())
     step.activation = static_cast<artifact::Activation>(*op.getActivation());
+  if (cuda && !isLibraryProduct(op) &&
+      failed(addGenerated(op, {step.a.get(), step.b.get()}, *step.c,
+                          step.generated)))
+    return failure();
   addStep(op, std::move(step));
   return success();
 }

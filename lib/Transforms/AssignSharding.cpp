@@ -91,6 +91,8 @@ namespace {
 struct AssignSharding
     : public tpc::impl::AssignShardingPassBase<AssignSharding> {
   using AssignShardingPassBase::AssignShardingPassBase;
+  AssignSharding(AssignShardingPassOptions options, AssignHooks hooks)
+      : AssignShardingPassBase(std::move(options)), hooks(std::move(hooks)) {}
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
@@ -111,7 +113,9 @@ struct AssignSharding
       return signalPassFailure();
     }
     FailureOr<Assignment> assignment = assigner->assign(module, *mesh);
-    if (failed(assignment))
+    if (failed(assignment) ||
+        (hooks.decided &&
+         failed(hooks.decided(module, *mesh, *options, *assignment))))
       return signalPassFailure();
     setPredictions(module, predict(module, *assignment,
                                    CostModel(options->machine, *mesh)));
@@ -126,6 +130,7 @@ private:
     options.mode = mode;
     options.timeLimit = timeLimit;
     options.dumpProblem = dumpProblem;
+    options.plan = hooks.plan;
     FailureOr<Machine> found = machineOf(module);
     if (failed(found))
       return failure();
@@ -163,10 +168,18 @@ private:
         module, mesh, std::vector<std::string>(pins.begin(), pins.end()));
     if (failed(requests))
       return failure();
-    if (mode != "auto")
+    if (mode != "auto" && !options.plan)
       return setPins(module, mesh, *requests, mode);
     options.pins = std::move(*requests);
     return success();
   }
+
+  AssignHooks hooks;
 };
 } // namespace
+
+std::unique_ptr<Pass>
+tpc::createAssignShardingPass(AssignShardingPassOptions options,
+                              AssignHooks hooks) {
+  return std::make_unique<AssignSharding>(std::move(options), std::move(hooks));
+}

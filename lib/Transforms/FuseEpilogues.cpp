@@ -30,7 +30,7 @@
 // 5. All types are the same, f32 or bf16: the library has no f16.
 //
 // On GPUs the library is cuBLASLt. It knows a bias and gelu_tanh, in f16 as
-// well; rules 1 and 3 hold there too.
+// well, but no product over nothing; rules 1 and 3 hold there too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -177,7 +177,7 @@ bool Chain::pays(int64_t minimumBytes, bool onGpus) const {
   Type element = elementOf(result);
   bool isSame = elementOf(lhs) == element && elementOf(rhs) == element;
   return (bias || activation) && isOrdered && isSame &&
-         isLibrarys(element, onGpus) &&
+         tensorType(lhs).getNumElements() > 0 && isLibrarys(element, onGpus) &&
          tensorBytes(tensorType(result)) >= minimumBytes &&
          !isReadByKernel(result);
 }

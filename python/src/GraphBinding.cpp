@@ -30,7 +30,8 @@ void tpc::python::bindGraph(nb::module_ &module) {
       .def_ro("artifact", &tpc::CompiledModule::artifact)
       .def_ro("report", &tpc::CompiledModule::report)
       .def_ro("plan", &tpc::CompiledModule::plan)
-      .def_ro("values", &tpc::CompiledModule::values);
+      .def_ro("values", &tpc::CompiledModule::values)
+      .def_ro("plan_file", &tpc::CompiledModule::planFile);
 
   nb::class_<Graph>(module, "Graph")
       .def(nb::init<>())
@@ -93,11 +94,22 @@ void tpc::python::bindGraph(nb::module_ &module) {
       .def(
           "compile",
           [](Graph &graph, const std::optional<std::string> &mesh,
-             const AssignArguments &assign, unsigned threads) {
+             const AssignArguments &assign, const std::string &device,
+             unsigned threads) {
             nb::gil_scoped_release release;
-            return unwrap(graph.compile(mesh, toOptions(assign), threads));
+            return unwrap(
+                graph.compile(mesh, toOptions(assign), device, threads));
           },
-          nb::arg().none(), nb::arg(), nb::arg());
+          nb::arg().none(), nb::arg(), nb::arg(), nb::arg())
+      .def(
+          "explain",
+          [](Graph &graph, const std::optional<std::string> &mesh,
+             const AssignArguments &assign,
+             const std::optional<std::string> &value) {
+            nb::gil_scoped_release release;
+            return unwrap(graph.explain(mesh, toOptions(assign), value));
+          },
+          nb::arg().none(), nb::arg(), nb::arg().none());
 
   module.def("operations", &tpc::graphOperations);
 }

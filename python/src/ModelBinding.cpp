@@ -74,16 +74,18 @@ void tpc::python::bindModel(nb::module_ &module) {
           "open",
           [](const std::string &directory, const std::string &mesh,
              const std::string &element, const AssignArguments &assign,
-             unsigned threads, std::optional<int64_t> context) {
+             const std::string &device, unsigned threads,
+             std::optional<int64_t> context) {
             tpc::ModelOptions options;
             options.mesh = mesh;
             options.element = element;
             options.assign = toOptions(assign);
+            options.device = device;
             options.load = loadOptions(threads);
             options.context = context;
             return unwrap(Model::open(directory, std::move(options)));
           },
-          nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+          nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
           nb::arg().none())
       .def("run", &runModel)
       .def("generate", &generateTokens, nb::arg(), nb::arg(), nb::arg(),

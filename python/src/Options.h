@@ -8,15 +8,20 @@
 
 namespace tpc::python {
 
-/// mode, machine, memory limit, mix, pins, search time.
+/// Name and text.
+using PlanArgument = std::optional<std::pair<std::string, std::string>>;
+/// mode, machine, memory limit, mix, pins, search time, plan to follow.
 using AssignArguments =
     std::tuple<std::string, std::string, std::optional<int64_t>, std::string,
-               std::vector<std::string>, double>;
+               std::vector<std::string>, double, PlanArgument>;
 
 inline AssignPhaseOptions toOptions(const AssignArguments &arguments) {
   AssignPhaseOptions options;
+  PlanArgument plan;
   std::tie(options.mode, options.machine, options.memoryLimit, options.weights,
-           options.pins, options.timeLimit) = arguments;
+           options.pins, options.timeLimit, plan) = arguments;
+  if (plan)
+    options.plan = PlanText{plan->first, plan->second};
   return options;
 }
 

@@ -14,7 +14,7 @@
 
 from tpc._tpc import Error
 from tpc._distributed import Processes, init_distributed
-from tpc._executable import Executable, compile, load_artifact
+from tpc._executable import Executable, compile, explain, load_artifact
 from tpc._graph import Graph, Value, parse
 from tpc._model import Generation, Model, load
 from tpc._plan import Memory, Plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any, Mapping
 
@@ -15,18 +16,28 @@ from tpc._plan import Memory, Plan
 
 def assign_arguments(mode: str, machine: str, memory_limit: int | None,
                      mix: Mapping[str, float] | None, pins: Any,
-                     search_time: float) -> tuple:
+                     search_time: float,
+                     plan_file: str | os.PathLike | None = None) -> tuple:
     """Options of the assignment as the extension takes them."""
+    plan = None
+    if plan_file is not None:
+        if mode != "auto":
+            raise _tpc.Error("expected one of plan_file and mode")
+        try:
+            with open(plan_file, encoding="utf-8") as file:
+                plan = os.fspath(plan_file), file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise _tpc.Error(f"plan_file: {error}") from None
     weights = ",".join(f"{entry}={weight}"
                        for entry, weight in (mix or {}).items())
     return (mode, machine, memory_limit, weights, list(pins or ()),
-            float(search_time))
+            float(search_time), plan)
 
 
 def check_device(device: str) -> None:
-    if device != "cpu":
-        raise _tpc.Error(f"device: expected \"cpu\", found {device!r}; this "
-                         "version has no other")
+    if device not in ("cpu", "cuda"):
+        raise _tpc.Error(f"device: expected \"cpu\" or \"cuda\", found "
+                         f"{device!r}")
 
 
 class Executable:
@@ -140,17 +151,20 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
             weights: Any = None, *, device: str = "cpu", mode: str = "auto",
             machine: str = "cpu", memory_limit: int | None = None,
             mix: Mapping[str, float] | None = None, pins: Any = (),
-            search_time: float = 20, threads: int = 0) -> Executable:
+            search_time: float = 20, plan_file: str | os.PathLike | None = None,
+            threads: int = 0) -> Executable:
     """Compiles a graph for a mesh of devices and loads it.
 
     mesh: {"dp": 2, "tp": 4}; default: the graph's, or one device.
     weights: a path of safetensors, or arrays by stored name.
+    device: what the mesh's devices are, "cpu" or "cuda" (docs/cuda.md).
     mode: "auto" (least predicted time), "megatron" or "propagate".
     machine: what times are predicted for, a name or file (docs/machines.md).
     memory_limit: bytes of one device.
     mix: how often entries are called, {"prefill": 1, "decode": 100}.
     pins: what must hold, in the syntax of docs/sharding.md.
     search_time: seconds that "auto" may search.
+    plan_file: what Plan.save wrote, followed in place of a mode.
     threads: for all devices together; 0: one per core.
     """
     check_device(device)
@@ -158,12 +172,32 @@ def compile(graph: Graph, mesh: Mapping[str, int] | str | None = None,
     source = weights_of(weights)
     compiled = graph._native.compile(
         None if mesh is None else mesh_text(mesh),
-        assign_arguments(mode, machine, memory_limit, mix, pins, search_time),
-        threads)
-    plan = Plan(compiled.report, compiled.plan, compiled.values)
+        assign_arguments(mode, machine, memory_limit, mix, pins, search_time,
+                         plan_file), device, threads)
+    plan = Plan(compiled.report, compiled.plan, compiled.values,
+                compiled.plan_file)
     graph.plan = plan
     native = _tpc.Executable.load(compiled.artifact, source, threads)
     return Executable(compiled.artifact, native, plan)
+
+
+def explain(graph: Graph, value: str | None = None,
+            mesh: Mapping[str, int] | str | None = None, *, mode: str = "auto",
+            machine: str = "cpu", memory_limit: int | None = None,
+            mix: Mapping[str, float] | None = None, pins: Any = (),
+            search_time: float = 20,
+            plan_file: str | os.PathLike | None = None) -> dict[str, Any]:
+    """Why the plan that `tpc.compile` makes is as it is, and what else could
+    have been decided: of every collective, or of the parameters, states,
+    inputs, outputs and operations whose name `value` is, or matches. The
+    dictionary is the `explanation` of docs/report.md; docs/explain.md says what
+    it means. Needs no weights."""
+    graph._check_plan()
+    report = graph._native.explain(
+        None if mesh is None else mesh_text(mesh),
+        assign_arguments(mode, machine, memory_limit, mix, pins, search_time,
+                         plan_file), value)
+    return json.loads(report)["explanation"]
 
 
 def load_artifact(path: str | os.PathLike, weights: Any = None,

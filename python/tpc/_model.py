@@ -197,5 +197,5 @@ def load(directory: str | os.PathLike,
     native = _tpc.Model.open(
         os.fspath(directory), mesh_text(mesh or {"tp": 1}), dtype,
         assign_arguments(mode, machine, memory_limit, mix, requests,
-                         search_time), threads, context)
+                         search_time), device, threads, context)
     return Model(directory, native)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import html
 import json
+import os
 from typing import Any
 
 from tpc import _tpc
@@ -37,10 +38,11 @@ class Memory(dict):
 class Plan:
     """How a model is split, and why: prints as a table."""
 
-    def __init__(self, report: str, text: str, values: str):
+    def __init__(self, report: str, text: str, values: str, file: str = ""):
         #: The report as a dictionary (docs/report.md).
         self.report: dict[str, Any] = json.loads(report)
         self._text = text
+        self._file = file
         self._values: list[dict[str, Any]] = json.loads(values)
 
     @property
@@ -86,6 +88,15 @@ class Plan:
                          f"{value['sharding']}, {local} on a device")
             lines += [f"    {reshard}" for reshard in value["reshards"]]
         return "\n".join(lines)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the plan file, which `tpc.compile(plan_file=...)` and
+        `tpc-run --plan` follow (docs/explain.md)."""
+        if not self._file:
+            raise _tpc.Error("save: there is a plan file of graphs only; of a "
+                             "model's directory `tpc-run --plan-out` writes it")
+        with open(path, "w", encoding="utf-8") as output:
+            output.write(self._file)
 
     def to_json(self) -> str:
         return json.dumps(self.report, indent=2)

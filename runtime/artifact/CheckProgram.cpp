@@ -186,6 +186,9 @@ Result<void> ProgramChecker::check(const MatmulStep &step) const {
                 typeName(step.cType));
   if (step.packB && step.b.space != Space::Parameter)
     return fail("b is to be packed, but is not a parameter");
+  if (step.generated && !step.epilogue.empty())
+    return fail("a generated kernel computes no bias or activation");
+  TPCRT_TRY(checkGenerated(step.generated));
   return step.epilogue.empty() ? Result<void>() : checkEpilogue(step);
 }
 

@@ -186,6 +186,7 @@ MatmulStep decode(const fb::MatmulStep *table) {
   step.packB = table->pack_b();
   step.epilogue.bias = decodeOptional(table->bias());
   step.epilogue.activation = static_cast<Activation>(table->activation());
+  step.generated = decodeOptional(table->generated());
   return step;
 }
 

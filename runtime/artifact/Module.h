@@ -117,6 +117,7 @@ struct MatmulStep {
   int64_t cMStride = 0, cNStride = 0;
   bool packB = false;
   MatmulEpilogue epilogue;
+  std::optional<KernelStep> generated; // Cuda only
 };
 
 /// Rows [n, d], or [n, c, d] if `rowPerChoice`; choices [n, c]; weights

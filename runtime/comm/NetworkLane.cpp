@@ -196,32 +196,33 @@ struct NetworkLane::Run {
     return {};
   }
 
-  /// A chunk goes from one member to another.
-  void move(size_t from, const std::byte *src, size_t to, std::byte *dst,
+  /// Chunk `srcChunk` of one member goes to chunk `dstChunk` of another. Only
+  /// local members have addresses.
+  void move(size_t from, size_t srcChunk, size_t to, size_t dstChunk,
             uint64_t tag) {
     uint64_t bytes = count * elementSize;
+    auto src = [&] { return op.src[from] + srcChunk * bytes; };
+    auto dst = [&] { return op.dst[to] + dstChunk * bytes; };
     if (!isLocal(from))
-      receive(op.ranks[from], dst, bytes, tag);
+      receive(op.ranks[from], dst(), bytes, tag);
     else if (!isLocal(to))
-      send(op.ranks[to], src, bytes, tag);
+      send(op.ranks[to], src(), bytes, tag);
     else if (bytes > 0)
-      std::memcpy(dst, src, bytes);
+      std::memcpy(dst(), src(), bytes);
   }
 
   Result<void> allToAll() {
-    uint64_t bytes = count * elementSize;
     for (size_t from = 0; from < members; ++from)
       for (size_t to = 0; to < members; ++to)
         if (isLocal(from) || isLocal(to))
-          move(from, op.src[from] + to * bytes, to, op.dst[to] + from * bytes,
-               from * members + to);
+          move(from, to, to, from, from * members + to);
     return exchange();
   }
 
   Result<void> permute() {
     for (size_t to = 0; to < members; ++to)
       if (size_t from = op.op->sources[to]; isLocal(from) || isLocal(to))
-        move(from, op.src[from], to, op.dst[to], to);
+        move(from, 0, to, 0, to);
     return exchange();
   }
 

@@ -84,9 +84,11 @@ MemberBuffers &SlotTable::buffersOf(const Group &group) const {
   buffers.dst.clear();
   for (size_t i = 0; i < group.devices.size(); ++i) {
     const Member &member = members(group)[i];
-    std::byte *base = bases[group.devices[i]];
-    buffers.src.push_back(base + member.src);
-    buffers.dst.push_back(base + member.dst);
+    // Numbers: without a base they are addresses already.
+    auto base = reinterpret_cast<uintptr_t>(bases[group.devices[i]]);
+    buffers.src.push_back(
+        reinterpret_cast<const std::byte *>(base + member.src));
+    buffers.dst.push_back(reinterpret_cast<std::byte *>(base + member.dst));
   }
   return buffers;
 }

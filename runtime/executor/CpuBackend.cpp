@@ -280,24 +280,11 @@ BlockTransfer CpuBackend::stateTransfer(size_t state, uint64_t device) const {
 }
 
 tl::unexpected<Error> CpuBackend::describeFailure(const Error &error) const {
-  std::string text = error.message;
   if (!options.processes)
-    return makeError(text);
-  for (uint64_t local = 0; local < memory.size(); ++local)
-    if (const FlightRecorder::Entry *entry = recorder.current(local))
-      text += fmt::format("; device {} of rank {} waited in its operation {}, "
-                          "{}",
-                          division.first() + local, rank(), entry->sequence,
-                          describeCollective(*entry->step));
-  if (!options.flightFolder.empty()) {
-    auto written =
-        recorder.write(options.flightFolder, rank(), options.processes->size(),
-                       division.first(), text);
-    text += written
-                ? fmt::format("; recorded in {}", options.flightFolder)
-                : fmt::format("; no recording: {}", written.error().message);
-  }
-  return makeError(text);
+    return tl::unexpected(error);
+  return makeError(recorder.report(error.message, options.flightFolder, rank(),
+                                   options.processes->size(),
+                                   division.first()));
 }
 
 template <class BlockOf>

@@ -31,6 +31,24 @@ const FlightRecorder::Entry *FlightRecorder::current(uint64_t device) const {
   return last.done ? nullptr : &last;
 }
 
+std::string FlightRecorder::report(const std::string &reason,
+                                   const std::string &folder, uint32_t rank,
+                                   uint32_t size, uint64_t firstDevice) const {
+  std::string text = reason;
+  for (uint64_t local = 0; local < rings.size(); ++local)
+    if (const Entry *entry = current(local))
+      text += fmt::format("; device {} of rank {} waited in its operation {}, "
+                          "{}",
+                          firstDevice + local, rank, entry->sequence,
+                          describeCollective(*entry->step));
+  if (folder.empty())
+    return text;
+  auto written = write(folder, rank, size, firstDevice, text);
+  return text +
+         (written ? fmt::format("; recorded in {}", folder)
+                  : fmt::format("; no recording: {}", written.error().message));
+}
+
 std::string tpcrt::describeCollective(const Step &step) {
   const auto &collective = std::get<CollectiveStep>(step.body);
   return fmt::format("{} '{}'{}{}", collectiveName(collective.kind), step.name,

@@ -33,11 +33,15 @@ public:
   /// The operation that the device waits in; null if it does not.
   const Entry *current(uint64_t device) const;
 
-  /// Writes folder/rank-<rank>.json.
+  /// `reason` with the operations that devices wait in; writes
+  /// folder/rank-<rank>.json, if there is a folder, and says so.
+  std::string report(const std::string &reason, const std::string &folder,
+                     uint32_t rank, uint32_t size, uint64_t firstDevice) const;
+
+private:
   Result<void> write(const std::string &folder, uint32_t rank, uint32_t size,
                      uint64_t firstDevice, std::string_view reason) const;
 
-private:
   struct Ring {
     std::array<Entry, kept> entries;
     uint64_t count = 0; // operations so far

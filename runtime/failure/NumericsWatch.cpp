@@ -68,27 +68,31 @@ NumericsWatch::NumericsWatch(const Program &program, const Resolve &resolve) {
   }
 }
 
-std::optional<std::string> NumericsWatch::check(size_t index) const {
+Result<void> NumericsWatch::check(size_t index, const Read &read) const {
   for (const Output &output : outputs[index]) {
+    const std::byte *data = output.data;
+    if (read) {
+      TPCRT_ASSIGN(data, read(data, output.count * byteSize(output.type)));
+    }
     std::optional<std::string> found;
     switch (output.type) {
     case ElementType::F32:
-      found = scan<float>(output.data, output.count, output.type);
+      found = scan<float>(data, output.count, output.type);
       break;
     case ElementType::F64:
-      found = scan<double>(output.data, output.count, output.type);
+      found = scan<double>(data, output.count, output.type);
       break;
     case ElementType::BF16:
-      found = scan<BFloat16>(output.data, output.count, output.type);
+      found = scan<BFloat16>(data, output.count, output.type);
       break;
     case ElementType::F16:
-      found = scan<Half>(output.data, output.count, output.type);
+      found = scan<Half>(data, output.count, output.type);
       break;
     default:
       break; // integers
     }
     if (found)
-      return found;
+      return fail("{}", *found);
   }
-  return std::nullopt;
+  return {};
 }

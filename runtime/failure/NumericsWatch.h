@@ -17,8 +17,12 @@ public:
   NumericsWatch() = default;
   NumericsWatch(const Program &program, const Resolve &resolve);
 
-  /// "NaN at element 17 of its output 0 (f32)", if step `index` gave one.
-  std::optional<std::string> check(size_t index) const;
+  /// Brings `bytes` at a resolved address to where the host can read them.
+  using Read = std::function<Result<const std::byte *>(const std::byte *data,
+                                                       uint64_t bytes)>;
+  /// "NaN at element 17 of 64 (f32)", if step `index` gave one. Without `read`
+  /// the addresses are the host's.
+  Result<void> check(size_t index, const Read &read = {}) const;
 
 private:
   struct Output {

@@ -154,6 +154,26 @@ def launch_different(options, *command):
                   "sh", *command)
 
 
+def test_one_process_searches_for_all(model, tmp_path):
+    """Alone, the second would find another plan: its machine exchanges slowly."""
+    machine = pathlib.Path(__file__).parents[1] / "data/machines"
+    command = [BIN / "tpc-run", *arguments(model, "tp=2"),
+               "--report", tmp_path / "report.json", "--check"]
+    plans = []
+    for name in ("eager", "slow-exchange"):
+        tool("tpc-run", *arguments(model, "tp=2"), "--dry-run", "--machine",
+             machine / f"{name}.json", "--plan-out", tmp_path / "plan.json")
+        plans.append(json.loads((tmp_path / "plan.json").read_text()))
+    assert plans[0]["entries"] != plans[1]["entries"]
+    result = launch_different(
+        [f"--machine {machine}/eager.json",
+         f"--machine {machine}/slow-exchange.json"], *command)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["check"]["ok"] and "search" in report
+
+
+
 def test_another_mesh_is_refused(model):
     result = launch_different(
         ["--mesh tp=2", "--mesh dp=2"], BIN / "tpc-run", model / "model.mlir",

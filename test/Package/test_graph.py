@@ -1,6 +1,7 @@
 """Graphs: entries, parameters, states, shardings, and what is compiled."""
 
 import json
+import os
 import threading
 
 import ml_dtypes
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import tpc
+from fixtures import model_of
 
 RNG = np.random.default_rng(3)
 
@@ -31,6 +33,7 @@ def mlp(mesh=None, plan=None, shard=None):
 
 WEIGHTS = {"mlp.up.weight": normal(16, 64), "mlp.down.weight": normal(64, 16)}
 X = normal(8, 16)
+NO_GPU = r"libcuda\.so\.1|finds no NVIDIA GPU|which this build does not run"
 
 
 def gelu(x):
@@ -306,13 +309,22 @@ def test_wrong_options():
     for options, message in [({"mesh": {"tp": 0}}, "found \"tp=0\""),
                              ({"mode": "best"}, "best"),
                              ({"machine": "abacus"}, "abacus"),
-                             ({"device": "cuda"}, "cuda"),
+                             ({"device": "tpu"}, '"cpu" or "cuda", found \'tpu\''),
                              ({"pins": ["mlp.up.weight=[{\"xp\"}, {}]"]}, "xp"),
                              ({"mesh": {"tp": 2}, "weights": None},
                               "mlp.")]:
         with pytest.raises(tpc.Error) as error:
             tpc.compile(g, **{"weights": WEIGHTS, **options})
         assert message in str(error.value), str(error.value)
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="there is a GPU")
+def test_gpus_that_are_not_there():
+    """It is compiled, and what is missing to load it is said."""
+    with pytest.raises(tpc.Error, match=NO_GPU):
+        tpc.compile(mlp(), weights=WEIGHTS, device="cuda")
+    with pytest.raises(tpc.Error, match=NO_GPU):
+        tpc.load(model_of("bert"), device="cuda")(input_ids=[[5, 7]])
 
 
 def test_values_of_another_entry():

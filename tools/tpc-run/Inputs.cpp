@@ -25,7 +25,8 @@ tpcrt::Result<Given> tpc::readGiven(const RunOptions &options) {
     files.push_back(output->path);
     given.outputs.push_back(std::move(*output));
   }
-  for (const std::optional<std::string> &file : {options.save, options.report})
+  for (const std::optional<std::string> &file :
+       {options.save, options.report, options.planOut})
     if (file)
       files.push_back(*file);
   if (auto checked = tpcrt::checkOutputPaths(files); !checked)

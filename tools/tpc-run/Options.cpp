@@ -2,6 +2,7 @@
 
 #include "Options.h"
 #include "tpc/Sharding/Assignment.h"
+#include "tpc/Sharding/PlanFile.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -40,11 +41,38 @@ cl::opt<bool> tf32("tf32",
                    cl::desc("on GPUs, products of f32 round their operands to "
                             "10 bits of mantissa"),
                    cl::cat(category));
+cl::opt<bool> peerMemory("peer-memory",
+                         cl::desc("on GPUs, small all-reduces read memory of "
+                                  "peers where that is possible (default)"),
+                         cl::init(true), cl::cat(category));
+cl::opt<bool> syncSteps("sync-steps",
+                        cl::desc("on GPUs, waits for every step before the "
+                                 "next, so that an error names its step"),
+                        cl::cat(category));
 cl::opt<std::string> mode("mode",
                           cl::desc("how shardings are decided: auto (default: "
                                    "least predicted time), megatron, "
                                    "propagate"),
                           cl::init("auto"), cl::cat(category));
+cl::opt<std::string>
+    plan("plan",
+         cl::desc("follows the decisions of a plan file in place of a mode, "
+                  "without a search; what it has no line for is searched for"),
+         cl::value_desc("FILE.json"), cl::cat(category));
+cl::opt<std::string> planOut("plan-out",
+                             cl::desc("writes what was decided, for --plan"),
+                             cl::value_desc("FILE.json"), cl::cat(category));
+cl::opt<std::string>
+    explain("explain",
+            cl::desc("says of every collective, or of every choice for the "
+                     "parameters, states, inputs, outputs and operations of a "
+                     "name or pattern, why it is so and what else would cost"),
+            cl::value_desc("VALUE"), cl::ValueOptional, cl::cat(category));
+cl::opt<std::string>
+    compare("compare",
+            cl::desc("shows this plan and another side by side: of a mode, of "
+                     "data parallelism (data), or of a plan file"),
+            cl::value_desc("megatron"), cl::cat(category));
 cl::opt<std::string>
     machine("machine",
             cl::desc("machine that times are predicted for: a100, b200, cpu "
@@ -258,7 +286,21 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.mesh = given(mesh);
   options.device = device;
   options.load.tf32 = tf32;
+  options.load.syncSteps = syncSteps;
+  options.load.peerMemory = peerMemory;
   options.mode = mode;
+  if (plan.getNumOccurrences()) {
+    if (mode.getNumOccurrences())
+      endWith("expected one of --plan and --mode");
+    std::string error;
+    auto text = readPlanFile(plan, error);
+    if (failed(text))
+      endWith(error);
+    options.plan = *text;
+  }
+  options.planOut = given(planOut);
+  options.explain = given(explain);
+  options.compare = given(compare);
   options.machine = machine;
   if (memoryLimit.getNumOccurrences())
     options.memoryLimit = sizeOf(memoryLimit);

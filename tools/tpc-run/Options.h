@@ -4,6 +4,7 @@
 #define TPC_TOOLS_TPCRUN_OPTIONS_H
 
 #include "tpc/Driver/Generator.h"
+#include "tpc/Sharding/PlanText.h"
 #include "tpcrt/Runtime.h"
 #include <optional>
 #include <string>
@@ -23,6 +24,14 @@ struct RunOptions {
   /// What the devices are: "cpu" or "cuda".
   std::string device;
   std::string mode;
+  /// A plan to follow in place of a mode, and the file that the plan is to be
+  /// written to.
+  std::optional<PlanText> plan;
+  std::optional<std::string> planOut;
+  /// A mode or a plan file to compare with; an option of tpc-run.
+  std::optional<std::string> compare;
+  /// Explain the collectives, or the values of a name if it is not empty.
+  std::optional<std::string> explain;
   /// A built-in machine or a file with one, that times are predicted for.
   std::string machine;
   /// Bytes on one device; nothing: what the machine has.

@@ -2,6 +2,7 @@
 
 #include "Calibrate.h"
 #include "Check.h"
+#include "Compare.h"
 #include "Doctor.h"
 #include "Inputs.h"
 #include "Options.h"
@@ -47,12 +48,13 @@ public:
 private:
   void runPhases() {
     if (!checkOptions() || !readInputs() || !importModel() ||
-        emitted("whole") || !measureUnsharded() ||
-        !phase(&Compilation::assign) || emitted("assigned") ||
-        !phase(&Compilation::partition) || emitted("program") ||
-        !phase(&Compilation::verify))
+        emitted("whole") || !measureUnsharded() || !assign() ||
+        emitted("assigned") || !phase(&Compilation::partition) ||
+        emitted("program") || !phase(&Compilation::verify))
       return;
     if (plansMemory() && (!phase(&Compilation::plan) || emitted("plan")))
+      return;
+    if (!compareWith())
       return;
     if (!options.quiet)
       llvm::outs() << planText(compilation->report())
@@ -105,10 +107,38 @@ private:
     return llvm::formatv(
         "mesh {0}, mode {1}, entry {2}, element {3}, batch {4}, length {5}, "
         "tokens {6}, repeat {7}",
-        options.mesh.value_or("of the model"), options.mode,
+        options.mesh.value_or("of the model"),
+        options.plan ? "of a plan" : options.mode,
         options.entry.value_or("default"), options.element,
         options.batch.value_or(0), options.length.value_or(0),
         options.newTokens, options.repeat);
+  }
+
+  /// One process searches for all: they would not find the same plan where the
+  /// time limit ends the search.
+  bool sharesPlan() const {
+    return launched.group() && !options.plan && options.mode == "auto";
+  }
+
+  bool assign() {
+    if (sharesPlan() && !launched.isLeader()) {
+      auto plans = exchangePlans("");
+      if (!plans)
+        return fail(plans.error().message);
+      compilation->follow({"of rank 0", std::move(plans->front())});
+    }
+    if (!phase(&Compilation::assign))
+      return false;
+    if (!sharesPlan() || !launched.isLeader())
+      return true;
+    auto sent = exchangePlans(compilation->planFile());
+    return sent ? true : fail(sent.error().message);
+  }
+
+  tpcrt::Result<std::vector<std::string>>
+  exchangePlans(const std::string &own) const {
+    return launched.group()->exchange("plan", own,
+                                      toMilliseconds(options.startTimeout));
   }
 
   bool leaveProcesses() {
@@ -168,10 +198,31 @@ private:
       return failQuietly();
     if (!chooseEntry(*module))
       return false;
+    compilation.emplace(std::move(module), compileOptions());
+    if (failed(compilation->setMesh()))
+      return failQuietly();
+    // What is compared with is the module as it came.
+    if (options.check)
+      unsharded = compilation->module().clone();
+    if (options.compare)
+      undecided = compilation->module().clone();
+    addSeconds("import", begin);
+    return true;
+  }
+
+  CompileOptions compileOptions() const {
     CompileOptions compile;
     compile.mesh = options.mesh;
     compile.device = options.device;
     compile.assign.mode = options.mode;
+    compile.assign.plan = options.plan;
+    if (options.explain && launched.isLeader()) {
+      compile.explain.emplace();
+      if (!options.explain->empty())
+        compile.explain->value = *options.explain;
+    }
+    compile.reportValues = options.compare.has_value();
+    compile.writePlan = options.planOut || sharesPlan();
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = options.memoryLimit;
     compile.assign.weights = options.mix;
@@ -180,13 +231,25 @@ private:
     compile.entry = entryName;
     compile.name = options.model;
     compile.threads = options.load.threads;
-    compilation.emplace(std::move(module), std::move(compile));
-    if (failed(compilation->setMesh()))
+    return compile;
+  }
+
+  /// Compiles the model once more, as --compare says.
+  bool compareWith() {
+    if (!options.compare || !launched.isLeader())
+      return true;
+    auto other = optionsToCompare(compileOptions(), *options.compare,
+                                  compilation->report().mesh);
+    if (!other)
+      return fail(other.error().message);
+    Compilation second(std::move(undecided), std::move(*other));
+    if (failed(second.assign()) || failed(second.partition()) ||
+        failed(second.verify()) || (plansMemory() && failed(second.plan())))
       return failQuietly();
-    // What is compared with is the module as it came.
-    if (options.check)
-      unsharded = compilation->module().clone();
-    addSeconds("import", begin);
+    if (*options.compare == "data")
+      second.report().mode = "data";
+    compilation->report().comparison =
+        comparePlans(compilation->report(), second.report());
     return true;
   }
 
@@ -422,7 +485,11 @@ private:
         return false;
     if (options.save && !add(artifact->prepareFile(*options.save)))
       return false;
-    if (options.report && !add(prepareReport()))
+    if (options.report &&
+        !add(prepareText(*options.report, toJson(compilation->report()))))
+      return false;
+    if (options.planOut &&
+        !add(prepareText(*options.planOut, compilation->planFile())))
       return false;
     if (auto committed = tpcrt::commitAll(std::move(files)); !committed)
       return fail(committed.error().message);
@@ -432,12 +499,12 @@ private:
     return true;
   }
 
-  tpcrt::Result<tpcrt::OutputFile> prepareReport() {
-    auto file = tpcrt::OutputFile::create(*options.report);
+  static tpcrt::Result<tpcrt::OutputFile> prepareText(const std::string &path,
+                                                      const std::string &text) {
+    auto file = tpcrt::OutputFile::create(path);
     if (!file)
       return file;
-    std::string json = toJson(compilation->report());
-    if (auto written = file->write(json.data(), json.size()); !written)
+    if (auto written = file->write(text.data(), text.size()); !written)
       return tl::unexpected(written.error());
     return file;
   }
@@ -447,7 +514,7 @@ private:
   tpcrt::Launched launched;
   Given given;
   std::optional<Compilation> compilation;
-  OwningOpRef<ModuleOp> unsharded;
+  OwningOpRef<ModuleOp> unsharded, undecided;
   std::string entryName;
   std::optional<tpcrt::ArtifactBytes> artifact;
   std::unique_ptr<tpcrt::Executable> executable;

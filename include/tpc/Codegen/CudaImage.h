@@ -5,6 +5,7 @@
 //   KernelStep                       every plan.kernel
 //   AttentionStep::generated         what a library may not compute
 //   GroupedMatmulStep::generated     the same
+//   MatmulStep::generated            products that the library does not compute
 //
 // Only LLVM's NVPTX backend is needed: no CUDA toolkit, no libdevice. The
 // kernels' math is that of the CPU's (lib/Codegen/VectorMath.h), so that both
@@ -59,6 +60,7 @@ public:
   mlir::FailureOr<CudaLaunch> add(plan::KernelFuncOp function);
   mlir::FailureOr<CudaLaunch> add(plan::AttentionOp op);
   mlir::FailureOr<CudaLaunch> add(plan::GroupedMatmulOp op);
+  mlir::FailureOr<CudaLaunch> add(plan::MatmulOp op);
 
   /// The threads' code as llvm.func.
   mlir::ModuleOp code() { return *kernels; }
@@ -78,6 +80,10 @@ private:
   /// Of the buffers of kernel functions that programs run.
   llvm::StringMap<llvm::SmallVector<BufferFacts>> facts;
 };
+
+/// Whether cuBLASLt computes the product: of f32 or f64, or of bf16 or f16 into
+/// the same type or f32, over at least one element.
+bool isLibraryProduct(plan::MatmulOp op);
 
 /// Registers what CudaModule needs in the context.
 void registerCudaCompilation(mlir::MLIRContext &context);

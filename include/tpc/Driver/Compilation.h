@@ -23,6 +23,10 @@ struct CompileOptions {
   /// The entry that the report's splits and collectives are of; empty: the
   /// first.
   std::string entry;
+  /// What the report explains.
+  std::optional<ExplainRequest> explain;
+  /// Whether planFile() is wanted.
+  bool writePlan = false;
   /// Whether the report says how each value lies.
   bool reportValues = false;
   /// "cpu" or "cuda": what all devices of the mesh are.
@@ -53,11 +57,16 @@ public:
   mlir::LogicalResult plan();
   mlir::FailureOr<tpcrt::ArtifactBytes> emit();
 
+  /// Before assign(): follows a plan in place of what the options say.
+  void follow(PlanText plan) { options.assign.plan = std::move(plan); }
+
   /// All phases.
   mlir::FailureOr<tpcrt::ArtifactBytes> compile();
 
   mlir::ModuleOp module() { return *owned; }
   Report &report() { return summary; }
+  /// What was decided, as the text of a plan file.
+  const std::string &planFile() const { return planText; }
 
 private:
   mlir::LogicalResult phase(llvm::StringRef name,
@@ -65,6 +74,9 @@ private:
   mlir::LogicalResult
   phase(llvm::StringRef name,
         llvm::function_ref<void(mlir::OpPassManager &)> build);
+  mlir::LogicalResult onDecided(mlir::ModuleOp whole, const Mesh &mesh,
+                                const AssignOptions &assign,
+                                const Assignment &assignment);
   mlir::LogicalResult reserve();
   mlir::FailureOr<EmitOptions> emitOptions();
   Mesh mesh();
@@ -72,6 +84,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> owned;
   CompileOptions options;
   Report summary;
+  std::string planText;
 };
 
 } // namespace tpc

@@ -36,8 +36,9 @@ struct SourcePlace {
 /// A module that was compiled.
 struct CompiledModule {
   tpcrt::ArtifactBytes artifact;
-  /// The report as JSON, and for people; how each value lies, as JSON.
-  std::string report, plan, values;
+  /// The report as JSON, and for people; how each value lies, as JSON; the
+  /// plan file.
+  std::string report, plan, values, planFile;
 };
 
 class Graph {
@@ -89,10 +90,18 @@ public:
   /// The module as text.
   tpcrt::Result<std::string> text();
 
-  /// `mesh`: "dp=2,tp=4"; nothing: the module's own, or one device.
+  /// `mesh`: "dp=2,tp=4"; nothing: the module's own, or one device. `device`
+  /// and `threads` as in CompileOptions.
   tpcrt::Result<CompiledModule> compile(const std::optional<std::string> &mesh,
                                         const AssignPhaseOptions &options,
+                                        const std::string &device,
                                         unsigned threads);
+
+  /// Decides as compile() would, and explains the collectives, or values by
+  /// name: the report as JSON.
+  tpcrt::Result<std::string> explain(const std::optional<std::string> &mesh,
+                                     const AssignPhaseOptions &options,
+                                     const std::optional<std::string> &value);
 
 private:
   class Impl;

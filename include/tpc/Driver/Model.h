@@ -23,6 +23,8 @@ struct ModelOptions {
   /// ImportOptions::element.
   std::string element = "f32";
   AssignPhaseOptions assign;
+  /// "cpu" or "cuda".
+  std::string device = "cpu";
   /// How programs are run; they share their storage in any case.
   tpcrt::LoadOptions load;
   /// Tokens that the caches hold per row; nothing: what a generation needs,

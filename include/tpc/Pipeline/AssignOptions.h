@@ -3,6 +3,7 @@
 #ifndef TPC_PIPELINE_ASSIGNOPTIONS_H
 #define TPC_PIPELINE_ASSIGNOPTIONS_H
 
+#include "tpc/Sharding/PlanText.h"
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@ namespace tpc {
 
 struct AssignPhaseOptions {
   std::string mode = "auto";
+  /// Followed in place of a mode.
+  std::optional<PlanText> plan;
   /// A built-in machine or a file; empty: what the module says.
   std::string machine;
   /// Bytes on one device; nothing: what the machine has.

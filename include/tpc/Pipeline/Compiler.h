@@ -12,6 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "tpc/Pipeline/AssignOptions.h"
+#include "tpc/Transforms/Passes.h"
 
 namespace tpc {
 
@@ -25,7 +26,8 @@ void removePins(mlir::ModuleOp module);
 
 /// Whole form -> assigned form.
 void buildAssignPhase(mlir::OpPassManager &pm,
-                      const AssignPhaseOptions &options);
+                      const AssignPhaseOptions &options,
+                      OnDecided onDecided = nullptr);
 void buildAssignPhase(mlir::OpPassManager &pm, llvm::StringRef mode);
 /// Assigned form -> per-device programs.
 void buildPartitionPhase(mlir::OpPassManager &pm);

@@ -11,6 +11,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
+#include "tpc/Pipeline/Comparison.h"
+#include "tpc/Sharding/Alternatives.h"
 #include "tpc/Sharding/Prediction.h"
 #include <map>
 #include <optional>
@@ -111,9 +113,17 @@ struct Report {
   std::vector<EntryPrediction> predicted;
   std::vector<ParameterSummary> parameters;
   std::vector<CollectiveSummary> collectives;
+  /// Of every entry; not in the JSON.
+  std::vector<std::pair<std::string, std::vector<CollectiveSummary>>>
+      entryCollectives;
+  /// Predicted time of all entries, by their weights.
+  double weightedMicros = 0;
   MemorySummary memory;
   /// Not in the JSON: valuesToJson.
   std::vector<ValueSummary> values;
+  /// Where it was asked for.
+  std::optional<PlanExplanation> explanation;
+  std::optional<PlanComparison> comparison;
   /// Generated kernels, after deduplication.
   int64_t kernels = 0;
   /// By entry, in the module's order.
@@ -129,7 +139,12 @@ struct Report {
   std::string runtimeJson;
 };
 
-/// Fills in what per-device programs say: parameters and collectives.
+/// The collectives of a per-device program, alike ones once.
+std::vector<CollectiveSummary> summarizeCollectives(spmd::ProgramOp program,
+                                                    const Mesh &mesh);
+
+/// Fills in what the module around a per-device program says: mesh and
+/// parameters, and the collectives of this one.
 void summarizeProgram(spmd::ProgramOp program, const Mesh &mesh,
                       Report &report);
 

@@ -15,6 +15,7 @@
 #include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Sharding/Machine.h"
 #include "tpc/Sharding/Pins.h"
+#include "tpc/Sharding/PlanText.h"
 #include "tpc/Sharding/Strategies.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -55,6 +56,8 @@ struct Assignment {
 /// What assignment is asked for.
 struct AssignOptions {
   std::string mode = "auto";
+  /// In place of a mode.
+  std::optional<PlanText> plan;
   Machine machine;
   /// Bytes on one device; nothing: not limited.
   std::optional<int64_t> memoryLimit;
@@ -98,7 +101,7 @@ std::unique_ptr<Assigner> createPropagationAssigner();
 /// proven bound. Never worse than `megatron` under the model.
 std::unique_ptr<Assigner> createOptimizer(const AssignOptions &options);
 
-/// The assigner of a mode by name, or null.
+/// The assigner of a plan, or of a mode by name, or null.
 std::unique_ptr<Assigner> createAssigner(const AssignOptions &options);
 /// "auto, megatron, propagate"
 std::string assignmentModes();

@@ -16,6 +16,8 @@ namespace tpc {
 std::string describeSharding(const Sharding &sharding);
 
 /// "mlp.down is partial (sum) over tp; mlp.norm wants it replicated".
+std::string explainReshard(llvm::StringRef producer, const Sharding &from,
+                           llvm::StringRef consumer, const Sharding &to);
 std::string explainOrigin(OriginAttr origin);
 
 /// The name with every number replaced by "*", so that the layers of a model

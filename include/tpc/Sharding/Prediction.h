@@ -47,6 +47,14 @@ std::vector<EntryPrediction> predict(mlir::ModuleOp module,
                                      const Assignment &assignment,
                                      const CostModel &costs);
 
+/// What all entries take.
+struct PlanPrice {
+  double micros = 0;     ///< of all entries, by their weights
+  int64_t peakBytes = 0; ///< the most of any
+};
+PlanPrice priceOf(mlir::ModuleOp module, const Assignment &assignment,
+                  const CostModel &costs, const AssignOptions &options);
+
 /// Leaves predictions on the module as the attribute `tpc.predicted`.
 void setPredictions(mlir::ModuleOp module,
                     llvm::ArrayRef<EntryPrediction> predictions);

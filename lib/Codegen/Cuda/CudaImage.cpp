@@ -160,6 +160,8 @@ static std::string keyOf(Operation *step, ArrayRef<BufferFacts> facts) {
   }
   for (Type type : step->getOperandTypes())
     os << type;
+  for (Type type : step->getResultTypes())
+    os << type;
   for (const BufferFacts &buffer : facts)
     os << buffer.alignment << buffer.readOnly;
   return key;
@@ -203,6 +205,14 @@ FailureOr<CudaLaunch> CudaModule::add(plan::GroupedMatmulOp op) {
       op, {0, 0, op.getView()[0]}, "grouped_matmul",
       [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {
         return emitGroupedMatmul(builder, op, symbol, known);
+      });
+}
+
+FailureOr<CudaLaunch> CudaModule::add(plan::MatmulOp op) {
+  return addStep(
+      op, {op.getA()[0], op.getB()[0]}, "matmul",
+      [&](OpBuilder &builder, StringRef symbol, ArrayRef<BufferFacts> known) {
+        return emitMatmul(builder, op, symbol, known);
       });
 }
 

@@ -1,5 +1,4 @@
 //===- GroupedMatmulKernel.cpp - Rows times chosen matrices on a GPU ------===//
-//--------===//
 //
 // Where the columns of a matrix lie next to each other, a thread computes an
 // element of the result; where its rows do, a warp does:

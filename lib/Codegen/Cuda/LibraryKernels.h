@@ -14,8 +14,8 @@ namespace tpc {
 
 /// Emit the kernel before `builder`'s insertion point. Its buffers are the
 /// step's operands that are there (query, key, value, bias, lengths, offset,
-/// sinks; rows, choices, weights), from the first element that the step reads,
-/// then the result; `facts` are theirs.
+/// sinks; rows, choices, weights; lhs, rhs), from the first element that the
+/// step reads, then the result; `facts` are theirs.
 mlir::FailureOr<CudaLaunch> emitAttention(mlir::OpBuilder &builder,
                                           plan::AttentionOp op,
                                           llvm::StringRef symbol,
@@ -23,6 +23,11 @@ mlir::FailureOr<CudaLaunch> emitAttention(mlir::OpBuilder &builder,
 CudaLaunch emitGroupedMatmul(mlir::OpBuilder &builder, plan::GroupedMatmulOp op,
                              llvm::StringRef symbol,
                              llvm::ArrayRef<BufferFacts> facts);
+/// An error for a bias or an activation.
+mlir::FailureOr<CudaLaunch> emitMatmul(mlir::OpBuilder &builder,
+                                       plan::MatmulOp op,
+                                       llvm::StringRef symbol,
+                                       llvm::ArrayRef<BufferFacts> facts);
 
 } // namespace tpc
 

@@ -7,6 +7,7 @@
 // Reductions run on the members' buffers as they lie, in the order of the
 // members; everything else is copies.
 #include "comm/cuda/ReduceKernels.h"
+#include "comm/cuda/ReduceLines.h"
 #include "comm/cuda/StreamCommunicator.h"
 #include "device/cuda/KernelModule.h"
 #include "support/Fail.h"
@@ -40,10 +41,11 @@ public:
   Result<void> makeEvents();
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
+  void removeLast() override { collectives.pop_back(); }
   Result<void> enqueue(uint32_t collective) override;
   Result<void> status() override { return {}; }
   void abort() override {} // nothing in it can wait for another process
-  std::string_view name() const override { return "loopback"; }
+  std::string implementation(uint32_t) const override { return "loopback"; }
 
 private:
   struct Collective {
@@ -147,8 +149,7 @@ Result<void> LoopbackCommunicator::reduce(const Group &group,
   uint64_t blocks =
       std::min((count + threadsPerBlock - 1) / threadsPerBlock, maxBlocks);
   return launch(
-      gpu(),
-      kernels.function(reduceKernelIndex(group.op->type, group.op->reduction)),
+      gpu(), kernels.function(reduceIndex(group.op->type, group.op->reduction)),
       blocks, threadsPerBlock, stream, parameters);
 }
 

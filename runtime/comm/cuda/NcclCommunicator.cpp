@@ -2,10 +2,13 @@
 //
 // One communicator of NCCL spans the mesh; every list of axes that collectives
 // use gets another, split from it, whose ranks are the members of the groups.
+// Small all-reduces of groups whose GPUs read each other's memory do without.
+//
 // All are non-blocking: a call may return before it is done, and whoever needs
 // the result polls, with a deadline.
 #include "comm/DeviceDivision.h"
 #include "comm/cuda/Nccl.h"
+#include "comm/cuda/PeerReduce.h"
 #include "comm/cuda/StreamCommunicator.h"
 
 #include <algorithm>
@@ -75,36 +78,44 @@ public:
   NcclCommunicator(const NcclLibrary &nccl, const Mesh &mesh,
                    std::vector<StreamDevice> devices,
                    std::shared_ptr<ProcessGroup> processes,
-                   std::chrono::milliseconds deadline)
+                   std::chrono::milliseconds deadline, bool peerMemory)
       : nccl(nccl), mesh(mesh), devices(std::move(devices)),
-        processes(std::move(processes)), deadline(deadline) {}
+        processes(std::move(processes)), deadline(deadline),
+        peerMemory(peerMemory) {}
   ~NcclCommunicator() override;
 
   Result<void> connect(const ncclUniqueId &id);
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
+  void removeLast() override { collectives.pop_back(); }
   Result<void> enqueue(uint32_t collective) override;
   Result<void> status() override;
   void abort() override;
-  std::string_view name() const override { return "nccl"; }
+  std::string implementation(uint32_t collective) const override;
 
 private:
   /// Communicators over the groups of `axes`, by local device.
   struct Group {
     std::vector<AxisPart> axes;
     std::vector<ncclComm_t> comms;
+    /// Made for the first collective that it takes; null with a reason where
+    /// there is none.
+    std::unique_ptr<PeerReduce> peers = {};
+    std::string noPeers = {};
   };
   struct Collective {
     CollectiveOp op;
     std::vector<Buffers> buffers; // by local device
-    const Group *group;           // null: every member is alone
+    Group *group;                 // null: every member is alone
+    bool isForPeers;
   };
 
-  Result<const Group *> groupOver(const std::vector<AxisPart> &axes);
+  Result<Group *> groupOver(const std::vector<AxisPart> &axes);
   /// Calls start(i) for every local device, as one group of calls, and waits
   /// until the communicators have accepted them.
   template <class Start>
   Result<void> grouped(const std::vector<ncclComm_t> &comms, Start start);
+  Result<void> connectPeers(Group &group);
   Result<void> settle(const std::vector<ncclComm_t> &comms);
   Result<void> start(const Collective &collective, size_t device);
   Result<void> exchange(const Collective &collective, size_t device);
@@ -115,6 +126,7 @@ private:
   std::vector<StreamDevice> devices;
   std::shared_ptr<ProcessGroup> processes; // null: this one has all devices
   std::chrono::milliseconds deadline;
+  bool peerMemory;
   std::deque<Group> groups; // the first spans the mesh
   std::vector<Collective> collectives;
   bool aborted = false;
@@ -141,6 +153,9 @@ NcclCommunicator::~NcclCommunicator() {
 void NcclCommunicator::abort() {
   if (std::exchange(aborted, true))
     return;
+  for (Group &group : groups)
+    if (group.peers)
+      group.peers->abort();
   for (auto group = groups.rbegin(); group != groups.rend(); ++group)
     for (ncclComm_t comm : group->comms)
       if (comm)
@@ -208,11 +223,11 @@ Result<void> NcclCommunicator::connect(const ncclUniqueId &id) {
   return connected;
 }
 
-Result<const NcclCommunicator::Group *>
+Result<NcclCommunicator::Group *>
 NcclCommunicator::groupOver(const std::vector<AxisPart> &axes) {
   if (groupSize(axes) == 1)
     return nullptr;
-  for (const Group &group : groups)
+  for (Group &group : groups)
     if (group.axes == axes)
       return &group;
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -240,9 +255,27 @@ Result<uint32_t> NcclCommunicator::add(const CollectiveOp &op,
                                        const std::vector<Buffers> &buffers) {
   if (aborted)
     return fail("the communicator was aborted");
-  TPCRT_ASSIGN(const Group *group, groupOver(op.axes));
-  collectives.push_back({op, buffers, group});
+  TPCRT_ASSIGN(Group * group, groupOver(op.axes));
+  bool isForPeers = group && peerMemory && PeerReduce::takes(op);
+  if (isForPeers && !group->peers && group->noPeers.empty())
+    TPCRT_TRY(connectPeers(*group));
+  collectives.push_back({op, buffers, group, isForPeers});
   return collectives.size() - 1;
+}
+
+Result<void> NcclCommunicator::connectPeers(Group &group) {
+  TPCRT_ASSIGN(group.peers, PeerReduce::create(mesh, group.axes, devices,
+                                               processes.get(), group.noPeers));
+  return {};
+}
+
+std::string NcclCommunicator::implementation(uint32_t number) const {
+  const Collective &collective = collectives[number];
+  if (!collective.isForPeers)
+    return "nccl";
+  return collective.group->peers
+             ? "peer memory"
+             : fmt::format("nccl ({})", collective.group->noPeers);
 }
 
 Result<void> NcclCommunicator::enqueue(uint32_t number) {
@@ -251,6 +284,12 @@ Result<void> NcclCommunicator::enqueue(uint32_t number) {
   const Collective &collective = collectives[number];
   if (collective.op.count == 0)
     return {};
+  if (collective.isForPeers && collective.group->peers) {
+    for (size_t i = 0; i < devices.size(); ++i)
+      TPCRT_TRY(collective.group->peers->enqueue(collective.op, i,
+                                                 collective.buffers[i]));
+    return {};
+  }
   if (collective.group)
     return grouped(collective.group->comms,
                    [&](size_t i) { return start(collective, i); });
@@ -324,11 +363,10 @@ Result<void> NcclCommunicator::exchange(const Collective &collective,
 
 } // namespace
 
-Result<std::unique_ptr<StreamCommunicator>>
-tpcrt::createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
-                              std::vector<StreamDevice> devices,
-                              std::shared_ptr<ProcessGroup> processes,
-                              std::chrono::milliseconds deadline) {
+Result<std::unique_ptr<StreamCommunicator>> tpcrt::createNcclCommunicator(
+    const NcclLibrary &library, const Mesh &mesh,
+    std::vector<StreamDevice> devices, std::shared_ptr<ProcessGroup> processes,
+    std::chrono::milliseconds deadline, bool peerMemory) {
   ncclUniqueId id{};
   if (!processes || processes->rank() == 0)
     TPCRT_TRY(TPCRT_NCCL(library, ncclGetUniqueId, &id));
@@ -339,7 +377,8 @@ tpcrt::createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
     std::copy(ids[0].begin(), ids[0].end(), id.internal);
   }
   auto communicator = std::make_unique<NcclCommunicator>(
-      library, mesh, std::move(devices), std::move(processes), deadline);
+      library, mesh, std::move(devices), std::move(processes), deadline,
+      peerMemory);
   TPCRT_TRY(communicator->connect(id));
   return communicator;
 }

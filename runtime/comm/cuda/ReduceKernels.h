@@ -20,9 +20,8 @@ std::string reduceKernels();
 
 /// "reduce_sum_f32"
 std::string reduceKernelName(ElementType type, Reduction reduction);
-/// The names of all kernels, at reduceKernelIndex.
+/// The names of all kernels, at reduceIndex.
 std::vector<std::string> reduceKernelNames();
-uint32_t reduceKernelIndex(ElementType type, Reduction reduction);
 
 } // namespace tpcrt
 

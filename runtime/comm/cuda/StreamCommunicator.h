@@ -32,6 +32,9 @@ public:
   virtual Result<uint32_t> add(const CollectiveOp &op,
                                const std::vector<Buffers> &buffers) = 0;
 
+  /// Forgets the collective that was added last.
+  virtual void removeLast() = 0;
+
   /// Puts it into the streams of all local devices; legal while a graph is
   /// captured.
   virtual Result<void> enqueue(uint32_t collective) = 0;
@@ -41,8 +44,8 @@ public:
   /// Ends what is running in the streams; nothing can be enqueued afterwards.
   virtual void abort() = 0;
 
-  /// "loopback", "nccl"
-  virtual std::string_view name() const = 0;
+  /// What computes it, for reports: "loopback", "nccl", "peer memory".
+  virtual std::string implementation(uint32_t collective) const = 0;
 };
 
 /// Several devices of the mesh on one GPU: copies and a kernel that reduces in
@@ -51,12 +54,12 @@ Result<std::unique_ptr<StreamCommunicator>>
 createLoopbackCommunicator(const Mesh &mesh, std::vector<StreamDevice> devices);
 
 /// Devices on GPUs of their own; null `processes`: all of them in this one.
-/// Other processes are waited for until `deadline`.
-Result<std::unique_ptr<StreamCommunicator>>
-createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
-                       std::vector<StreamDevice> devices,
-                       std::shared_ptr<ProcessGroup> processes,
-                       std::chrono::milliseconds deadline);
+/// Other processes are waited for until `deadline`. Small all-reduces go over
+/// memory of peers where `peerMemory` and the GPUs allow it (PeerReduce.h).
+Result<std::unique_ptr<StreamCommunicator>> createNcclCommunicator(
+    const NcclLibrary &library, const Mesh &mesh,
+    std::vector<StreamDevice> devices, std::shared_ptr<ProcessGroup> processes,
+    std::chrono::milliseconds deadline, bool peerMemory = true);
 
 } // namespace tpcrt
 

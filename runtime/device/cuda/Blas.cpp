@@ -86,7 +86,8 @@ Result<ProductForm> tpcrt::checkProduct(const MatmulStep &step) {
   if (!typesOf(step, false))
     return fail("expected a product of f32 or f64, or of bf16 or f16 into the "
                 "same type or f32, which is what cuBLASLt computes, found {} x "
-                "{} into {}; convert the operands in the model",
+                "{} into {}; compile it for the device 'cuda', which leaves it "
+                "to a kernel",
                 typeName(step.aType), typeName(step.bType),
                 typeName(step.cType));
   if (!epilogueOf(step.epilogue))
@@ -95,7 +96,9 @@ Result<ProductForm> tpcrt::checkProduct(const MatmulStep &step) {
                 "'cuda', which leaves it to a kernel",
                 activationName(step.epilogue.activation));
   if (step.k == 0)
-    return fail("expected a product over at least one element, found none");
+    return fail("expected a product over at least one element, found none; "
+                "compile it for the device 'cuda', which leaves it to a "
+                "kernel");
   return productForm(step);
 }
 

@@ -21,6 +21,10 @@
   FUNCTION(cuDevicePrimaryCtxRelease)                                          \
   FUNCTION(cuCtxPushCurrent)                                                   \
   FUNCTION(cuCtxPopCurrent)                                                    \
+  FUNCTION(cuCtxEnablePeerAccess)                                              \
+  FUNCTION(cuIpcGetMemHandle)                                                  \
+  FUNCTION(cuIpcOpenMemHandle)                                                 \
+  FUNCTION(cuIpcCloseMemHandle)                                                \
   FUNCTION(cuMemGetInfo)                                                       \
   FUNCTION(cuMemAlloc)                                                         \
   FUNCTION(cuMemFree)                                                          \

@@ -51,6 +51,21 @@ Result<Gpu::Memory> Gpu::memory() const {
   return Memory{free, total};
 }
 
+Result<bool> Gpu::canReach(const Gpu &peer) const {
+  int can = 0;
+  TPCRT_TRY(
+      TPCRT_CU(functions, cuDeviceCanAccessPeer, &can, device, peer.device));
+  return can != 0;
+}
+
+Result<void> Gpu::reach(const Gpu &peer) {
+  TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*this));
+  CUresult result = functions.cuCtxEnablePeerAccess(peer.context, 0);
+  if (result == CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED)
+    return {};
+  return functions.check(result, "cuCtxEnablePeerAccess");
+}
+
 Result<Buffer> Gpu::allocate(uint64_t bytes, std::string_view what) {
   if (bytes == 0)
     return Buffer();

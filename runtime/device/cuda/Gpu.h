@@ -31,6 +31,10 @@ public:
   };
   Result<Memory> memory() const;
 
+  /// Whether its kernels can read and write memory of `peer`, and lets them.
+  Result<bool> canReach(const Gpu &peer) const;
+  Result<void> reach(const Gpu &peer);
+
   /// Uninitialized memory of the GPU.
   Result<Buffer> allocate(uint64_t bytes, std::string_view what);
   /// Host memory that the GPU copies from and to while the host goes on.

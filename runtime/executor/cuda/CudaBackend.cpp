@@ -29,8 +29,6 @@ public:
   std::vector<StepTime> profile() const override;
 
 private:
-  Result<void> checkOptions() const;
-
   // The phases of load.
   Result<void> openGpus(const Driver &driver);
   Result<void> loadLibraries();
@@ -44,6 +42,10 @@ private:
   /// Copies a state between the GPU and a block of host memory.
   Result<void> copyState(size_t state, const CudaDevice &device,
                          std::vector<std::byte> &block, bool toGpu);
+  Result<void> gatherState(size_t state, const WholeGather &gather,
+                           HostTensor &value);
+  /// Whether collectives are recorded for when a run fails.
+  bool records() const { return !options.flightFolder.empty(); }
   /// Remembers an error after which the devices' memory holds anything.
   Result<void> keepFailure(Result<void> result);
   Result<void> checkUsable() const;
@@ -60,6 +62,8 @@ private:
   CudaShared cuda;
   std::vector<std::unique_ptr<CudaProgram>> programs;
   std::optional<Error> failure;
+  FlightRecorder recorder;
+  uint64_t runs = 0;
 };
 
 /// What the devices still run ends, or they are stuck, before their memory
@@ -73,31 +77,17 @@ CudaBackend::~CudaBackend() {
     cuda.watchdog->wait(nullptr);
 }
 
-Result<void> CudaBackend::checkOptions() const {
-  auto refuse = [](std::string_view what) {
-    return fail("{} is for CPUs only; leave it away, or compile for the device "
-                "'cpu'",
-                what);
-  };
-  if (options.checkNumerics)
-    return refuse("watching for NaN and infinity");
-  if (!options.faults.empty())
-    return refuse("injecting faults");
-  if (!options.flightFolder.empty())
-    return refuse("recording the last operations");
-  return {};
-}
-
 Result<DeviceStatistics> CudaBackend::plan() {
-  TPCRT_TRY(checkOptions());
   TPCRT_ASSIGN(cuda.division,
                DeviceDivision::of(module.mesh, options.processes.get()));
+  recorder = FlightRecorder(cuda.division.perProcess);
   needed.resize(module.parameters.size());
   for (const Program &program : module.programs) {
     TPCRT_TRY(checkCudaProgram(program));
     planned.arenaBytes = std::max(planned.arenaBytes, program.arenaBytes);
     for (const Step &step : program.steps) {
-      hasProducts |= std::holds_alternative<MatmulStep>(step.body);
+      if (auto *product = std::get_if<MatmulStep>(&step.body))
+        hasProducts |= !product->generated;
       if (auto *attention = std::get_if<AttentionStep>(&step.body))
         hasLibraryAttentions |= attentionForm(*attention).has_value();
       hasCollectives |= std::holds_alternative<CollectiveStep>(step.body);
@@ -129,6 +119,7 @@ Result<void> CudaBackend::load(const WeightSource &weights) {
     TPCRT_TRY(options.processes->agree("artifact", module.fingerprint));
   TPCRT_TRY(connect());
   TPCRT_TRY(allocateMemory());
+  injectFaults(options.faults, cuda.division.rank, Fault::Place::Load);
   TPCRT_TRY(loadParameters(weights));
   TPCRT_TRY(cuda.watchdog->wait(nullptr));
   TPCRT_TRY(bindPrograms());
@@ -218,14 +209,15 @@ Result<void> CudaBackend::connect() {
     TPCRT_ASSIGN(cuda.communicator,
                  createNcclCommunicator(library, module.mesh,
                                         std::move(streams), options.processes,
-                                        options.deadline));
+                                        options.deadline, options.peerMemory));
   } else if (hasCollectives) {
     TPCRT_ASSIGN(cuda.communicator,
                  createLoopbackCommunicator(module.mesh, std::move(streams)));
   }
   TPCRT_ASSIGN(cuda.watchdog,
                Watchdog::create(module, cuda.devices, cuda.communicator.get(),
-                                options.deadline, options.processes.get()));
+                                options.deadline, options.processes.get(),
+                                records() ? &recorder : nullptr));
   return {};
 }
 
@@ -320,13 +312,19 @@ Result<void> CudaBackend::keepFailure(Result<void> result) {
     options.processes->abort(failure->message);
   // Nothing of the run goes on when the caller has its error.
   cuda.watchdog->giveUp();
-  return result;
+  if (records())
+    failure->message = recorder.report(
+        failure->message, options.flightFolder, cuda.division.rank,
+        options.processes ? options.processes->size() : 1,
+        cuda.division.first());
+  return tl::unexpected(*failure);
 }
 
 Result<void> CudaBackend::run(size_t program,
                               const std::vector<HostTensor> &inputs,
                               std::vector<HostTensor> &outputs) {
   TPCRT_TRY(checkUsable());
+  injectFaults(options.faults, cuda.division.rank, Fault::Place::Run, ++runs);
   return keepFailure(programs[program]->run(inputs, outputs));
 }
 
@@ -343,14 +341,52 @@ Result<void> CudaBackend::copyState(size_t state, const CudaDevice &device,
                           deviceAddress(buffer), block.size());
 }
 
+/// All processes gather the blocks on their GPUs.
+Result<void> CudaBackend::gatherState(size_t state, const WholeGather &gather,
+                                      HostTensor &value) {
+  const State &tensor = module.states[state];
+  uint64_t blockBytes = tensor.blockBytes();
+  std::vector<std::byte> whole(blockBytes * gather.holders.size());
+  std::vector<Buffer> gathered;
+  std::vector<StreamCommunicator::Buffers> buffers;
+  for (const CudaDevice &device : cuda.devices) {
+    TPCRT_ASSIGN(Buffer buffer,
+                 device.gpu->allocate(
+                     whole.size(), fmt::format("reading '{}'", tensor.name)));
+    buffers.push_back(
+        {deviceAddress(device.states[state]), deviceAddress(buffer)});
+    gathered.push_back(std::move(buffer));
+  }
+  TPCRT_ASSIGN(uint32_t collective,
+               cuda.communicator->add(*gather.operation, buffers));
+  Result<void> done = cuda.communicator->enqueue(collective);
+  if (done)
+    done = cuda.watchdog->wait(nullptr);
+  cuda.communicator->removeLast();
+  if (!done) {
+    cuda.watchdog->giveUp(); // before the buffers go
+    return fail("reading state '{}' from all processes: {}", tensor.name,
+                done.error().message);
+  }
+  if (!whole.empty()) {
+    const CudaDevice &device = cuda.devices[0];
+    TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
+    TPCRT_TRY(TPCRT_CU(device.gpu->driver(), cuMemcpyDtoH, whole.data(),
+                       deviceAddress(gathered[0]), whole.size()));
+  }
+  for (size_t i = 0; i < gather.holders.size(); ++i)
+    BlockTransfer(tensor, module.mesh, gather.holders[i],
+                  whole.data() + i * blockBytes)
+        .gather(value.data());
+  return {};
+}
+
 Result<void> CudaBackend::readState(size_t state, HostTensor &value) {
   TPCRT_TRY(checkUsable());
   WholeGather gather =
       WholeGather::plan(module.states[state], module.mesh, cuda.division);
   if (gather.operation)
-    return fail("state '{}' lies in several processes, which reading it from "
-                "GPUs does not gather; read an output of a program instead",
-                module.states[state].name);
+    return keepFailure(gatherState(state, gather, value));
   for (const CudaDevice &device : cuda.devices) {
     std::vector<std::byte> block(module.states[state].blockBytes());
     BlockTransfer transfer(module.states[state], module.mesh, device.number,
@@ -410,6 +446,8 @@ std::vector<StepTime> CudaBackend::profile() const {
 }
 
 } // namespace
+
+bool tpcrt::hasCuda() { return true; }
 
 Result<std::unique_ptr<Backend>>
 tpcrt::createCudaBackend(const Module &module, const LoadOptions &options) {

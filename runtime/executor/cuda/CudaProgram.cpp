@@ -29,6 +29,8 @@ Result<void> checkGenerated(std::string_view what,
 struct CheckStep {
   Result<void> operator()(const KernelStep &) { return {}; }
   Result<void> operator()(const MatmulStep &step) {
+    if (step.generated)
+      return {};
     auto form = checkProduct(step);
     if (!form)
       return tl::unexpected(form.error());
@@ -66,6 +68,11 @@ CudaProgram::bind(const Module &module, const Program &program,
                CudaPorts::create(module, program, shared.devices,
                                  shared.division, shared.communicator.get()));
   bound->ports = std::move(ports);
+  if (options.checkNumerics)
+    for (const CudaDevice &device : shared.devices)
+      bound->watches.emplace_back(program, [&](const BufferRef &ref) {
+        return reinterpret_cast<void *>(device.resolve(ref));
+      });
   TPCRT_TRY(bound->createEvents());
   return bound;
 }
@@ -115,6 +122,8 @@ CudaProgram::bindStep(const StepBody &step, const CudaDevice &device) {
     return bindKernel(*attention->generated);
   }
   if (auto *matmul = std::get_if<MatmulStep>(&step)) {
+    if (matmul->generated)
+      return bindKernel(*matmul->generated);
     const auto &bias = matmul->epilogue.bias;
     return gpu.blas->prepare(
         *matmul, {device.resolve(matmul->a), device.resolve(matmul->b),
@@ -163,7 +172,7 @@ Result<void> CudaProgram::createEvents() {
 Result<void> CudaProgram::run(const std::vector<HostTensor> &inputs,
                               std::vector<HostTensor> &outputs) {
   TPCRT_TRY(ports->copyIn(inputs));
-  bool useGraph = options.cudaGraphs && !options.profile && runs > 0;
+  bool useGraph = usesGraph() && runs > 0;
   if (useGraph && !graph)
     TPCRT_TRY(capture());
   TPCRT_TRY(useGraph ? replay() : enqueueSteps());
@@ -174,12 +183,58 @@ Result<void> CudaProgram::run(const std::vector<HostTensor> &inputs,
   return addStepTimes();
 }
 
+bool CudaProgram::usesGraph() const {
+  return options.cudaGraphs && !options.profile && !waitsForSteps() &&
+         std::ranges::none_of(options.faults, [](const Fault &fault) {
+           return fault.place == Fault::Place::Op;
+         });
+}
+
+Result<void> CudaProgram::enqueueCollective(size_t index) {
+  TPCRT_TRY(shared.watchdog->collectiveStarts(index));
+  TPCRT_TRY(shared.communicator->enqueue(*steps[index].collective));
+  if (injectFaults(options.faults, shared.division.rank, Fault::Place::Op,
+                   ++shared.operations)) {
+    const CudaDevice &device = shared.devices[0];
+    const auto &collective =
+        std::get<CollectiveStep>(program.steps[index].body);
+    TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
+    if (collective.count > 0)
+      TPCRT_TRY(TPCRT_CU(device.gpu->driver(), cuMemsetD8Async,
+                         device.resolve(collective.dst), 0xff,
+                         byteSize(collective.type), device.stream.get()));
+  }
+  return shared.watchdog->collectiveEnded(index);
+}
+
+Result<void> CudaProgram::checkNumerics(size_t index) const {
+  std::vector<std::byte> copy;
+  for (size_t d = 0; d < watches.size(); ++d) {
+    const CudaDevice &device = shared.devices[d];
+    TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
+    auto read = [&](const std::byte *data,
+                    uint64_t bytes) -> Result<const std::byte *> {
+      copy.resize(bytes);
+      if (bytes > 0)
+        TPCRT_TRY(TPCRT_CU(device.gpu->driver(), cuMemcpyDtoH, copy.data(),
+                           reinterpret_cast<CUdeviceptr>(data), bytes));
+      return copy.data();
+    };
+    if (auto checked = watches[d].check(index, read); !checked)
+      return fail("device {}: {}", device.number, checked.error().message);
+  }
+  return {};
+}
+
+Result<void> CudaProgram::waitForStep(size_t index) {
+  TPCRT_TRY(shared.watchdog->waitForSteps(program));
+  return checkNumerics(index);
+}
+
 Result<void> CudaProgram::enqueueStep(size_t index) {
   BoundStep &step = steps[index];
-  if (step.collective) {
-    TPCRT_TRY(shared.watchdog->mark(index));
-    return shared.communicator->enqueue(*step.collective);
-  }
+  if (step.collective)
+    return enqueueCollective(index);
   for (size_t d = 0; d < shared.devices.size(); ++d) {
     const CudaDevice &device = shared.devices[d];
     TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
@@ -202,6 +257,9 @@ Result<void> CudaProgram::enqueueSteps() {
   for (size_t i = 0; i < steps.size(); ++i) {
     TPCRT_TRY(named(program, program.steps[i], [&] { return enqueueStep(i); }));
     TPCRT_TRY(recordStepEvent(i + 1));
+    if (waitsForSteps())
+      TPCRT_TRY(
+          named(program, program.steps[i], [&] { return waitForStep(i); }));
   }
   return ports->enqueueGathers();
 }
@@ -296,9 +354,10 @@ void CudaProgram::profile(std::vector<StepTime> &times) const {
     StepTime &time = times.emplace_back();
     time.program = program.name;
     time.name = program.steps[i].name;
-    std::string by = steps[i].collective
-                         ? std::string(shared.communicator->name())
-                         : steps[i].operations[0]->implementation();
+    std::string by =
+        steps[i].collective
+            ? shared.communicator->implementation(*steps[i].collective)
+            : steps[i].operations[0]->implementation();
     std::tie(time.kind, time.implementation) =
         describeStep(program.steps[i], by);
     time.runs = runs;

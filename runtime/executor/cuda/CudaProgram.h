@@ -1,6 +1,7 @@
 // A program bound to the devices of this process. The first run puts the steps
 // into the devices' streams one by one; the second captures them as a graph,
-// which it and all later runs replay.
+// which it and all later runs replay, unless something happens between steps:
+// they are measured, waited for, looked at, or a fault is wanted.
 //
 //   inputs -> pinned memory -> arenas, on each device's stream
 //   all streams -> origin (device 0's) -> graph -> all streams
@@ -13,6 +14,7 @@
 #include "device/cuda/KernelModule.h"
 #include "executor/cuda/CudaPorts.h"
 #include "executor/cuda/Watchdog.h"
+#include "failure/NumericsWatch.h"
 #include "tpcrt/Runtime.h"
 
 namespace tpcrt {
@@ -33,6 +35,7 @@ struct CudaShared {
   std::map<const Gpu *, OnGpu> gpus;
   std::unique_ptr<StreamCommunicator> communicator; // null if it needs none
   std::unique_ptr<Watchdog> watchdog;
+  uint64_t operations = 0; // collectives that were enqueued, for faults
 };
 
 /// Whether the devices run every step of the program, as far as is known
@@ -69,8 +72,17 @@ private:
                                                       const CudaDevice &device);
   Result<void> createEvents();
 
+  /// Whether every step is waited for before the next.
+  bool waitsForSteps() const {
+    return options.syncSteps || options.checkNumerics;
+  }
+  bool usesGraph() const;
   Result<void> enqueueSteps();
   Result<void> enqueueStep(size_t index);
+  Result<void> enqueueCollective(size_t index);
+  Result<void> waitForStep(size_t index);
+  /// Looks for NaN and infinity in what every device has made of the step.
+  Result<void> checkNumerics(size_t index) const;
   Result<void> recordStepEvent(size_t index);
   Result<void> capture();
   Result<void> replay();
@@ -84,6 +96,7 @@ private:
   LoadOptions options;
   std::vector<BoundStep> steps;
   std::optional<CudaPorts> ports;
+  std::vector<NumericsWatch> watches; // by device, if numerics are checked
   std::shared_ptr<CUgraphExec_st> graph;
   uint64_t runs = 0;
   std::vector<GpuEvent> stepEvents; // of device 0, if its steps are measured

@@ -4,6 +4,8 @@
 
 using namespace tpcrt;
 
+bool tpcrt::hasCuda() { return false; }
+
 Result<std::unique_ptr<Backend>> tpcrt::createCudaBackend(const Module &,
                                                           const LoadOptions &) {
   return fail("it was compiled for GPUs, which this build does not run; build "

@@ -43,15 +43,15 @@ Result<std::unique_ptr<Watchdog>>
 Watchdog::create(const Module &module, const std::deque<CudaDevice> &devices,
                  StreamCommunicator *communicator,
                  std::chrono::milliseconds deadline,
-                 const ProcessGroup *processes) {
+                 const ProcessGroup *processes, FlightRecorder *recorder) {
   std::unique_ptr<Watchdog> watchdog(
-      new Watchdog(devices, communicator, deadline, processes));
+      new Watchdog(devices, communicator, deadline, processes, recorder));
   if (!communicator)
     return watchdog;
   size_t steps = 0;
   for (const Program &program : module.programs)
     steps = std::max(steps, program.steps.size());
-  std::vector<uint32_t> numbers(steps + 1);
+  std::vector<uint32_t> numbers(2 * steps + 1);
   std::iota(numbers.begin(), numbers.end(), 1);
   uint64_t bytes = numbers.size() * sizeof(uint32_t);
   for (const CudaDevice &device : devices) {
@@ -67,16 +67,44 @@ Watchdog::create(const Module &module, const std::deque<CudaDevice> &devices,
   return watchdog;
 }
 
-Result<void> Watchdog::mark(size_t step) {
+Result<void> Watchdog::collectiveStarts(size_t step) {
+  return mark(2 * step + 1);
+}
+
+Result<void> Watchdog::collectiveEnded(size_t step) {
+  return recorder ? mark(2 * step + 2) : Result<void>();
+}
+
+Result<void> Watchdog::mark(uint32_t number) {
   for (size_t i = 0; i < marks.size(); ++i) {
     const CudaDevice &device = devices[i];
     TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*device.gpu));
     TPCRT_TRY(TPCRT_CU(
         device.gpu->driver(), cuMemcpyDtoHAsync, marks[i].reached.data(),
-        deviceAddress(marks[i].numbers) + step * sizeof(uint32_t),
+        deviceAddress(marks[i].numbers) + (number - 1) * sizeof(uint32_t),
         sizeof(uint32_t), device.stream.get()));
   }
   return {};
+}
+
+void Watchdog::follow(const Program &program, size_t device, uint32_t reached) {
+  uint32_t from = std::exchange(marks[device].followed, reached);
+  auto passes = [&](uint32_t mark) { return from < mark && mark <= reached; };
+  for (size_t s = 0; s < program.steps.size(); ++s) {
+    if (!std::holds_alternative<CollectiveStep>(program.steps[s].body))
+      continue;
+    if (passes(2 * s + 1))
+      recorder->started(device, program, program.steps[s]);
+    if (passes(2 * s + 2))
+      recorder->ended(device);
+  }
+}
+
+void Watchdog::follow(const Program &program) {
+  for (size_t d = 0; recorder && d < marks.size(); ++d)
+    if (uint32_t reached = reachedBy(marks[d].reached);
+        reached > marks[d].followed)
+      follow(program, d, reached);
 }
 
 std::string Watchdog::position(const Program *program) const {
@@ -87,13 +115,16 @@ std::string Watchdog::position(const Program *program) const {
     text += fmt::format("{}device {} ", text.empty() ? "" : ", ",
                         devices[i].number);
     uint32_t reached = reachedBy(marks[i].reached);
-    if (reached == 0 || reached > program->steps.size()) {
+    if (reached == 0 || reached > 2 * program->steps.size()) {
       text += "before its first collective";
       continue;
     }
-    const Step &step = program->steps[reached - 1];
-    text += fmt::format("in or after collective '{}' ({})", step.name,
-                        step.location);
+    const Step &step = program->steps[(reached - 1) / 2];
+    text += fmt::format("{} collective '{}' ({})",
+                        !recorder          ? "in or after"
+                        : reached % 2 == 1 ? "in"
+                                           : "after",
+                        step.name, step.location);
   }
   return text;
 }
@@ -130,39 +161,46 @@ void Watchdog::giveUp() {
     device.gpu->setStuck();
 }
 
-Result<void> Watchdog::wait(const Program *program) {
-  auto run = [&]() -> Result<void> {
-    Pause pause;
-    std::vector<uint32_t> seen;
-    auto lastMoved = Clock::now();
-    while (true) {
-      TPCRT_ASSIGN(bool idle, poll(program));
-      if (idle)
-        return {};
-      if (communicator)
-        TPCRT_TRY(communicator->status());
-      if (auto failure = processes ? processes->failure() : std::nullopt)
-        return fail("{}; {}", failure->message, position(program));
-      std::vector<uint32_t> reached;
-      for (const Marks &mark : marks)
-        reached.push_back(reachedBy(mark.reached));
-      if (reached != seen) {
-        seen = std::move(reached);
-        lastMoved = Clock::now();
-      }
-      if (Clock::now() > lastMoved + deadline) {
-        std::string where = position(program);
-        return fail("expected the GPUs to move on, found nothing moving for "
-                    "{} s{}{}; raise the timeout if a step takes this long",
-                    double(deadline.count()) / 1000, where.empty() ? "" : ": ",
-                    where);
-      }
-      pause.rest();
+Result<void> Watchdog::waitForStreams(const Program *program) {
+  Pause pause;
+  std::vector<uint32_t> seen;
+  auto lastMoved = Clock::now();
+  while (true) {
+    Result<bool> idle = poll(program);
+    if (program)
+      follow(*program);
+    if (!idle)
+      return tl::unexpected(idle.error());
+    if (*idle)
+      return {};
+    if (communicator)
+      TPCRT_TRY(communicator->status());
+    if (auto failure = processes ? processes->failure() : std::nullopt)
+      return fail("{}; {}", failure->message, position(program));
+    std::vector<uint32_t> reached;
+    for (const Marks &mark : marks)
+      reached.push_back(reachedBy(mark.reached));
+    if (reached != seen) {
+      seen = std::move(reached);
+      lastMoved = Clock::now();
     }
-  };
-  auto result = run();
-  for (const Marks &mark : marks)
+    if (Clock::now() > lastMoved + deadline) {
+      std::string where = position(program);
+      return fail("expected the GPUs to move on, found nothing moving for "
+                  "{} s{}{}; raise the timeout if a step takes this long",
+                  double(deadline.count()) / 1000, where.empty() ? "" : ": ",
+                  where);
+    }
+    pause.rest();
+  }
+}
+
+Result<void> Watchdog::wait(const Program *program) {
+  auto result = waitForStreams(program);
+  for (Marks &mark : marks) {
     std::memset(mark.reached.data(), 0, sizeof(uint32_t));
+    mark.followed = 0;
+  }
   if (result)
     return {};
   giveUp();

@@ -45,6 +45,11 @@ struct LoadOptions {
   bool tf32 = false;
   /// GPUs: captures a program's second run as a graph and replays it.
   bool cudaGraphs = true;
+  /// GPUs: small all-reduces read memory of peers where that is possible.
+  bool peerMemory = true;
+  /// GPUs: waits for every step before the next, so that an error names its
+  /// step. (CPUs run one step after the other in any case.)
+  bool syncSteps = false;
   /// Null: this process runs all devices. Else the devices are divided evenly
   /// over the processes of the group, in order, and all processes make the same
   /// calls with the same arguments in the same order; each gets whole outputs.
@@ -54,7 +59,8 @@ struct LoadOptions {
   /// (rank-<rank>.json, for diagnose); empty: nowhere.
   std::string flightFolder;
   /// Ends a run with an error at the first step that gives a NaN or infinity.
-  /// Where a mesh does not divide a dimension, that may be in padding.
+  /// Where a mesh does not divide a dimension, that may be in padding. On GPUs
+  /// as `syncSteps`.
   bool checkNumerics = false;
   std::vector<Fault> faults;
 };
@@ -117,6 +123,9 @@ struct Statistics {
 std::string toJson(const ProgramInfo &program);
 std::string toJson(const Statistics &statistics);
 
+/// Whether this build runs what is compiled for GPUs.
+bool hasCuda();
+
 class Executable {
 public:
   static Result<std::unique_ptr<Executable>>
@@ -151,6 +160,7 @@ public:
   /// States live across runs; all are zero after load, unless they are shared,
   /// and after this.
   Result<void> resetStates();
+  /// Where several processes share the mesh, all call it.
   Result<HostTensor> readState(std::string_view name) const;
   Result<void> writeState(std::string_view name, const HostTensor &value);
 

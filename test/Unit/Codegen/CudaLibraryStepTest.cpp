@@ -1,6 +1,7 @@
 // The kernels for steps that libraries may not compute, in the simulator.
 #include "CudaSteps.h"
 #include <cmath>
+#include <set>
 
 using namespace tpc;
 using namespace tpc::test;
@@ -196,6 +197,74 @@ TEST_F(CudaLibrarySteps, GroupedMatmul) {
                            transposed),
             toleranceOf(type)));
       }
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+struct ProductCase {
+  std::string name, equation;
+  std::string lhs, rhs, result; // types
+};
+
+void PrintTo(const ProductCase &c, std::ostream *os) { *os << c.name; }
+
+class CudaProduct : public CudaSteps,
+                    public ::testing::WithParamInterface<ProductCase> {};
+
+TEST_P(CudaProduct, AgreesWithReference) {
+  const ProductCase &c = GetParam();
+  std::string x = "tensor<" + c.lhs + ">", y = "tensor<" + c.rhs + ">",
+              r = "tensor<" + c.result + ">";
+  bool rounds = c.result.find("bf16") != c.result.npos;
+  planAndRunLibraryStep(
+      "tpc.mesh @mesh <\"tp\" = 1>\nfunc.func @main(%x: " + x + ", %y: " + y +
+          ") -> " + r + " {\n %r = tpc.matmul %x, %y \"" + c.equation +
+          "\" : (" + x + ", " + y + ") -> " + r + "\n return %r : " + r +
+          "\n}\n",
+      rounds ? 1.6e-2 : 1e-5);
+}
+
+/// Integers and mixtures; b by rows, by columns, in batches, transposed
+/// results; more elements than a block has, and sums longer than a warp.
+INSTANTIATE_TEST_SUITE_P(
+    Cases, CudaProduct,
+    ::testing::Values(ProductCase{"i32", "m k, k n -> m n", "9x70xi32",
+                                  "70x33xi32", "9x33xi32"},
+                      ProductCase{"i64_transposed", "m k, n k -> m n",
+                                  "9x70xi64", "33x70xi64", "9x33xi64"},
+                      ProductCase{"i32_result_transposed", "m k, k n -> n m",
+                                  "9x5xi32", "5x33xi32", "33x9xi32"},
+                      ProductCase{"batches", "b h m k, b h k n -> b m h n",
+                                  "2x3x4x5xi32", "2x3x5x6xi32", "2x4x3x6xi32"},
+                      ProductCase{"bf16_f32", "m k, k n -> m n", "9x70xbf16",
+                                  "70x33xf32", "9x33xf32"},
+                      ProductCase{"f32_bf16_transposed", "m k, n k -> m n",
+                                  "9x70xf32", "33x70xbf16", "9x33xbf16"},
+                      ProductCase{"f16_bf16_f16", "m k, k n -> m n", "3x8xf16",
+                                  "8x5xbf16", "3x5xf16"},
+                      ProductCase{"f32_into_bf16", "m k, k n -> m n", "3x8xf32",
+                                  "8x5xf32", "3x5xbf16"},
+                      ProductCase{"nothing", "m k, k n -> m n", "3x0xf32",
+                                  "0x5xf32", "3x5xf32"}),
+    [](const auto &info) { return info.param.name; });
+
+/// A kernel for each type of result.
+TEST_F(CudaLibrarySteps, ProductsThatDifferInTheirResult) {
+  ASSERT_NO_FATAL_FAILURE(plan(R"(
+tpc.mesh @mesh <"tp" = 1>
+func.func @main(%x: tensor<4x8xbf16>, %y: tensor<8x4xf16>)
+    -> (tensor<4x4xf32>, tensor<4x4xf16>) {
+  %a = tpc.matmul %x, %y "m k, k n -> m n" : (tensor<4x8xbf16>, tensor<8x4xf16>) -> tensor<4x4xf32>
+  %b = tpc.matmul %x, %y "m k, k n -> m n" : (tensor<4x8xbf16>, tensor<8x4xf16>) -> tensor<4x4xf16>
+  return %a, %b : tensor<4x4xf32>, tensor<4x4xf16>
+})"));
+  CudaModule module(*planned);
+  std::set<std::string> symbols;
+  planned->walk(
+      [&](plan::MatmulOp op) { symbols.insert(module.add(op)->symbol); });
+  EXPECT_EQ(symbols.size(), 2u);
 }
 
 } // namespace

@@ -5,6 +5,8 @@
 #include "FakeLibraries.h"
 #include "KernelSimulator.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Parser/Parser.h"
+#include "tpc/Driver/Compilation.h"
 #include "tpc/Import/HuggingFace.h"
 #include "tpc/Reference/HostTensors.h"
 #include "tpc/Target/Artifact.h"
@@ -126,6 +128,53 @@ func.func @main(%q: tensor<2x1x2x3x8xbf16>, %p: tensor<2x9x2x3x8xbf16>,
   runAndCheck(1e-2);
   // Two attentions of two devices, enqueued once and captured once.
   EXPECT_EQ(llvm::count(machine->calls, "attention"), 2 * 2 * 2);
+}
+
+/// What the library does not compute goes through the same steps.
+TEST_F(CudaRun, GeneratedProducts) {
+  plan(R"(
+tpc.mesh @mesh <"tp" = 2>
+func.func @main(%x: tensor<4x6xi32>, %y: tensor<6x10xi32>, %a: tensor<4x6xf32>,
+                %b: tensor<6x10xbf16>) -> (tensor<4x10xi32>, tensor<4x10xf32>) {
+  %i = tpc.matmul %x, %y "m k, k n -> m n" : (tensor<4x6xi32>, tensor<6x10xi32>) -> tensor<4x10xi32>
+  %f = tpc.matmul %a, %b "m k, k n -> m n" : (tensor<4x6xf32>, tensor<6x10xbf16>) -> tensor<4x10xf32>
+  return %i, %f : tensor<4x10xi32>, tensor<4x10xf32>
+})");
+  ASSERT_NO_FATAL_FAILURE(emitAndLoad());
+  runAndCheck(1e-5);
+  EXPECT_EQ(llvm::count(machine->calls, "cublasLtMatmul"), 0);
+}
+
+/// The compiler knows what the runtime will hold.
+TEST_F(CudaRun, ReservesWhatIsLoaded) {
+  CompileOptions options;
+  options.mesh = "tp=2";
+  options.device = "cuda";
+  auto module = parseSourceString<ModuleOp>(R"(
+tpc.mesh @mesh <"tp" = 1>
+tpc.state @s : tensor<6x10xf32>
+func.func @main(%x: tensor<4x6xf32>) -> tensor<4x10xf32> {
+  %s = tpc.read @s : tensor<6x10xf32>
+  %y = tpc.matmul %x, %s "m k, k n -> m n" : (tensor<4x6xf32>, tensor<6x10xf32>) -> tensor<4x10xf32>
+  return %y : tensor<4x10xf32>
+})",
+                                            &context);
+  Compilation compilation(std::move(module), options);
+  auto artifact = compilation.compile();
+  ASSERT_TRUE(succeeded(artifact));
+  auto reserved = compilation.report().memory.reserved;
+  ASSERT_TRUE(reserved);
+  auto loaded = tpcrt::Executable::load(*artifact, {});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  for (const tpcrt::DeviceStatistics &device :
+       (*loaded)->statistics().devices) {
+    EXPECT_EQ(reserved->weights, int64_t(device.weightBytes));
+    EXPECT_EQ(reserved->states, int64_t(device.stateBytes));
+    EXPECT_EQ(reserved->arena, int64_t(device.arenaBytes));
+    EXPECT_EQ(reserved->scratch, int64_t(device.scratchBytes));
+  }
+  EXPECT_GT(reserved->states, 0);
+  EXPECT_GT(reserved->scratch, 0);
 }
 
 /// A model, its element type, and the number of GPUs.

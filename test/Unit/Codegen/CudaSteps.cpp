@@ -166,6 +166,9 @@ void CudaSteps::planAndRunLibraryStep(StringRef text, double tolerance,
       step.op = op, step.launch = *module.add(attention);
     if (auto grouped = dyn_cast<plan::GroupedMatmulOp>(op))
       step.op = op, step.launch = *module.add(grouped);
+    if (auto product = dyn_cast<plan::MatmulOp>(op);
+        product && !isLibraryProduct(product))
+      step.op = op, step.launch = *module.add(product);
     if (auto input = dyn_cast<plan::InputOp>(op))
       step.given.push_back({input, arguments[input.getIndex()]});
   });
@@ -191,6 +194,8 @@ static int64_t offsetOf(Operation *step, unsigned operand) {
       views.push_back(*attention.getBiasView());
     return operand < views.size() ? views[operand].front() : 0;
   }
+  if (auto product = dyn_cast<plan::MatmulOp>(step))
+    return operand == 0 ? product.getA()[0] : product.getB()[0];
   auto grouped = dyn_cast<plan::GroupedMatmulOp>(step);
   return grouped && operand == 2 ? grouped.getView().front() : 0;
 }

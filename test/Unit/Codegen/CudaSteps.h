@@ -29,8 +29,9 @@ protected:
   struct Poison {
     Change arguments, results;
   };
-  /// Plans `text`, whose function @main is one attention or grouped matmul of
-  /// its arguments and views of them, and runs the kernel of that step.
+  /// Plans `text`, whose function @main is one attention, grouped matmul or
+  /// product that cuBLASLt does not compute, of its arguments and views of
+  /// them, and runs the kernel of that step.
   /// `change` may set the arguments' values.
   void planAndRunLibraryStep(llvm::StringRef text, double tolerance,
                              const Change &change = {},

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <span>
 
 using namespace tpcrt;
 using namespace tpcrt::test;
@@ -49,7 +50,7 @@ protected:
   }
   template <class T> Buffer numbers(const std::vector<T> &values) {
     Buffer buffer = allocate(values.size() * sizeof(T));
-    std::memcpy(buffer.data(), values.data(), buffer.size());
+    std::ranges::copy(std::as_bytes(std::span(values)), buffer.data());
     return buffer;
   }
   static float at(const Buffer &buffer, int64_t i) {

@@ -62,6 +62,9 @@ TestArtifact tpcrt::test::onGpus(TestArtifact artifact, std::string isa) {
       else if (auto *attention = step->body.AsAttentionStep();
                attention && attention->generated)
         bind(*attention->generated);
+      else if (auto *product = step->body.AsMatmulStep();
+               product && product->generated)
+        bind(*product->generated);
       else if (auto *grouped = step->body.AsGroupedMatmulStep();
                grouped && grouped->generated)
         bind(*grouped->generated);

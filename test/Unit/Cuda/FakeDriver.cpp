@@ -117,7 +117,37 @@ CUresult cuDeviceTotalMem(size_t *bytes, CUdevice) {
 }
 CUresult cuDeviceCanAccessPeer(int *can, CUdevice, CUdevice) {
   ENTER(cuDeviceCanAccessPeer);
-  *can = 1;
+  *can = machine().settings.peers;
+  return CUDA_SUCCESS;
+}
+CUresult cuCtxEnablePeerAccess(CUcontext peer, unsigned) {
+  ENTER(cuCtxEnablePeerAccess);
+  Machine &m = machine();
+  return m.reached.insert({m.currentGpu(), peer->gpu}).second
+             ? CUDA_SUCCESS
+             : CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED;
+}
+// Processes are threads: memory has the same address in all.
+CUresult cuIpcGetMemHandle(CUipcMemHandle *handle, CUdeviceptr address) {
+  ENTER(cuIpcGetMemHandle);
+  std::memcpy(handle->reserved, &address, sizeof(address));
+  return CUDA_SUCCESS;
+}
+CUresult cuIpcOpenMemHandle(CUdeviceptr *address, CUipcMemHandle handle,
+                            unsigned flags) {
+  ENTER(cuIpcOpenMemHandle);
+  Machine &m = machine();
+  std::memcpy(address, handle.reserved, sizeof(*address));
+  if (!m.settings.peers || flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS)
+    return CUDA_ERROR_PEER_ACCESS_UNSUPPORTED;
+  m.reached.insert({m.currentGpu(), m.gpuOf(*address)});
+  ++m.objects["opened memory"];
+  return CUDA_SUCCESS;
+}
+CUresult cuIpcCloseMemHandle(CUdeviceptr) {
+  LOCK();
+  machine().calls.push_back("cuIpcCloseMemHandle");
+  --machine().objects["opened memory"];
   return CUDA_SUCCESS;
 }
 CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
@@ -383,7 +413,7 @@ CUresult cuLaunchKernel(CUfunction handle, unsigned blocks, unsigned, unsigned,
   const Machine::Function &function = m.functions.at(handle);
   if (blocks == 0 || threads == 0 || threads > 1024)
     return CUDA_ERROR_INVALID_VALUE;
-  Launch launch{blocks, threads, {}};
+  Launch launch{blocks, threads, {}, m.currentGpu()};
   for (size_t i = 0; i < function.parameters.size(); ++i) {
     uint64_t value = 0;
     std::memcpy(&value, parameters[i], function.parameters[i]);
@@ -394,7 +424,17 @@ CUresult cuLaunchKernel(CUfunction handle, unsigned blocks, unsigned, unsigned,
     m.misused("no host function stands for kernel " + function.name);
     return CUDA_ERROR_NOT_FOUND;
   }
-  m.enqueue(stream, "kernel " + function.name, [run, launch] { run(launch); });
+  m.calls.push_back("kernel " + function.name);
+  std::function<bool()> ready;
+  if (auto found = m.meetings.find(function.name); found != m.meetings.end()) {
+    const Meeting &meeting = found->second;
+    m.enqueue(stream, "arrival of " + function.name,
+              [arrive = meeting.arrive, launch] { arrive(launch); });
+    ready = [met = meeting.met, launch] { return met(launch); };
+  }
+  m.enqueue(
+      stream, "kernel " + function.name, [run, launch] { run(launch); },
+      std::move(ready));
   return CUDA_SUCCESS;
 }
 

@@ -1,6 +1,7 @@
 // The runtime's own kernels as host functions.
 #include "FakeDriver.h"
 #include "comm/Reduce.h"
+#include "comm/cuda/PeerKernels.h"
 #include "comm/cuda/ReduceKernels.h"
 
 #include <algorithm>
@@ -35,6 +36,77 @@ void reduce(ElementType type, Reduction reduction, const fake::Launch &launch) {
   }
 }
 
+/// comm/cuda/PeerKernels.h, from the parameters of a launch.
+struct PeerLaunch {
+  ElementType type;
+  const fake::Launch &launch;
+  uint64_t size = byteSize(type);
+  uint64_t self = launch.parameters[3], members = launch.parameters[4];
+  uint64_t count = launch.parameters[5];
+  uint64_t slice = Mailbox::sliceBytes / size; // elements
+
+  /// Of member `m`; the GPU must be allowed to reach it.
+  std::byte *mailbox(uint64_t m) const {
+    uint64_t address = launch.at<const uint64_t>(2, members)[m];
+    fake::Machine &machine = fake::machine();
+    machine.checkRange("a mailbox", address, Mailbox::bytes);
+    int owner = machine.gpuOf(address);
+    if (owner != launch.gpu && !machine.reached.contains({launch.gpu, owner}))
+      machine.misused("memory of a GPU that may not be reached");
+    return reinterpret_cast<std::byte *>(address);
+  }
+  uint32_t &epoch(uint64_t block) const {
+    return reinterpret_cast<uint32_t *>(mailbox(self))[block];
+  }
+  uint32_t &flag(uint64_t of, uint64_t block, uint64_t from) const {
+    auto *flags = reinterpret_cast<uint32_t *>(mailbox(of) + Mailbox::flags);
+    return flags[block * Mailbox::maxMembers + from];
+  }
+  std::byte *staging(uint64_t of, uint64_t block, uint32_t epoch) const {
+    return mailbox(of) + Mailbox::staging +
+           ((epoch & 1) * Mailbox::blocks + block) * Mailbox::sliceBytes;
+  }
+  uint64_t elements(uint64_t block) const {
+    return std::min(slice, count - block * slice);
+  }
+  bool aborted() const {
+    uint64_t word = launch.parameters[6];
+    fake::machine().checkRange("a word that ends waiting", word, 4, true);
+    return *reinterpret_cast<const uint32_t *>(word) != 0;
+  }
+
+  void arrive() const {
+    for (uint64_t b = 0; b < launch.blocks; ++b) {
+      uint32_t now = epoch(b) + 1;
+      std::byte *src = launch.bytes(0, count * size) + b * slice * size;
+      std::copy_n(src, elements(b) * size, staging(self, b, now));
+      for (uint64_t m = 0; m < members; ++m)
+        flag(m, b, self) = now;
+    }
+  }
+  bool met() const {
+    for (uint64_t b = 0; b < launch.blocks && !aborted(); ++b)
+      for (uint64_t m = 0; m < members; ++m)
+        if (int32_t(flag(self, b, m) - (epoch(b) + 1)) < 0)
+          return false;
+    return true;
+  }
+  void reduce(Reduction reduction) const {
+    if (aborted())
+      return;
+    std::byte *dst = launch.bytes(1, count * size);
+    for (uint64_t b = 0; b < launch.blocks; ++b) {
+      uint32_t now = ++epoch(b);
+      std::vector<const std::byte *> from;
+      for (uint64_t m = 0; m < members; ++m)
+        from.push_back(staging(m, b, now));
+      for (uint64_t i = 0; i < elements(b); i += reduceBlockSize)
+        reduceBlock(type, reduction, dst + (b * slice + i) * size, from, i,
+                    std::min<uint64_t>(reduceBlockSize, elements(b) - i));
+    }
+  }
+};
+
 /// See device/cuda/AttentionLibrary.h for the parameters.
 void attentionLengths(const fake::Launch &launch) {
   auto [offsetStride, wide, batch, queries, keys] = std::tuple(
@@ -65,5 +137,12 @@ void tpcrt::fake::addRuntimeKernels(Machine &machine) {
       auto type = static_cast<ElementType>(t);
       machine.kernels[reduceKernelName(type, reduction)] =
           [=](const Launch &launch) { reduce(type, reduction, launch); };
+      std::string peer = peerKernelName(type, reduction);
+      machine.kernels[peer] = [=](const Launch &launch) {
+        PeerLaunch{type, launch}.reduce(reduction);
+      };
+      machine.meetings[peer] = {
+          [=](const Launch &launch) { PeerLaunch{type, launch}.arrive(); },
+          [=](const Launch &launch) { return PeerLaunch{type, launch}.met(); }};
     }
 }

@@ -137,6 +137,10 @@ void Machine::checkRange(const std::string &what, uint64_t address,
   throw std::out_of_range(what); // to where the operation runs
 }
 
+int Machine::gpuOf(uint64_t address) const {
+  return std::prev(allocations.upper_bound(address))->second.gpu;
+}
+
 uint64_t Machine::allocatedBytes(int gpu) const {
   uint64_t bytes = 0;
   for (auto &[address, allocation] : allocations)

@@ -35,6 +35,7 @@ namespace tpcrt::fake {
 struct Settings {
   int gpus = 1;
   int capability = 90;
+  bool peers = true;              // GPUs can read each other's memory
   uint64_t memoryBytes = 1 << 30; // of each GPU
   enum class Order { OldestStream, NewestStream, Random };
   Order order = Order::OldestStream;
@@ -45,6 +46,7 @@ struct Settings {
 struct Launch {
   uint64_t blocks = 0, threads = 0;
   std::vector<uint64_t> parameters;
+  int gpu = 0;
 
   /// Parameter `i` as an address; `bytes` from it must be device memory.
   std::byte *bytes(size_t i, uint64_t bytes) const;
@@ -53,6 +55,13 @@ struct Launch {
   }
 };
 using HostKernel = std::function<void(const Launch &)>;
+
+/// How a kernel meets those of other GPUs: what it does before, and whether the
+/// others have come.
+struct Meeting {
+  HostKernel arrive;
+  std::function<bool(const Launch &)> met;
+};
 
 /// The kernels of an image that is no PTX text: how many addresses one takes,
 /// -1 if there is none of the name, and how it runs.
@@ -131,6 +140,8 @@ public:
   void checkRange(const std::string &what, uint64_t address, uint64_t bytes,
                   bool pinned = false);
   uint64_t allocatedBytes(int gpu) const;
+  /// Of the memory at an address that is in one allocation.
+  int gpuOf(uint64_t address) const;
 
   struct Event {
     std::shared_ptr<Operation> operation;
@@ -167,7 +178,9 @@ public:
   static thread_local std::vector<CUcontext> contexts;
   std::map<int, std::pair<CUctx_st, int>> primary; // and how often retained
   std::map<std::string, HostKernel> kernels;
-  std::map<std::string, int> objects; // others that must be released
+  std::map<std::string, Meeting> meetings; // of those kernels that meet others
+  std::set<std::pair<int, int>> reached; // GPUs, and whose memory they may use
+  std::map<std::string, int> objects;    // others that must be released
 
   int currentGpu() const;
   /// A handle that no other object has.

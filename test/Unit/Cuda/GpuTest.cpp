@@ -39,12 +39,12 @@ Result<Communicators> makeLoopback(const Mesh &mesh) {
   return result;
 }
 
-Result<Communicators> makeNccl(const Mesh &mesh) {
+Result<Communicators> makeNccl(const Mesh &mesh, bool peerMemory) {
   TPCRT_ASSIGN(NcclLibrary library, NcclLibrary::load());
   TPCRT_ASSIGN(auto devices, openDevices(mesh.numDevices(), false));
   TPCRT_ASSIGN(auto streams,
                createNcclCommunicator(library, mesh, devices, nullptr,
-                                      std::chrono::seconds(60)));
+                                      std::chrono::seconds(60), peerMemory));
   Communicators result;
   result.push_back(adaptStreams(devices, std::move(streams)));
   return result;
@@ -64,8 +64,12 @@ TEST(Gpu, NcclConforms) {
                   int(test.mesh.numDevices()));
       continue;
     }
-    auto result = runCase(makeNccl, test);
-    EXPECT_TRUE(result) << test.name << ": " << result.error().message;
+    for (bool peerMemory : {false, true}) {
+      auto result = runCase(
+          [=](const Mesh &mesh) { return makeNccl(mesh, peerMemory); }, test);
+      EXPECT_TRUE(result) << test.name << (peerMemory ? " over peers" : "")
+                          << ": " << result.error().message;
+    }
   }
 }
 

@@ -121,18 +121,6 @@ TEST_F(Load, MissingMemoryIsKnownBefore) {
   EXPECT_EQ(std::ranges::count(machine.calls, "cuMemHostAlloc"), 0);
 }
 
-TEST_F(Load, RefusesWhatCpusAloneDo) {
-  auto refused = [&](auto change) {
-    LoadOptions options;
-    change(options);
-    return errorOf(onGpus(smallArtifact()), options).find("for CPUs only") !=
-           std::string::npos;
-  };
-  EXPECT_TRUE(refused([](LoadOptions &o) { o.checkNumerics = true; }));
-  EXPECT_TRUE(refused([](LoadOptions &o) { o.faults.emplace_back(); }));
-  EXPECT_TRUE(refused([](LoadOptions &o) { o.flightFolder = "here"; }));
-}
-
 TEST_F(Load, PlansWithoutGpu) {
   start({.gpus = 0});
   auto planned = Executable::planMemory(product(3, 16, 8, 2).bytes());
@@ -186,7 +174,8 @@ TEST_F(Load, RefusesStepsThatNothingComputes) {
   integers.addMatmul(arena(0, 16), arena(64, 16), arena(128, 16), 2, 2, 2,
                      FbType::I32);
   expectError(onGpus(std::move(integers)),
-              {"step 'matmul' (test.mlir:1)", "expected a product of f32"});
+              {"step 'matmul' (test.mlir:1)", "expected a product of f32",
+               "compile it for the device 'cuda'"});
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "CudaArtifact.h"
 #include "StreamAdapter.h"
 
+#include "comm/cuda/PeerKernels.h"
 #include "comm/cuda/ReduceKernels.h"
 #include "conformance/CommunicatorConformance.h"
 #include "device/cuda/AttentionLibrary.h"
@@ -82,6 +83,9 @@ TEST(RuntimeKernels, AreAssembled) {
   for (const char *gpu : {"sm_80", "sm_90", "sm_100"}) {
     std::string log = assemble(reduceKernels(), gpu);
     for (const std::string &name : reduceKernelNames())
+      EXPECT_NE(log.find("'" + name + "'"), std::string::npos) << name;
+    log = assemble(peerKernels(), gpu);
+    for (const std::string &name : peerKernelNames())
       EXPECT_NE(log.find("'" + name + "'"), std::string::npos) << name;
     EXPECT_NE(assemble(lengthKernels, gpu).find("'attention_lengths'"),
               std::string::npos);

@@ -122,11 +122,12 @@ private:
     for (size_t i = 0; i < devices.size(); ++i) {
       Device &device = operation.devices[i];
       TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*devices[i].gpu));
+      if (operation.srcBytes == 0)
+        continue;
       std::memcpy(device.host.data(), device.in, operation.srcBytes);
-      if (operation.srcBytes > 0)
-        TPCRT_TRY(TPCRT_CU(driver(i), cuMemcpyHtoDAsync,
-                           deviceAddress(device.src), device.host.data(),
-                           operation.srcBytes, devices[i].stream.get()));
+      TPCRT_TRY(TPCRT_CU(driver(i), cuMemcpyHtoDAsync,
+                         deviceAddress(device.src), device.host.data(),
+                         operation.srcBytes, devices[i].stream.get()));
     }
     TPCRT_TRY(streams->enqueue(inPlace ? operation.inPlace : operation.apart));
     for (size_t i = 0; i < devices.size(); ++i) {
@@ -140,7 +141,8 @@ private:
     for (size_t i = 0; i < devices.size(); ++i) {
       Device &device = operation.devices[i];
       TPCRT_TRY(waitFor(i));
-      std::memcpy(device.out, device.host.data(), operation.dstBytes);
+      if (operation.dstBytes > 0)
+        std::memcpy(device.out, device.host.data(), operation.dstBytes);
     }
     return {};
   }

@@ -180,6 +180,17 @@ const Hostile hostile[] = {
        attentionOf(a).generated =
            std::make_unique<fb::KernelStepT>(kernelOf(a));
      }},
+    {"GeneratedProductOnCpu", "for GPUs only",
+     [](auto &a) {
+       matmulOf(a).bias.reset();
+       matmulOf(a).activation = fb::Activation::None;
+       matmulOf(a).generated = std::make_unique<fb::KernelStepT>(kernelOf(a));
+     }},
+    {"GeneratedProductWithBias", "computes no bias or activation",
+     [](auto &a) {
+       matmulOf(a).activation = fb::Activation::GeluTanh;
+       matmulOf(a).generated = std::make_unique<fb::KernelStepT>(kernelOf(a));
+     }},
     {"RefSpace", "memory space",
      [](auto &a) { kernelOf(a).buffers[0] = {FbSpace(9), 0, 0, 4}; }},
     {"RefIndex", "index 3 of 1",

@@ -37,23 +37,7 @@ SmallVector<Value> VjpOp::decompose(OpBuilder &builder, ValueRange values) {
   return gradients;
 }
 
-ShardingRule VjpOp::getShardingRule() {
-  ShardingRule rule = deriveShardingRule(*this);
-  // What the gradient does not read, such as the shift of a norm, has factors
-  // of its own. Split by itself it would not fit the other operands.
-  SmallVector<unsigned> uses(rule.factors.size(), 0);
-  auto count = [&](const TensorFactors &dims) {
-    for (const auto &factors : dims)
-      for (unsigned factor : factors)
-        ++uses[factor];
-  };
-  llvm::for_each(rule.operands, count);
-  llvm::for_each(rule.results, count);
-  for (auto [factor, used] : llvm::zip_equal(rule.factors, uses))
-    if (used == 1)
-      factor.kind = FactorKind::Whole;
-  return rule;
-}
+ShardingRule VjpOp::getShardingRule() { return deriveShardingRule(*this); }
 
 LogicalResult VjpOp::verify() {
   auto name = RegisteredOperationName::lookup(getForward(), getContext());

@@ -14,7 +14,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Proof/Blockwise.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Transforms/CSE.h"
 #include "tpc/Sharding/Expansion.h"
 #include "tpc/Transforms/Passes.h"
 
@@ -87,14 +89,28 @@ struct ExpandSynchronized
     if (failed(mesh))
       return signalPassFailure();
     // What a composite becomes may have composites of the same kind.
+    bool expanded = false;
     for (auto composites = findSynchronized(module, *mesh); !composites.empty();
          composites = findSynchronized(module, *mesh))
-      for (DecomposableOpInterface op : composites)
+      for (DecomposableOpInterface op : composites) {
         if (failed(expand(op, *mesh)))
           return signalPassFailure();
+        expanded = true;
+      }
+    if (expanded)
+      shareParts(module);
   }
 
 private:
+  /// What two expansions compute alike is computed and sent once: a loss and
+  /// its gradient need the same maxima and sums.
+  static void shareParts(ModuleOp module) {
+    IRRewriter rewriter(module.getContext());
+    DominanceInfo dominance;
+    for (auto function : module.getOps<func::FuncOp>())
+      eliminateCommonSubExpressions(rewriter, dominance, function);
+  }
+
   static SmallVector<DecomposableOpInterface>
   findSynchronized(ModuleOp module, const Mesh &mesh) {
     SmallVector<DecomposableOpInterface> composites;

@@ -172,7 +172,8 @@ ShardingRule BroadcastOp::getShardingRule() {
 
 /// Cuts both shapes into runs of equal products; each run's common factors are
 /// the divisors at which both have a boundary. 12x32 -> 384 is "f0 f1 ->
-/// (f0 f1)"; 6x4 -> 8x3 has no common boundary inside: its one factor is whole.
+/// (f0 f1)"; 6x4 -> 8x3 agrees in halves only: what is inside of them is one
+/// factor, which is whole.
 ShardingRule ReshapeOp::getShardingRule() {
   Shape from = shape(getOperand()), to = shape(getResult());
   ShardingRule rule;
@@ -196,6 +197,14 @@ ShardingRule ReshapeOp::getShardingRule() {
       int64_t common = std::gcd(restFrom, restTo);
       bool exact = common != 0 && common == std::min(restFrom, restTo);
       if (!exact) {
+        if (common > 1) {
+          unsigned major =
+              rule.addFactor("f" + std::to_string(rule.factors.size()), common);
+          operand[i].push_back(major);
+          result[j].push_back(major);
+          restFrom /= common;
+          restTo /= common;
+        }
         // No boundary in common: the rest of the run is one whole factor.
         unsigned factor = rule.addFactor(
             "f" + std::to_string(rule.factors.size()), 0, FactorKind::Whole);

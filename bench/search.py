@@ -31,7 +31,7 @@ MESHES = ["tp=8", "tp=16", "dp=4,tp=8"]
 
 def report(model, options, mesh, mode, machine):
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        subprocess.run([TOOL, model, *options, "--mesh", mesh, "--mode", mode,
+        subprocess.run([TOOL, model, *map(str, options), "--mesh", mesh, "--mode", mode,
                         "--machine", machine, "--dry-run", "--quiet",
                         "--memory-limit", "100000GiB",
                         "--report", file.name], check=True)
@@ -48,14 +48,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--machine", default="h100")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--entry", help="one entry of decoders alone")
+    parser.add_argument("--entry", help="one entry of decoders alone; step: "
+                        "forward and backward")
+    parser.add_argument("--batch", type=int, default=1)
     arguments = parser.parse_args()
     print("| model | mesh | search, s | gap | nodes | strategies | after: nodes "
           "| strategies | auto, ms per entry | megatron | collectives |")
     print("|" + "---|" * 11)
     for name, (model, options) in MODELS.items():
-        if arguments.entry and name.startswith("Llama"):
-            options = [*options, "--entry", arguments.entry]
+        if name.startswith("Llama"):
+            options = [*options, "--batch", arguments.batch]
+            if arguments.entry:
+                options += ["--entry", arguments.entry]
         for mesh in MESHES:
             runs = [report(model, options, mesh, "auto", arguments.machine)
                     for _ in range(arguments.repeat)]

@@ -205,6 +205,10 @@ def test_entries_of_a_module(tmp_path):
     result = tool("tpc-run", model, "--fit", "h100", check=False)
     assert result.returncode == 1 and "model" in result.stderr
     model.write_text(PINNED.replace("model", "tp"))
+    result = tool("tpc-run", model, "--fit", "h100", "--entry", "third",
+                  check=False)
+    assert ('there is no function "third"; expected one of: main, other'
+            in result.stderr)
     for options, entries, rows_a_call in [((), {"main", "other"}, 10),
                                           (("--entry", "other"), {"other"}, 6)]:
         _, rows, _ = fit(tmp_path, model, "h100", "--max-devices", 1, *options)

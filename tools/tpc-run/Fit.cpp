@@ -13,6 +13,7 @@
 #include "tpc/Driver/Diagnostics.h"
 #include "tpc/Pipeline/Units.h"
 #include "tpcrt/OutputFile.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
@@ -149,20 +150,31 @@ private:
     module = loadModel(&context, options, *given);
     if (!module)
       return said.error();
-    if (options.entry && !module->lookupSymbol<func::FuncOp>(*options.entry))
-      return tpcrt::makeError("--entry: there is no function \"" +
-                              *options.entry + "\"");
     auto functions = llvm::to_vector(module->getOps<func::FuncOp>());
     if (functions.empty())
       return tpcrt::makeError(options.model +
                               ": expected a function, found none");
-    if (options.entry)
-      for (func::FuncOp function : functions)
-        if (function.getName() != *options.entry)
-          function.erase();
+    if (auto kept = keepEntry(functions); !kept)
+      return kept;
     auto counted = module->getOps<func::FuncOp>();
     table.unit = llvm::all_of(counted, hasTokens) ? "tokens" : "rows";
     table.trains = !trainedParameters(*module).empty();
+    return {};
+  }
+
+  /// Of the functions of a .mlir file --entry names one.
+  tpcrt::Result<void> keepEntry(ArrayRef<func::FuncOp> functions) {
+    if (!options.entry)
+      return {};
+    auto names = llvm::map_to_vector(
+        functions, [](func::FuncOp function) { return function.getName(); });
+    if (!llvm::is_contained(names, *options.entry))
+      return tpcrt::makeError(
+          "--entry: there is no function \"" + *options.entry +
+          "\"; expected one of: " + llvm::join(names, ", "));
+    for (func::FuncOp function : functions)
+      if (function.getName() != *options.entry)
+        function.erase();
     return {};
   }
 

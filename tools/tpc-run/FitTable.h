@@ -40,7 +40,10 @@ struct FitTable {
   bool trains = false;
   std::vector<FitRow> rows;
 
-  double perSecond(const FitRow &row) const { return units / row.micros * 1e6; }
+  /// 0 where there is nothing to do.
+  double perSecond(const FitRow &row) const {
+    return row.micros > 0 ? units / row.micros * 1e6 : 0;
+  }
   double perDevice(const FitRow &row) const {
     return perSecond(row) / static_cast<double>(row.devices);
   }

@@ -238,8 +238,9 @@ cl::opt<bool> quiet("quiet", cl::desc("does not print the plan"),
   std::exit(1);
 }
 
-/// "40GiB", "80GB", "1000" (bytes), or nothing.
-std::optional<int64_t> parseSize(llvm::StringRef number) {
+/// "40GiB", "80GB", "1000" (bytes); ends the tool with an error otherwise.
+int64_t sizeOf(llvm::StringRef option, llvm::StringRef text) {
+  llvm::StringRef number = text;
   double unit = 1;
   for (auto [name, bytes] : {std::pair<const char *, double>{"KiB", 1 << 10},
                              {"MiB", 1 << 20},
@@ -254,17 +255,10 @@ std::optional<int64_t> parseSize(llvm::StringRef number) {
     }
   double value;
   if (number.getAsDouble(value) || !(value > 0) || value * unit > 1e18)
-    return std::nullopt;
-  return static_cast<int64_t>(value * unit);
-}
-
-int64_t sizeOf(llvm::StringRef option, llvm::StringRef text) {
-  std::optional<int64_t> size = parseSize(text);
-  if (!size)
     endWith(option +
             ": expected a size like 40GiB, 80GB, 512MiB or 1000000, found \"" +
             text + "\"");
-  return *size;
+  return static_cast<int64_t>(value * unit);
 }
 
 double secondsOf(llvm::StringRef option, double seconds) {

@@ -9,7 +9,8 @@
 //                                  else columns and rows inside them; partial
 //   everything else                follows its operands
 //
-// Partial results are reduced before their next use. Axes whose name begins
+// Partial results are reduced before their next use, but sums of them and
+// narrower ones after it. Axes whose name begins
 // with "dp" or "data" split the first dimension of every argument instead.
 // After Shoeybi et al., "Megatron-LM", arXiv:1909.08053.
 //
@@ -45,9 +46,8 @@ class MegatronAssigner : public StrategyChooser {
   static constexpr double kPreferred = -1e30;
 
   double cost(const UseQuery &query, const Mesh &mesh) override {
-    // Partial values are reduced at once, so none is passed through.
     if (query.use.kind == AxisUse::PassThrough)
-      return kNever;
+      return reducesLess(query) ? kPreferred : kNever;
     if (query.use.kind == AxisUse::Split &&
         query.ruled.rule.factors[query.use.index].kind ==
             FactorKind::Synchronized)
@@ -61,6 +61,24 @@ class MegatronAssigner : public StrategyChooser {
       return bytes + kPreferred * (isRow(query) ? 2 : 1);
     // A split that no operand asks for is no better than none.
     return followsOperand(query) ? bytes : kNever;
+  }
+
+  /// Whether partial values are better reduced later: several are summed first,
+  /// or one gets narrower.
+  static bool reducesLess(const UseQuery &query) {
+    const LinearSet &set = query.ruled.rule.linear[query.use.index];
+    for (unsigned operand : set.operands) {
+      const auto &held = query.held[operand];
+      if (!held || stateOf(*held, query.axis) !=
+                       AxisState{AxisState::Partial, 0, query.use.reduction})
+        return false;
+    }
+    if (set.operands.size() > 1)
+      return true;
+    auto convert = dyn_cast<ConvertOp>(query.op);
+    return convert &&
+           elementBytes(getElementTypeOrSelf(convert.getResult())) <
+               elementBytes(getElementTypeOrSelf(convert.getOperand()));
   }
 
   /// The parameter with the factor: a matrix or table, not a vector.

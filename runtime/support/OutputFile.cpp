@@ -80,6 +80,13 @@ Result<void> tpcrt::checkOutputPaths(const std::vector<std::string> &paths) {
   return {};
 }
 
+Result<OutputFile> tpcrt::prepareText(const std::string &path,
+                                      std::string_view text) {
+  TPCRT_ASSIGN(OutputFile file, OutputFile::create(path));
+  TPCRT_TRY(file.write(text.data(), text.size()));
+  return file;
+}
+
 Result<void> tpcrt::commitAll(std::vector<OutputFile> files) {
   for (OutputFile &file : files)
     TPCRT_TRY(file.commit());

@@ -13,12 +13,9 @@ static tpcrt::Result<void> writeMachine(const tpcrt::Topology &topology,
   auto described = describeTopology(topology);
   if (!described)
     return tl::unexpected(described.error());
-  auto file = tpcrt::OutputFile::create(path);
+  auto file = tpcrt::prepareText(path, machineText(described->machine));
   if (!file)
     return tl::unexpected(file.error());
-  std::string text = machineText(described->machine);
-  if (auto written = file->write(text.data(), text.size()); !written)
-    return written;
   if (auto committed = file->commit(); !committed)
     return committed;
   llvm::outs() << "\nWrote " << path << ", \"" << described->machine.name

@@ -23,11 +23,9 @@ using namespace tpc;
 
 static tpcrt::Result<void> writeText(const std::string &path,
                                      const std::string &text) {
-  auto file = tpcrt::OutputFile::create(path);
+  auto file = tpcrt::prepareText(path, text);
   if (!file)
     return tl::unexpected(file.error());
-  if (auto written = file->write(text.data(), text.size()); !written)
-    return written;
   return file->commit();
 }
 

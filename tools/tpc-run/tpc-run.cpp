@@ -486,11 +486,11 @@ private:
         return false;
     if (options.save && !add(artifact->prepareFile(*options.save)))
       return false;
-    if (options.report &&
-        !add(prepareText(*options.report, toJson(compilation->report()))))
+    if (options.report && !add(tpcrt::prepareText(
+                              *options.report, toJson(compilation->report()))))
       return false;
     if (options.planOut &&
-        !add(prepareText(*options.planOut, compilation->planFile())))
+        !add(tpcrt::prepareText(*options.planOut, compilation->planFile())))
       return false;
     if (auto committed = tpcrt::commitAll(std::move(files)); !committed)
       return fail(committed.error().message);
@@ -498,16 +498,6 @@ private:
       for (auto [name, value] : llvm::zip_equal(outputNames, outputs))
         llvm::outs() << name << " = " << tpcrt::formatTensor(value) << "\n";
     return true;
-  }
-
-  static tpcrt::Result<tpcrt::OutputFile> prepareText(const std::string &path,
-                                                      const std::string &text) {
-    auto file = tpcrt::OutputFile::create(path);
-    if (!file)
-      return file;
-    if (auto written = file->write(text.data(), text.size()); !written)
-      return tl::unexpected(written.error());
-    return file;
   }
 
   MLIRContext &context;

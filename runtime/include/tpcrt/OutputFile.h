@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tpcrt {
@@ -32,6 +33,9 @@ private:
 /// Whether files can be written at all of `paths`, no two of them the same:
 /// what is asked before long work whose results go there.
 Result<void> checkOutputPaths(const std::vector<std::string> &paths);
+
+/// A file with this text, which has its name when it is committed.
+Result<OutputFile> prepareText(const std::string &path, std::string_view text);
 
 /// Gives several complete files their names.
 Result<void> commitAll(std::vector<OutputFile> files);

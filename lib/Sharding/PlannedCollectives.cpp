@@ -6,26 +6,6 @@
 using namespace mlir;
 using namespace tpc;
 
-/// The name of a step that communicates; empty for others.
-static StringRef kindOf(ReshardStep::Kind kind) {
-  switch (kind) {
-  case ReshardStep::AllReduce:
-    return "all_reduce";
-  case ReshardStep::ReduceScatter:
-    return "reduce_scatter";
-  case ReshardStep::AllGather:
-    return "all_gather";
-  case ReshardStep::AllToAll:
-    return "all_to_all";
-  case ReshardStep::Permute:
-    return "permute";
-  case ReshardStep::Slice:
-  case ReshardStep::ToPartial:
-    return "";
-  }
-  llvm_unreachable("unknown step");
-}
-
 std::string tpc::describeStep(const CollectiveStep &step) {
   return step.kind + (step.reduction.empty() ? "" : " " + step.reduction) +
          " over " + step.axes;
@@ -102,13 +82,13 @@ private:
     int64_t held = localBytes(type, reshard.from);
     for (const ReshardStep &step : plan.steps) {
       int64_t operand = std::exchange(held, localBytes(type, step.result));
-      StringRef kind = kindOf(step.kind);
-      if (kind.empty())
+      if (!step.communicates())
         continue;
       bool reduces = step.kind == ReshardStep::AllReduce ||
                      step.kind == ReshardStep::ReduceScatter;
       made.steps.push_back(
-          {kind.str(), reduces ? stringifyReduction(step.reduction).str() : "",
+          {stringify(step.kind).str(),
+           reduces ? stringifyReduction(step.reduction).str() : "",
            llvm::join(llvm::map_range(
                           step.axes,
                           [](const AxisRef &axis) { return axis.name.str(); }),

@@ -27,6 +27,26 @@ using namespace tpc;
 using llvm::ArrayRef;
 using llvm::SmallVector;
 
+llvm::StringRef tpc::stringify(ReshardStep::Kind kind) {
+  switch (kind) {
+  case ReshardStep::AllReduce:
+    return "all_reduce";
+  case ReshardStep::ReduceScatter:
+    return "reduce_scatter";
+  case ReshardStep::AllGather:
+    return "all_gather";
+  case ReshardStep::AllToAll:
+    return "all_to_all";
+  case ReshardStep::Permute:
+    return "permute";
+  case ReshardStep::Slice:
+    return "slice";
+  case ReshardStep::ToPartial:
+    return "to_partial";
+  }
+  llvm_unreachable("unknown step");
+}
+
 namespace {
 
 struct ShardingHash {

@@ -264,13 +264,12 @@ void ShardingProblem::addRuled(Operation *op) {
   info.gives = known->second.gives;
   info.wants = known->second.wants;
   unsigned node = addNode(std::move(info), std::move(costs));
-  ruledNodes[op] = node;
   for (auto [value, gives] :
        llvm::zip_equal(op->getResults(), known->second.gives))
     makers[value] = {node, gives};
   for (auto [operand, wants] :
        llvm::zip_equal(op->getOperands(), known->second.wants))
-    uses[operand].push_back({node, wants, time, op});
+    uses[operand].push_back({node, wants, time});
 }
 
 void ShardingProblem::addShard(ShardOp op) {
@@ -320,7 +319,10 @@ void ShardingProblem::addTie(const Tie &tie) {
                             : kForbidden);
     table = std::make_shared<std::vector<Cost>>(std::move(costs));
   }
-  addEdge(ruledNodes.lookup(tie.first), ruledNodes.lookup(tie.second), table);
+  auto nodeOf = [&](Operation *op) {
+    return makers.find(op->getResult(0))->second.node;
+  };
+  addEdge(nodeOf(tie.first), nodeOf(tie.second), table);
 }
 
 /// Whether a value takes memory of its own, in the sharding in which it is
@@ -362,7 +364,8 @@ void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
   // Elementwise operations read a value in one sharding.
   const User *first = nullptr;
   for (const User &user : users) {
-    if (!user.op || !space.isPointwise(user.op))
+    const NodeInfo &node = nodes[user.node];
+    if (node.kind != NodeInfo::Op || !space.isPointwise(node.op))
       continue;
     if (!first)
       first = &user;

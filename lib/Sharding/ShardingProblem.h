@@ -103,7 +103,6 @@ private:
     unsigned node;
     const Port *port;
     int64_t time;
-    mlir::Operation *op = nullptr; ///< with a rule
   };
   struct NodeInfo;
   /// An edge that prices reshards of a value: to what a user wants, or, without
@@ -189,7 +188,6 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<User, 2>> uses;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Crossing, 1>> crossings;
   llvm::DenseMap<mlir::Operation *, int64_t> times;
-  llvm::DenseMap<mlir::Operation *, unsigned> ruledNodes;
   llvm::MapVector<mlir::StringAttr, unsigned> symbolNodes;
   struct Tables;
   std::unique_ptr<Tables> tables;

@@ -81,16 +81,14 @@ static bool hasTokens(func::FuncOp function) {
   return false;
 }
 
-/// Parameters whose gradients an entry gives.
+/// Parameters whose gradients an entry gives: a result is held like them.
 static llvm::StringSet<> trainedParameters(ModuleOp module) {
   llvm::StringSet<> trained;
   for (auto function : module.getOps<func::FuncOp>())
-    for (unsigned i = 0; i < function.getNumResults(); ++i) {
-      std::string name = resultName(function, i);
-      StringRef rest = name;
-      if (rest.consume_front("grad.") && module.lookupSymbol<ParameterOp>(rest))
-        trained.insert(rest);
-    }
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      if (StringAttr like = heldLike(function, i);
+          like && module.lookupSymbol<ParameterOp>(like))
+        trained.insert(like);
   return trained;
 }
 

@@ -36,6 +36,7 @@ struct ReshardStep {
     ToPartial
   };
   Kind kind;
+  bool communicates() const { return kind != Slice && kind != ToPartial; }
   /// The axes that communicate (major to minor), or that slice or mask.
   AxisList axes;
   /// The dimension that becomes split or gathered; all_to_all: `dim` becomes
@@ -49,6 +50,9 @@ struct ReshardStep {
   Sharding result = {};
   double micros = 0;
 };
+
+/// "all_reduce", "slice", ...
+llvm::StringRef stringify(ReshardStep::Kind kind);
 
 struct ReshardPlan {
   llvm::SmallVector<ReshardStep, 2> steps;

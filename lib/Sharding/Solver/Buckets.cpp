@@ -158,18 +158,13 @@ private:
   /// Goes through the positions from `level` on; `before` is what operands of
   /// earlier positions add up to, `constant` included.
   void visit(size_t level, const std::vector<Cost> &before, Cost constant) {
-    bool last = level == sizes.size();
-    if (last && level > 0) {
+    if (level == sizes.size()) {
       best.push_back(finish(levels[level], before, constant));
       return;
     }
     std::vector<Cost> sums = before;
     for (const Rows &rows : levels[level])
       addRow(rows, sums, constant);
-    if (last) { // no positions at all
-      best.push_back(finish({}, sums, constant));
-      return;
-    }
     for (size_t i = 0; i < sizes[level]; ++i) {
       for (Rows *rows : moving[level])
         rows->at += rows->begins[level][i];

@@ -197,7 +197,7 @@ SolverResult Driver::run() {
     // Proven.
   } else if (isWide(problem) &&
              solvePriced(Clock::now() + (deadline - Clock::now()) * 3 / 4)) {
-    result.bound = result.cost;
+    // Proven.
   } else {
     Presolved presolved = presolve(problem, deadline);
     if (presolved.infeasible)

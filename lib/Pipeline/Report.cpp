@@ -132,11 +132,16 @@ static llvm::json::Object predictedJson(const Report &report) {
                              {"reshards", part.reshards},
                              {"compute_us", part.computeMicros},
                              {"communication_us", part.communicationMicros}});
+    llvm::json::Array again;
+    for (const RecomputedPart &part : entry.again)
+      again.push_back(llvm::json::Object{
+          {"what", part.what}, {"count", part.count}, {"us", part.micros}});
     entries[entry.entry] =
         llvm::json::Object{{"compute_us", entry.computeMicros},
                            {"communication_us", entry.communicationMicros},
                            {"peak_bytes", entry.peakBytes},
-                           {"parts", std::move(parts)}};
+                           {"parts", std::move(parts)},
+                           {"again", std::move(again)}};
   }
   return entries;
 }
@@ -338,6 +343,11 @@ static void printPredictions(llvm::raw_ostream &os, const Report &report) {
             part.part.empty() ? "(unnamed)" : part.part, part.operations,
             microsText(part.computeMicros), part.reshards,
             microsText(part.communicationMicros));
+    if (!entry.again.empty())
+      os << "  computed or sent again for gradients, to need less memory:\n";
+    for (const RecomputedPart &part : entry.again)
+      os << llvm::formatv("  {0,4}x {1,-60} {2,10}\n", part.count, part.what,
+                          microsText(part.micros));
   }
 }
 

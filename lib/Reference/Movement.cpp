@@ -74,7 +74,9 @@ static void broadcast(BroadcastOp op, Operands operands, Results results) {
   read(*operands[0], strides, 0, results[0]);
 }
 
-static void reshape(ReshapeOp, Operands operands, Results results) {
+/// Of reshape and again.
+template <typename Op>
+static void sameElements(Op, Operands operands, Results results) {
   results[0].data = operands[0]->data;
 }
 
@@ -139,7 +141,8 @@ void tpc::reference::registerMovement(KernelTable &table) {
   table.add<ConstantOp>(constant);
   table.add<IotaOp>(iota);
   table.add<BroadcastOp>(broadcast);
-  table.add<ReshapeOp>(reshape);
+  table.add<ReshapeOp>(sameElements<ReshapeOp>);
+  table.add<AgainOp>(sameElements<AgainOp>);
   table.add<TransposeOp>(transpose);
   table.add<tpc::SliceOp>(slice);
   table.add<DynamicSliceOp>(dynamicSlice);

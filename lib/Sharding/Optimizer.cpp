@@ -7,7 +7,6 @@
 #include "tpc/Sharding/Solver/Json.h"
 #include <chrono>
 #include <limits>
-#include <map>
 
 using namespace mlir;
 using namespace tpc;
@@ -155,33 +154,6 @@ bestOf(const ShardingProblem &problem,
   return best;
 }
 
-/// Every choice that is not forbidden costs nothing.
-static solver::Problem withoutCosts(solver::Problem problem) {
-  auto strip = [](std::vector<solver::Cost> costs) {
-    for (solver::Cost &cost : costs)
-      cost = cost < solver::kForbidden ? 0 : solver::kForbidden;
-    return costs;
-  };
-  std::map<const std::vector<solver::Cost> *, solver::CostTable> stripped;
-  for (solver::Node &node : problem.nodes)
-    node.costs = strip(std::move(node.costs));
-  for (solver::Edge &edge : problem.edges) {
-    solver::CostTable &table = stripped[edge.costs.get()];
-    if (!table)
-      table = std::make_shared<std::vector<solver::Cost>>(strip(*edge.costs));
-    edge.costs = table;
-  }
-  return problem;
-}
-
-/// Whether any choice is feasible, and one that is.
-static solver::SolverResult solveWithoutCosts(const solver::Problem &problem,
-                                              double timeLimit) {
-  solver::SolverOptions search;
-  search.timeLimit = timeLimit;
-  return solver::solve(withoutCosts(problem), search);
-}
-
 /// `micros` is what the returned assignment takes, which is the problem's
 /// cost up to rounding but where a value has very many users.
 static SearchSummary summary(const solver::SolverResult &result,
@@ -228,13 +200,13 @@ void Optimizer::keepLimit(const ShardingProblem &problem,
   }
 }
 
-/// Solves the problem as it is built; `start` may be empty. Where another
-/// mode is better, that is returned: the search was cut off, or what it found
-/// is outside of the space.
+/// Solves the problem as it is built; `unlimited` is what was found without
+/// memory. Where another mode is better, that is returned: the search was cut
+/// off, or what it found is outside of the space.
 FailureOr<Optimizer::Candidate> Optimizer::solve(const ShardingProblem &problem,
                                                  const Known &known,
                                                  bool withMemory,
-                                                 solver::Choice start) {
+                                                 const Assignment *unlimited) {
   if (!options.dumpProblem.empty())
     if (auto error =
             solver::writeProblem(problem.problem(), options.dumpProblem))
@@ -244,11 +216,15 @@ FailureOr<Optimizer::Candidate> Optimizer::solve(const ShardingProblem &problem,
   std::optional<solver::Choice> megatron;
   if (known.megatron)
     megatron = problem.choice(known.megatron->assignment);
-  search.start = bestOf(
-      problem, {std::move(start), problem.replicated(), std::move(megatron)});
+  search.start = bestOf(problem, {problem.replicated(), std::move(megatron)});
+  if (unlimited && unlimited->search->gap == 0)
+    if (std::optional<solver::Choice> choice = problem.choice(*unlimited))
+      search.unlimited = std::move(*choice);
   solver::SolverResult result = solver::solve(problem.problem(), search);
   if (withMemory)
     keepLimit(problem, problem.problem(), search, result);
+  if (withMemory && result.status == solver::Status::Infeasible)
+    return reportNoneFits();
   std::optional<Candidate> best = bestKnown(known, withMemory);
   if (result.choice.empty() && !best)
     return reportNoneFound(result.status == solver::Status::Infeasible);
@@ -269,7 +245,7 @@ FailureOr<Assignment> Optimizer::assign(ModuleOp module, const Mesh &mesh) {
     return reportNoneFits();
   const Known known = knownPlans();
   FailureOr<Candidate> best =
-      solve(stated->problem, known, /*withMemory=*/false, {});
+      solve(stated->problem, known, /*withMemory=*/false);
   if (failed(best))
     return failure();
   if (fits(best->price))
@@ -277,13 +253,8 @@ FailureOr<Assignment> Optimizer::assign(ModuleOp module, const Mesh &mesh) {
 
   if (failed(stateWithMemory()))
     return failure();
-  // What fits at all is found, or not, much sooner than what is best.
-  solver::SolverResult fitting =
-      solveWithoutCosts(stated->withMemory.problem(), options.timeLimit / 4);
-  if (fitting.status == solver::Status::Infeasible)
-    return reportNoneFits();
-  best = solve(stated->withMemory, known, /*withMemory=*/true,
-               std::move(fitting.choice));
+  best =
+      solve(stated->withMemory, known, /*withMemory=*/true, &best->assignment);
   if (failed(best))
     return failure();
   return std::move(best->assignment);
@@ -320,18 +291,11 @@ Optimizer::Answer Optimizer::bestUnder(const SearchDemands &demands,
   if (failed(stateWithMemory()))
     return {Answer::OutOfTime};
   problem = stated->withMemory.under(demands);
-  solver::SolverResult result;
   if (near)
     search.start =
         feasible(*problem, stated->withMemory.nearest(*problem, *near));
-  if (search.start.empty()) {
-    result = solveWithoutCosts(*problem, timeLimit / 4);
-    search.start = std::move(result.choice);
-  }
-  if (result.status != solver::Status::Infeasible) {
-    result = solver::solve(*problem, search);
-    keepLimit(stated->withMemory, std::move(*problem), search, result);
-  }
+  solver::SolverResult result = solver::solve(*problem, search);
+  keepLimit(stated->withMemory, std::move(*problem), search, result);
   return answer(stated->withMemory, result, Answer::TooLarge);
 }
 
@@ -394,7 +358,7 @@ llvm::BitVector Optimizer::memoryConflict(const llvm::BitVector &all) {
     // What contradicts shows soon; that nothing does may take long.
     return spent.count() < options.timeLimit &&
            succeeded(problem.build(/*memory=*/true, active)) &&
-           solveWithoutCosts(problem.problem(), options.timeLimit / 20)
+           solver::findFeasible(problem.problem(), options.timeLimit / 20)
                    .status == solver::Status::Infeasible;
   });
 }

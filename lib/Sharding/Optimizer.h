@@ -68,7 +68,7 @@ private:
   int64_t leastStoredBytes() const;
   mlir::FailureOr<Candidate> solve(const ShardingProblem &problem,
                                    const Known &known, bool withMemory,
-                                   solver::Choice start);
+                                   const Assignment *unlimited = nullptr);
   void keepLimit(const ShardingProblem &problem, solver::Problem tighter,
                  const solver::SolverOptions &solverOptions,
                  solver::SolverResult &result) const;

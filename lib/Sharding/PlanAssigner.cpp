@@ -73,6 +73,8 @@ private:
     Assignment result;
     result.symbols = decided.symbols;
     result.held = decided.held;
+    result.again = decided.again;
+    result.resentAgain = decided.resentAgain;
     for (auto function : module.getOps<func::FuncOp>())
       for (Operation &op : function.getBody().front()) {
         auto &wanted = result.wanted[&op];

@@ -115,6 +115,10 @@ private:
     auto sharding = takeSharding(text, decision.type.getShape(), mesh, problem);
     if (!sharding)
       return fail(section, line.first, problem);
+    SmallVector<Sharding, 1> resent;
+    bool isOutput = StringRef(section.name).starts_with("outputs");
+    if (!isOutput && !takeResent(text, decision.type, resent, problem))
+      return fail(section, line.first, problem);
     if (!text.empty())
       return fail(section, line.first,
                   "expected nothing after the sharding, found \"" +
@@ -124,16 +128,40 @@ private:
                   "what is stored, given or returned is not partial");
     auto function = dyn_cast<func::FuncOp>(decision.op);
     if (!function) {
-      result.demands.symbols[SymbolTable::getSymbolName(decision.op)] =
-          *sharding;
+      StringAttr name = SymbolTable::getSymbolName(decision.op);
+      result.demands.symbols[name] = *sharding;
+      for (auto entry : module.getOps<func::FuncOp>())
+        for (auto read : entry.getOps<ReadOp>())
+          if (!resent.empty() && read.getSymbolAttr().getAttr() == name)
+            result.demands.resentAgain[read.getResult()] = resent;
       return true;
     }
     Block &body = function.getBody().front();
-    if (StringRef(section.name).starts_with("outputs"))
+    if (!isOutput && !resent.empty())
+      result.demands.resentAgain[body.getArgument(decision.index)] = resent;
+    if (isOutput)
       result.demands.returned[{body.getTerminator(), decision.index}] =
           *sharding;
     else
       result.demands.held[body.getArgument(decision.index)] = *sharding;
+    return true;
+  }
+
+  /// "resent [{}, {}] and [{tp}, {}]", which may be missing.
+  bool takeResent(StringRef &text, Type type, SmallVector<Sharding, 1> &resent,
+                  std::string &problem) {
+    StringRef rest = text.ltrim(' ');
+    if (!rest.consume_front("resent"))
+      return true;
+    do {
+      rest = rest.ltrim(' ');
+      auto sharding = takeSharding(
+          rest, cast<RankedTensorType>(type).getShape(), mesh, problem);
+      if (!sharding)
+        return false;
+      resent.push_back(std::move(*sharding));
+    } while (rest.consume_front(" and"));
+    text = rest;
     return true;
   }
 
@@ -157,6 +185,12 @@ private:
         if (!sharding)
           return false;
         into.push_back(std::move(*sharding));
+        SmallVector<Sharding, 1> resent;
+        if (value.getDefiningOp() == decision.op &&
+            !takeResent(text, value.getType(), resent, problem))
+          return false;
+        if (!resent.empty())
+          result.demands.resentAgain[value] = std::move(resent);
       }
       text = text.ltrim(' ');
       return true;
@@ -170,9 +204,11 @@ private:
                       " operands, found \"" + text.take_front(60).str() + "\"");
     if (!take(decision.op->getResults(), shardings.results))
       return fail(section, line.first, "results: " + problem);
+    if (text.consume_front("again"))
+      result.demands.again.insert(decision.op);
     if (!text.empty())
       return fail(section, line.first,
-                  "expected nothing after the results, found \"" +
+                  "expected \"again\" or nothing after the results, found \"" +
                       text.take_front(60).str() + "\"");
     result.demands.strategies[decision.op] = std::move(shardings);
     return true;

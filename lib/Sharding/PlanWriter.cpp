@@ -5,6 +5,7 @@
 #include "ShardingText.h"
 #include "tpc/Sharding/PlanFile.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
 #include <map>
 
@@ -87,9 +88,38 @@ private:
   std::string textOf(const Decision &decision, bool isOutput) {
     if (!decision.type)
       return operationText(decision.op);
-    return tensorText(decision.type) + " " +
-           shardingText(canonical(heldBy(decision, isOutput),
-                                  decision.type.getShape(), mesh));
+    std::string text = tensorText(decision.type) + " " +
+                       shardingText(canonical(heldBy(decision, isOutput),
+                                              decision.type.getShape(), mesh));
+    if (isOutput)
+      return text;
+    if (auto function = dyn_cast<func::FuncOp>(decision.op)) {
+      addResent(text, function.getArgument(decision.index));
+      return text;
+    }
+    // A plan has one line for all who read a parameter.
+    for (auto function : module.getOps<func::FuncOp>())
+      for (auto read : function.getOps<ReadOp>())
+        if (read.getSymbolAttr().getAttr() ==
+            SymbolTable::getSymbolName(decision.op)) {
+          size_t length = text.size();
+          addResent(text, read.getResult());
+          if (text.size() != length)
+            return text;
+        }
+    return text;
+  }
+
+  /// " resent [{}, {}]": sent to that sharding again for gradients.
+  void addResent(std::string &text, Value value) {
+    auto resent = assignment.resentAgain.find(value);
+    if (resent == assignment.resentAgain.end())
+      return;
+    std::vector<std::string> targets;
+    for (const Sharding &sharding : resent->second)
+      targets.push_back(shardingText(sharding));
+    llvm::sort(targets);
+    text += " resent " + llvm::join(targets, " and ");
   }
 
   Sharding heldBy(const Decision &decision, bool isOutput) {
@@ -102,7 +132,8 @@ private:
                     : assignment.held.lookup(body.getArgument(decision.index));
   }
 
-  /// "[{}, {tp}], [{tp}, {}] -> [{}, {}] sum {tp}"
+  /// "[{}, {tp}], [{tp}, {}] -> [{}, {}] sum {tp}", and " again" where it is
+  /// computed again for gradients
   std::string operationText(Operation *op) {
     std::string text;
     auto add = [&](Value value, const Sharding &sharding) {
@@ -118,7 +149,10 @@ private:
     for (OpResult result : op->getResults()) {
       text += result.getResultNumber() == 0 ? " " : ", ";
       add(result, assignment.held.lookup(result));
+      addResent(text, result);
     }
+    if (assignment.again.contains(op))
+      text += " again";
     return text;
   }
 

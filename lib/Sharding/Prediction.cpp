@@ -1,6 +1,7 @@
 //===- Prediction.cpp - Time and memory of an assignment ------------------===//
 
 #include "tpc/Sharding/Prediction.h"
+#include "Recomputation.h"
 #include "StrategySpace.h"
 #include "tpc/Sharding/Explanation.h"
 
@@ -122,6 +123,10 @@ private:
 
   /// A value is used under a sharding; whether for the first time.
   bool note(Value value, const Sharding &sharding, Operation *user) {
+    // Another name for the same memory.
+    if (auto again = value.getDefiningOp<AgainOp>();
+        again && sharding == held(value))
+      note(again.getOperand(), sharding, user);
     for (size_t index : copiesOf[value])
       if (copies[index].sharding == sharding) {
         if (copies[index].last->isBeforeInBlock(user))
@@ -170,7 +175,7 @@ private:
   /// What reads a stored value, or only replaces a state in place, holds
   /// nothing of its own.
   static bool takesMemory(Value value) {
-    return !value.getDefiningOp<ReadOp>() &&
+    return !isa_and_present<ReadOp, AgainOp>(value.getDefiningOp()) &&
            !llvm::all_of(value.getUsers(),
                          [](Operation *user) { return isa<WriteOp>(user); });
   }
@@ -188,11 +193,64 @@ private:
 
 } // namespace
 
+static std::vector<RecomputedPart> recomputed(func::FuncOp function,
+                                              const Assignment &assignment,
+                                              StrategySpace &space,
+                                              ReshardPlanner &planner) {
+  std::vector<RecomputedPart> parts;
+  auto add = [&](const Twine &what, double micros) {
+    std::string text = what.str();
+    auto part = llvm::find_if(
+        parts, [&](const RecomputedPart &p) { return p.what == text; });
+    if (part == parts.end())
+      part = parts.insert(part, RecomputedPart{text});
+    ++part->count;
+    part->micros += micros;
+  };
+  auto addResent = [&](Value value) {
+    auto resent = assignment.resentAgain.find(value);
+    if (resent == assignment.resentAgain.end())
+      return;
+    auto type = cast<RankedTensorType>(value.getType());
+    for (const Sharding &to : resent->second)
+      add(layerPattern(describe(value)) + " sent",
+          planner.micros(assignment.held.lookup(value), to, type.getShape(),
+                         elementBytes(type.getElementType())));
+  };
+  for (BlockArgument argument : function.getArguments())
+    addResent(argument);
+  for (Operation &op : function.getBody().front()) {
+    if (assignment.again.contains(&op)) {
+      OpShardings shardings{assignment.wanted.lookup(&op), {}};
+      for (Value result : op.getResults())
+        shardings.results.push_back(assignment.held.lookup(result));
+      auto priced = space.price(&op, std::move(shardings));
+      std::string where = describe(&op);
+      bool isNamed = where != op.getName().getStringRef();
+      add(isNamed
+              ? layerPattern(where) + " " + op.getName().stripDialect().str()
+              : where,
+          priced ? priced->computeMicros + priced->communicationMicros : 0);
+    }
+    for (Value result : op.getResults())
+      addResent(result);
+  }
+  return parts;
+}
+
 std::vector<EntryPrediction> tpc::predict(ModuleOp module,
                                           const Assignment &assignment,
                                           const CostModel &costs) {
   ReshardPlanner planner(costs);
   StrategySpace space(module, planner);
+  if (recomputes(assignment)) {
+    RecomputedModule copy = withRecomputation(module, assignment);
+    auto predictions = predict(*copy.module, copy.assignment, costs);
+    for (auto [function, prediction] :
+         llvm::zip_equal(module.getOps<func::FuncOp>(), predictions))
+      prediction.again = recomputed(function, assignment, space, planner);
+    return predictions;
+  }
   const Mesh &mesh = costs.getMesh();
   int64_t storedBytes = 0;
   for (Operation &op : *module.getBody())
@@ -256,6 +314,16 @@ void tpc::setPredictions(ModuleOp module,
       parts.push_back(list.getDictionary(builder.getContext()));
     }
     entry.set("parts", builder.getArrayAttr(parts));
+    SmallVector<Attribute> again;
+    for (const RecomputedPart &part : prediction.again) {
+      NamedAttrList list;
+      list.set("what", builder.getStringAttr(part.what));
+      list.set("count", builder.getI64IntegerAttr(part.count));
+      list.set("us", builder.getF64FloatAttr(part.micros));
+      again.push_back(list.getDictionary(builder.getContext()));
+    }
+    if (!again.empty())
+      entry.set("again", builder.getArrayAttr(again));
     entries.set(prediction.entry, entry.getDictionary(builder.getContext()));
   }
   module->setAttr(kPredictedAttrName,
@@ -293,5 +361,10 @@ std::optional<EntryPrediction> tpc::predictionOf(ModuleOp module,
       part.operations = integerOf(item, "operations");
       part.reshards = integerOf(item, "reshards");
     }
+  if (auto again = attributes.getAs<ArrayAttr>("again"))
+    for (auto item : again.getAsRange<DictionaryAttr>())
+      prediction.again.push_back(
+          {item.getAs<StringAttr>("what").str(), integerOf(item, "count"),
+           item.getAs<FloatAttr>("us").getValueAsDouble()});
   return prediction;
 }

@@ -25,6 +25,10 @@ struct SearchDemands {
   /// How operations are computed.
   llvm::DenseMap<mlir::Operation *, OpShardings> strategies;
 
+  /// Of a plan: what is computed and sent again, as in Assignment.
+  llvm::DenseSet<mlir::Operation *> again;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Sharding, 1>> resentAgain;
+
   /// A reshard that does not stand.
   struct Reshard {
     mlir::Value value;

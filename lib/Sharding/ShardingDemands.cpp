@@ -78,7 +78,8 @@ bool ShardingProblem::allows(const NodeInfo &node, unsigned value,
 
 bool ShardingProblem::isSilent(Operation *op, unsigned value) const {
   const StrategySpace::Strategies &strategies = space.of(op);
-  unsigned strategy = allowedStrategies(op, strategies)[value];
+  std::vector<unsigned> allowed = allowedStrategies(op, strategies);
+  unsigned strategy = allowed[value % allowed.size()];
   return strategies[strategy].communicationMicros == 0;
 }
 
@@ -91,16 +92,19 @@ CostTable ShardingProblem::without(const CostTable &costs,
   size_t columns = costs->size() / crossing.from->shardings.size();
   if (!crossing.to) {
     targets.resize(columns); // see addCopies
-    targets.back() = crossing.target;
+    for (size_t kind = withMemory ? 2 : 1; kind < columns; ++kind)
+      targets[kind] = crossing.target;
   } else if (columns == crossing.to->shardings.size() &&
              nodes[built.edges[crossing.edge].to].kind != NodeInfo::Copy) {
     targets.assign(crossing.to->shardings.begin(),
                    crossing.to->shardings.end());
   } else {
-    targets.resize(columns); // see addSingleCopy
-    for (auto [i, target] :
-         llvm::enumerate(distinctTargets(ArrayRef<const Port *>(crossing.to))))
-      targets[2 * i + 1] = target;
+    auto distinct = distinctTargets(ArrayRef<const Port *>(crossing.to));
+    size_t ways = columns / distinct.size(); // see addSingleCopy
+    for (unsigned target : distinct) {
+      targets.push_back(std::nullopt);
+      targets.insert(targets.end(), ways - 1, target);
+    }
   }
   std::vector<Cost> changed = *costs;
   for (auto [row, sharding] : llvm::enumerate(crossing.from->shardings))

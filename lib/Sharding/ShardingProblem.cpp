@@ -2,10 +2,8 @@
 
 #include "ShardingProblem.h"
 #include "ShardingProblemParts.h"
-#include "Ties.h"
 #include <cmath>
 #include <limits>
-#include <map>
 
 using namespace mlir;
 using namespace tpc;
@@ -17,38 +15,6 @@ using solver::kForbidden;
 //===----------------------------------------------------------------------===//
 // Data
 //===----------------------------------------------------------------------===//
-
-struct ShardingProblem::Tables {
-  std::map<std::pair<std::vector<int64_t>, int64_t>,
-           std::unique_ptr<TensorSpace>>
-      spaces;
-  std::map<std::tuple<TensorSpace *, std::vector<unsigned>, bool>,
-           std::unique_ptr<Port>>
-      ports;
-  std::map<std::tuple<const Port *, const Port *, double, size_t>, CostTable>
-      reshards;
-  std::map<std::pair<const Port *, const Port *>, CostTable> equal;
-  std::map<std::tuple<Tie::Kind, const StrategySpace::Strategies *,
-                      const StrategySpace::Strategies *, std::vector<unsigned>,
-                      std::vector<unsigned>>,
-           CostTable>
-      ties;
-  /// To and from (value, target) nodes.
-  std::map<std::tuple<const Port *, unsigned, double, size_t>, CostTable>
-      making;
-  std::map<std::tuple<const Port *, unsigned, size_t>, CostTable> needing;
-  std::map<std::tuple<const Port *, const Port *, double>, CostTable> copying;
-  std::map<const Port *, CostTable> taking;
-  /// Ports of the operations that share a list of strategies and may take the
-  /// same of them.
-  struct OpPorts {
-    SmallVector<const Port *, 3> wants;
-    SmallVector<const Port *, 1> gives;
-  };
-  std::map<std::pair<const StrategySpace::Strategies *, std::vector<unsigned>>,
-           OpPorts>
-      opPorts;
-};
 
 ShardingProblem::ShardingProblem(ModuleOp module, StrategySpace &space,
                                  ReshardPlanner &planner, const PinTable &pins,
@@ -76,21 +42,24 @@ ShardingProblem::TensorSpace *ShardingProblem::tensorSpace(Type type) {
 
 const ShardingProblem::Port *
 ShardingProblem::port(TensorSpace *tensors, std::vector<unsigned> shardings,
-                      bool isFree) {
-  auto &known = tables->ports[{tensors, shardings, isFree}];
+                      bool isFree, unsigned firstAgain) {
+  auto &known = tables->ports[{tensors, shardings, isFree, firstAgain}];
   if (!known)
-    known = std::make_unique<Port>(Port{tensors, std::move(shardings), isFree});
+    known = std::make_unique<Port>(
+        Port{tensors, std::move(shardings), isFree, firstAgain});
   return known.get();
 }
 
-const ShardingProblem::Port *
-ShardingProblem::port(Type type, ArrayRef<Sharding> shardings, bool isFree) {
+const ShardingProblem::Port *ShardingProblem::port(Type type,
+                                                   ArrayRef<Sharding> shardings,
+                                                   bool isFree,
+                                                   unsigned firstAgain) {
   TensorSpace *tensors = tensorSpace(type);
   std::vector<unsigned> numbers;
   for (const Sharding &sharding : shardings)
     numbers.push_back(
         tensors->number(canonical(sharding, tensors->shape, mesh), mesh));
-  return port(tensors, std::move(numbers), isFree);
+  return port(tensors, std::move(numbers), isFree, firstAgain);
 }
 
 unsigned ShardingProblem::addNode(NodeInfo info, std::vector<Cost> costs) {
@@ -105,13 +74,16 @@ void ShardingProblem::addEdge(unsigned from, unsigned to, CostTable costs) {
   built.edges.push_back({from, to, std::move(costs)});
 }
 
-void ShardingProblem::addMemory(unsigned node, const Port *port, int64_t begin,
-                                int64_t end) {
+void ShardingProblem::addMemory(unsigned node, const Port *port,
+                                solver::Interval live, Counted counted) {
   if (!withMemory)
     return;
-  solver::MemoryUse use{{begin, end}, {}};
-  for (unsigned sharding : port->shardings)
-    use.bytes.push_back(port->space->localBytes[sharding]);
+  solver::MemoryUse use{live, {}};
+  for (auto [value, sharding] : llvm::enumerate(port->shardings)) {
+    bool counts = counted == Always ||
+                  port->isAgain(value) == (counted == IfComputedAgain);
+    use.bytes.push_back(counts ? port->space->localBytes[sharding] : 0);
+  }
   built.nodes[node].memory.push_back(std::move(use));
 }
 
@@ -149,7 +121,7 @@ LogicalResult ShardingProblem::build(bool memory, const llvm::BitVector &pins) {
     ++part;
   }
   for (auto &[name, node] : symbolNodes)
-    addMemory(node, nodes[node].gives[0], 0, time);
+    addMemory(node, nodes[node].gives[0], {0, time});
   return success();
 }
 
@@ -168,7 +140,10 @@ void ShardingProblem::addSymbols() {
 
 LogicalResult ShardingProblem::addFunction(func::FuncOp function) {
   weight = options.weightOf(function.getName());
-  int64_t begin = time;
+  int64_t begin = functionBegin = time;
+  recomputation.reset();
+  if (withMemory)
+    recomputation.emplace(function);
   for (BlockArgument argument : function.getArguments())
     addArgument(argument);
   Block &body = function.getBody().front();
@@ -180,7 +155,7 @@ LogicalResult ShardingProblem::addFunction(func::FuncOp function) {
   }
   for (BlockArgument argument : function.getArguments()) {
     const Maker maker = makers.find(argument)->second;
-    addMemory(maker.node, maker.port, begin, time);
+    addMemory(maker.node, maker.port, {begin, time});
     addUses(argument, uses.lookup(argument));
   }
   for (Operation &op : body)
@@ -234,17 +209,32 @@ std::vector<unsigned> ShardingProblem::allowedStrategies(
   return allowed;
 }
 
+/// The strategies that are an operation's values: twice where it may be
+/// computed again.
+std::vector<unsigned> ShardingProblem::valuesOf(Operation *op) {
+  std::vector<unsigned> values = allowedStrategies(op, space.of(op));
+  if (recomputation &&
+      (recomputation->timeAgain(op) || recomputation->mayBeKept(op))) {
+    std::vector<unsigned> again = values;
+    values.insert(values.end(), again.begin(), again.end());
+  }
+  return values;
+}
+
 void ShardingProblem::addRuled(Operation *op) {
   const StrategySpace::Strategies &strategies = space.of(op);
-  std::vector<unsigned> allowed = allowedStrategies(op, strategies);
+  std::vector<unsigned> allowed = valuesOf(op);
   bool isFree = isMadeAnywhere(op);
+  bool isRemade = recomputation && recomputation->timeAgain(op);
+  bool isKept = recomputation && recomputation->mayBeKept(op);
+  unsigned firstAgain = isRemade || isKept ? allowed.size() / 2 : ~0u;
   auto [known, fresh] = tables->opPorts.try_emplace({&strategies, allowed});
   if (fresh) {
     auto collect = [&](auto select, Type type) {
       std::vector<Sharding> shardings;
       for (unsigned i : allowed)
         shardings.push_back(select(strategies[i]));
-      return port(type, shardings, isFree);
+      return port(type, shardings, isFree, firstAgain);
     };
     for (unsigned i = 0; i < op->getNumOperands(); ++i)
       known->second.wants.push_back(collect(
@@ -255,12 +245,20 @@ void ShardingProblem::addRuled(Operation *op) {
           [&](const PricedStrategy &s) { return s.shardings.results[i]; },
           op->getResult(i).getType()));
   }
+  bool isReadBefore = llvm::any_of(op->getUsers(), [&](Operation *user) {
+    return recomputation && recomputation->isForward(user);
+  });
   std::vector<Cost> costs;
-  for (unsigned i : allowed)
-    costs.push_back(isFree ? 0
-                           : toCost(strategies[i].computeMicros +
-                                    strategies[i].communicationMicros));
+  for (auto [value, i] : llvm::enumerate(allowed)) {
+    Cost once = isFree ? 0
+                       : toCost(strategies[i].computeMicros +
+                                strategies[i].communicationMicros);
+    // What nobody else reads is not computed twice, but later.
+    bool twice = isRemade && value >= firstAgain && isReadBefore;
+    costs.push_back(twice ? 2 * once : once);
+  }
   NodeInfo info{NodeInfo::Op, op};
+  info.isKept = isKept;
   info.gives = known->second.gives;
   info.wants = known->second.wants;
   unsigned node = addNode(std::move(info), std::move(costs));
@@ -270,6 +268,8 @@ void ShardingProblem::addRuled(Operation *op) {
   for (auto [operand, wants] :
        llvm::zip_equal(op->getOperands(), known->second.wants))
     uses[operand].push_back({node, wants, time});
+  if (isRemade)
+    addAgain(op, node);
 }
 
 void ShardingProblem::addShard(ShardOp op) {
@@ -301,238 +301,24 @@ void ShardingProblem::addReturn(func::ReturnOp op) {
 }
 
 //===----------------------------------------------------------------------===//
-// Edges
-//===----------------------------------------------------------------------===//
-
-void ShardingProblem::addTie(const Tie &tie) {
-  const auto &first = space.of(tie.first), &second = space.of(tie.second);
-  std::vector<unsigned> ofFirst = allowedStrategies(tie.first, first),
-                        ofSecond = allowedStrategies(tie.second, second);
-  CostTable &table =
-      tables->ties[{tie.kind, &first, &second, ofFirst, ofSecond}];
-  if (!table) {
-    std::vector<Cost> costs;
-    for (unsigned a : ofFirst)
-      for (unsigned b : ofSecond)
-        costs.push_back(areTied(tie, first[a].shardings, second[b].shardings)
-                            ? 0
-                            : kForbidden);
-    table = std::make_shared<std::vector<Cost>>(std::move(costs));
-  }
-  auto nodeOf = [&](Operation *op) {
-    return makers.find(op->getResult(0))->second.node;
-  };
-  addEdge(nodeOf(tie.first), nodeOf(tie.second), table);
-}
-
-/// Whether a value takes memory of its own, in the sharding in which it is
-/// held: not if it is stored, or only replaces a state in place. What can be
-/// made anywhere takes memory where it is wanted.
-static bool takesMemory(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (!op || isa<ReadOp>(op) || isMadeAnywhere(op))
-    return false;
-  return value.use_empty() || !llvm::all_of(value.getUsers(), [](Operation *o) {
-           return isa<WriteOp>(o);
-         });
-}
-
-/// Whether a value is not resharded, because that is never cheaper than before
-/// the operation that makes it or after the one that uses it: both compute
-/// elements from elements, and what comes after takes no more bytes.
-bool ShardingProblem::staysAsItIs(Value value) {
-  Operation *maker = value.getDefiningOp();
-  if (!maker || !value.hasOneUse() || isMadeAnywhere(maker))
-    return false;
-  Operation *user = *value.user_begin();
-  return space.isPointwise(maker) && space.isPointwise(user) &&
-         elementBytes(getElementTypeOrSelf(user->getResult(0))) <=
-             elementBytes(getElementTypeOrSelf(value));
-}
-
-void ShardingProblem::addUses(Value value, ArrayRef<User> users) {
-  const Maker maker = makers.find(value)->second;
-  if (takesMemory(value)) {
-    int64_t begin = times.lookup(value.getDefiningOp());
-    int64_t end = users.empty() ? begin : users.back().time;
-    addMemory(maker.node, maker.port, begin, end + 1);
-  }
-  if (staysAsItIs(value)) {
-    addEdge(maker.node, users[0].node, equalTable(maker.port, users[0].port));
-    return;
-  }
-  // Elementwise operations read a value in one sharding.
-  const User *first = nullptr;
-  for (const User &user : users) {
-    const NodeInfo &node = nodes[user.node];
-    if (node.kind != NodeInfo::Op || !space.isPointwise(node.op))
-      continue;
-    if (!first)
-      first = &user;
-    else if (first->node != user.node)
-      addEdge(first->node, user.node, equalTable(first->port, user.port));
-  }
-  if (users.size() > kManyUsers)
-    for (const User &user : users) {
-      if (user.node == maker.node) // a state that is written as it was read
-        continue;
-      addEdge(maker.node, user.node,
-              reshardTable(maker.port, user.port, users.size()));
-      addCrossing(value, maker, user.port);
-    }
-  else if (users.size() > 1)
-    addCopies(maker, users, value);
-  else if (users.size() == 1 && withMemory)
-    addSingleCopy(maker, users[0], value);
-  else if (users.size() == 1 && users[0].node != maker.node) {
-    addEdge(maker.node, users[0].node, reshardTable(maker.port, users[0].port));
-    addCrossing(value, maker, users[0].port);
-  }
-}
-
-/// The last edge prices reshards of `value`.
-void ShardingProblem::addCrossing(Value value, const Maker &maker,
-                                  const Port *to, unsigned target) {
-  crossings[value].push_back(
-      {unsigned(built.edges.size() - 1), maker.port, to, target});
-}
-
-double ShardingProblem::micros(const Port *from, unsigned held,
-                               unsigned wanted) {
-  if (from->isFree && !from->space->shardings[wanted].isPartial())
-    return 0;
-  return from->space->between(held, wanted, planner);
-}
-
-CostTable ShardingProblem::equalTable(const Port *from, const Port *to) {
-  CostTable &table = tables->equal[{from, to}];
-  if (table)
-    return table;
-  std::vector<Cost> costs;
-  for (unsigned held : from->shardings)
-    for (unsigned wanted : to->shardings)
-      costs.push_back(held == wanted ? 0 : kForbidden);
-  return table = std::make_shared<std::vector<Cost>>(std::move(costs));
-}
-
-CostTable ShardingProblem::reshardTable(const Port *from, const Port *to,
-                                        size_t shares) {
-  CostTable &table = tables->reshards[{from, to, weight, shares}];
-  if (table)
-    return table;
-  std::vector<Cost> costs;
-  costs.reserve(from->shardings.size() * to->shardings.size());
-  for (unsigned held : from->shardings)
-    for (unsigned wanted : to->shardings)
-      costs.push_back(toCost(micros(from, held, wanted)) / Cost(shares));
-  return table = std::make_shared<std::vector<Cost>>(std::move(costs));
-}
-
-/// When a copy for these users is live. What is made anywhere may stay where
-/// it was made.
-solver::Interval ShardingProblem::copyLives(const Maker &maker,
-                                            ArrayRef<User> users,
-                                            Value value) const {
-  int64_t begin = maker.port->isFree ? times.lookup(value.getDefiningOp())
-                                     : users.front().time;
-  return {begin, users.back().time + 1};
-}
-
-/// Values of a (value, target) node: 0 not made, 1 made. With memory "made" is
-/// taken apart: 1 the value itself, which is held so, 2 a copy.
-void ShardingProblem::addCopies(const Maker &maker, ArrayRef<User> users,
-                                Value value) {
-  SmallVector<const Port *> ports;
-  for (const User &user : users)
-    ports.push_back(user.port);
-  size_t kinds = withMemory ? 3 : 2;
-  for (unsigned target : distinctTargets(ports)) {
-    NodeInfo info{NodeInfo::Copy, nullptr, value, target};
-    unsigned node = addNode(std::move(info), std::vector<Cost>(kinds, 0));
-    if (withMemory)
-      built.nodes[node].memory.push_back(
-          {copyLives(maker, users, value),
-           {0, 0, maker.port->space->localBytes[target]}});
-    CostTable &making = tables->making[{maker.port, target, weight, kinds}];
-    if (!making) {
-      std::vector<Cost> costs;
-      for (unsigned held : maker.port->shardings) {
-        double price = micros(maker.port, held, target);
-        bool same = held == target && !maker.port->isFree;
-        costs.push_back(0);
-        if (withMemory)
-          costs.push_back(same ? 0 : kForbidden);
-        costs.push_back(withMemory && same ? kForbidden : toCost(price));
-      }
-      making = std::make_shared<std::vector<Cost>>(std::move(costs));
-    }
-    addEdge(maker.node, node, making);
-    addCrossing(value, maker, nullptr, target);
-    for (const User &user : users) {
-      if (!llvm::is_contained(user.port->shardings, target))
-        continue;
-      CostTable &needing = tables->needing[{user.port, target, kinds}];
-      if (!needing) {
-        std::vector<Cost> costs;
-        for (unsigned wanted : user.port->shardings) {
-          costs.push_back(wanted == target ? kForbidden : 0);
-          costs.insert(costs.end(), kinds - 1, 0);
-        }
-        needing = std::make_shared<std::vector<Cost>>(std::move(costs));
-      }
-      addEdge(user.node, node, needing);
-    }
-  }
-}
-
-/// Values 2i and 2i + 1 of the node: the user wants target i, and takes the
-/// value itself or a copy.
-void ShardingProblem::addSingleCopy(const Maker &maker, const User &user,
-                                    Value value) {
-  std::vector<unsigned> targets =
-      distinctTargets(ArrayRef<const Port *>(user.port));
-  NodeInfo info{NodeInfo::Copy, nullptr, value, kSingleCopy};
-  unsigned node =
-      addNode(std::move(info), std::vector<Cost>(2 * targets.size(), 0));
-  solver::MemoryUse memory{copyLives(maker, user, value), {}};
-  for (unsigned target : targets) {
-    memory.bytes.push_back(0);
-    memory.bytes.push_back(maker.port->space->localBytes[target]);
-  }
-  built.nodes[node].memory.push_back(std::move(memory));
-  CostTable &copying = tables->copying[{maker.port, user.port, weight}];
-  if (!copying) {
-    std::vector<Cost> costs;
-    for (unsigned held : maker.port->shardings)
-      for (unsigned target : targets) {
-        double price = micros(maker.port, held, target);
-        bool same = held == target && !maker.port->isFree;
-        costs.push_back(same ? 0 : kForbidden);
-        costs.push_back(same ? kForbidden : toCost(price));
-      }
-    copying = std::make_shared<std::vector<Cost>>(std::move(costs));
-  }
-  addEdge(maker.node, node, copying);
-  addCrossing(value, maker, user.port);
-  CostTable &taking = tables->taking[user.port];
-  if (!taking) {
-    std::vector<Cost> costs;
-    for (unsigned target : targets)
-      for (unsigned way = 0; way < 2; ++way)
-        for (unsigned wanted : user.port->shardings)
-          costs.push_back(wanted == target ? 0 : kForbidden);
-    taking = std::make_shared<std::vector<Cost>>(std::move(costs));
-  }
-  addEdge(node, user.node, taking);
-}
-
-//===----------------------------------------------------------------------===//
 // Choices and assignments
 //===----------------------------------------------------------------------===//
 
 const Sharding &ShardingProblem::chosen(const Port *port,
                                         unsigned value) const {
   return port->space->shardings[port->shardings[value]];
+}
+
+std::optional<unsigned> ShardingProblem::resentTo(unsigned copy,
+                                                  unsigned value) const {
+  const NodeInfo &node = nodes[copy];
+  unsigned kinds = built.numValues(copy);
+  if (node.index != kSingleCopy)
+    return kinds == 4 && value == 3 ? std::optional(node.index) : std::nullopt;
+  std::vector<unsigned> targets = distinctTargets(ArrayRef(node.wants));
+  unsigned ways = kinds / targets.size();
+  return ways == 3 && value % ways == 2 ? std::optional(targets[value / ways])
+                                        : std::nullopt;
 }
 
 Assignment ShardingProblem::assignment(const Choice &choice) const {
@@ -556,15 +342,24 @@ Assignment ShardingProblem::assignment(const Choice &choice) const {
       auto &wanted = result.wanted[node.op];
       for (const Port *port : node.wants)
         wanted.push_back(chosen(port, value));
+      if (!node.isKept && node.gives[0]->isAgain(value))
+        result.again.insert(node.op);
       break;
     }
     case NodeInfo::Result:
       results[{node.op, node.index}] = chosen(node.wants[0], value);
       break;
     case NodeInfo::Copy:
+      if (std::optional<unsigned> target = resentTo(i, value))
+        result.resentAgain[node.value].push_back(
+            makers.find(node.value)->second.port->space->shardings[*target]);
       break;
     }
   }
+  // What is computed again is sent again from there.
+  for (Operation *op : result.again)
+    for (Value made : op->getResults())
+      result.resentAgain.erase(made);
   for (auto function : ModuleOp(module).getOps<func::FuncOp>())
     for (Operation &op : function.getBody().front()) {
       if (auto read = dyn_cast<ReadOp>(op))
@@ -583,6 +378,15 @@ Assignment ShardingProblem::assignment(const Choice &choice) const {
       }
     }
   return result;
+}
+
+bool ShardingProblem::isAgain(const NodeInfo &node,
+                              const Assignment &assignment) {
+  if (!node.isKept)
+    return assignment.again.contains(node.op);
+  return llvm::any_of(node.op->getUsers(), [&](Operation *user) {
+    return assignment.again.contains(user);
+  });
 }
 
 std::optional<unsigned>
@@ -608,6 +412,7 @@ ShardingProblem::valueOf(const NodeInfo &node,
       break;
     case NodeInfo::Op:
     case NodeInfo::Shard:
+      fits = any->isAgain(value) == isAgain(node, assignment);
       for (auto [result, port] :
            llvm::zip_equal(node.op->getResults(), node.gives))
         fits = fits && holds(port, assignment.held.lookup(result), value);

@@ -23,6 +23,11 @@
 // first user to its last, whoever wants it. So limits are kept, but where one
 // binds, bounds are those of this count; predict() counts what is wanted.
 //
+// With memory, what gradients read may also be computed again for them, which
+// Recomputation.h explains: an operation that can be has its strategies twice,
+// the second time with the costs of both computations and two short lives in
+// place of a long one. Copies likewise are made once, or again for gradients.
+//
 // A value with very many users (positions, which every layer reads) would tie
 // all of them together. There each user pays its share of the reshard: exact
 // where all want the same, else less than the reshards take, so that the
@@ -41,6 +46,7 @@
 #define TPC_LIB_SHARDING_SHARDINGPROBLEM_H
 
 #include "PinTable.h"
+#include "Recomputation.h"
 #include "SearchDemands.h"
 #include "StrategySpace.h"
 #include "tpc/Sharding/Assignment.h"
@@ -87,6 +93,8 @@ private:
                                            solver::Choice found) const;
   /// The shardings of tensors of one shape and element size, numbered.
   struct TensorSpace;
+  /// When a value is read, by first and last time.
+  struct Reads;
   /// For every value of a node, the sharding that it gives to or wants of a
   /// tensor.
   struct Port {
@@ -94,6 +102,9 @@ private:
     std::vector<unsigned> shardings;
     /// The value is made in any sharding that is not partial for free.
     bool isFree = false;
+    /// From this value on the operation is computed again for gradients.
+    unsigned firstAgain = ~0u;
+    bool isAgain(unsigned value) const { return value >= firstAgain; }
   };
   struct Maker {
     unsigned node;
@@ -124,11 +135,16 @@ private:
   void addShard(ShardOp op);
   void addReturn(mlir::func::ReturnOp op);
   void addUses(mlir::Value value, llvm::ArrayRef<User> users);
+  Reads readsOf(mlir::Value value, llvm::ArrayRef<User> users) const;
+  void addValueMemory(mlir::Value value, const Maker &maker,
+                      const Reads &reads);
+  void addAgain(mlir::Operation *op, unsigned node);
+  /// The sharding to which a value of a copy brings it twice.
+  std::optional<unsigned> resentTo(unsigned copy, unsigned value) const;
   void addCopies(const Maker &maker, llvm::ArrayRef<User> users,
-                 mlir::Value value);
-  solver::Interval copyLives(const Maker &maker, llvm::ArrayRef<User> users,
-                             mlir::Value value) const;
-  void addSingleCopy(const Maker &maker, const User &user, mlir::Value value);
+                 mlir::Value value, const Reads &reads);
+  void addSingleCopy(const Maker &maker, const User &user, mlir::Value value,
+                     const Reads &reads);
 
   bool staysAsItIs(mlir::Value value);
   void addTie(const struct Tie &tie);
@@ -144,9 +160,9 @@ private:
   unsigned addNode(NodeInfo info, std::vector<solver::Cost> costs);
   void addEdge(unsigned from, unsigned to, solver::CostTable costs);
   const Port *port(mlir::Type type, llvm::ArrayRef<Sharding> shardings,
-                   bool isFree = false);
+                   bool isFree = false, unsigned firstAgain = ~0u);
   const Port *port(TensorSpace *space, std::vector<unsigned> shardings,
-                   bool isFree);
+                   bool isFree, unsigned firstAgain);
   TensorSpace *tensorSpace(mlir::Type type);
   /// The user takes what the maker gives.
   solver::CostTable equalTable(const Port *from, const Port *to);
@@ -158,6 +174,8 @@ private:
   double micros(const Port *from, unsigned held, unsigned wanted);
   static std::vector<Sharding> shardingsOf(const Port *port);
   const Sharding &chosen(const Port *port, unsigned value) const;
+  /// Whether an operation is computed again, or kept for others to be.
+  static bool isAgain(const NodeInfo &node, const Assignment &assignment);
   /// The value of a node, no copy, that an assignment means.
   std::optional<unsigned> valueOf(const NodeInfo &node,
                                   const Assignment &assignment) const;
@@ -167,7 +185,11 @@ private:
   std::vector<unsigned>
   allowedStrategies(mlir::Operation *op,
                     const StrategySpace::Strategies &strategies) const;
-  void addMemory(unsigned node, const Port *port, int64_t begin, int64_t end);
+  std::vector<unsigned> valuesOf(mlir::Operation *op);
+  /// For which values of a node its memory counts.
+  enum Counted { Always, IfKept, IfComputedAgain };
+  void addMemory(unsigned node, const Port *port, solver::Interval live,
+                 Counted counted = Always);
   solver::Cost toCost(double micros) const;
 
   mlir::ModuleOp module;
@@ -184,6 +206,9 @@ private:
   int64_t time = 0;
   unsigned part = 0; ///< number of the function
   std::vector<NodeInfo> nodes;
+  /// Of the function at hand, with memory.
+  std::optional<Recomputation> recomputation;
+  int64_t functionBegin = 0;
   llvm::DenseMap<mlir::Value, Maker> makers;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<User, 2>> uses;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Crossing, 1>> crossings;

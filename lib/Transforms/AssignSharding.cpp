@@ -119,6 +119,7 @@ struct AssignSharding
       return signalPassFailure();
     setPredictions(module, predict(module, *assignment,
                                    CostModel(options->machine, *mesh)));
+    placeRecomputation(module, *assignment);
     if (assignment->search)
       setSearchSummary(module, *assignment->search);
     applyAssignment(module, *assignment, *mesh);

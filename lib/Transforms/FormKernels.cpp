@@ -79,6 +79,7 @@ private:
     unsigned waitsFor = 0;
   };
 
+  void viewMarks();
   void forwardWrites();
   LogicalResult collect();
   void makeUnits();
@@ -222,6 +223,19 @@ ArrayRef<Value> PlanBuilder::operandsOf(Operation *op) {
       values[3] = layout.bias->base;
   }
   return values;
+}
+
+/// What is computed again has become an operation of its own by now, and the
+/// mark that kept it one is a view.
+void PlanBuilder::viewMarks() {
+  for (auto mark : llvm::make_early_inc_range(
+           program.getBody().front().getOps<AgainOp>())) {
+    OpBuilder before(mark);
+    mark.replaceAllUsesWith(ReshapeOp::create(before, mark.getLoc(),
+                                              mark.getType(), mark.getOperand())
+                                .getResult());
+    mark.erase();
+  }
 }
 
 /// Afterwards every symbol is read at most once, as it is at the start, and
@@ -590,6 +604,7 @@ LogicalResult PlanBuilder::emit(Operation *op) {
 }
 
 LogicalResult PlanBuilder::run() {
+  viewMarks();
   forwardWrites();
   if (failed(collect()))
     return failure();

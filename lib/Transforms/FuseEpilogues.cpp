@@ -53,14 +53,15 @@ static bool runsInKernel(Operation *op) {
   if (auto attention = dyn_cast<AttentionOp>(op))
     return !hasStep(attention);
   return !isa<MatmulOp, LinearOp, plan::ContractOp, ReadOp, WriteOp, ReshapeOp,
-              spmd::AllReduceOp, spmd::AllGatherOp, spmd::ReduceScatterOp,
-              spmd::AllToAllOp, spmd::PermuteOp, spmd::ReturnOp>(op);
+              AgainOp, spmd::AllReduceOp, spmd::AllGatherOp,
+              spmd::ReduceScatterOp, spmd::AllToAllOp, spmd::PermuteOp,
+              spmd::ReturnOp>(op);
 }
 
 static bool isReadByKernel(Value value) {
   return llvm::any_of(value.getUsers(), [](Operation *user) {
-    return isa<ReshapeOp>(user) ? isReadByKernel(user->getResult(0))
-                                : runsInKernel(user);
+    return isa<ReshapeOp, AgainOp>(user) ? isReadByKernel(user->getResult(0))
+                                         : runsInKernel(user);
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include "Check.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "tpc/Dialect/Tpc/Tpc.h"
 #include "tpc/Interfaces/Decomposable.h"
 #include "tpc/Reference/HostTensors.h"
 #include "tpcrt/AvailableMemory.h"
@@ -100,10 +101,6 @@ static double largestMagnitude(const reference::Tensor &tensor) {
 /// left, such as of the bias of attention's keys. So one that is small beside
 /// the largest gradient counts as this part of it.
 static constexpr double kSmallGradient = 1e-3;
-
-static bool isGradient(FunctionOpInterface function, unsigned index) {
-  return StringRef(resultName(function, index)).starts_with("grad.");
-}
 
 static double largestGradient(FunctionOpInterface function,
                               ArrayRef<reference::Tensor> results) {

@@ -17,6 +17,7 @@
 #include "tpc/Sharding/Pins.h"
 #include "tpc/Sharding/PlanText.h"
 #include "tpc/Sharding/Strategies.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace tpc {
@@ -49,9 +50,19 @@ struct Assignment {
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Sharding, 3>> wanted;
   /// Parameters and states.
   llvm::DenseMap<mlir::StringAttr, Sharding> symbols;
+  /// Operations whose results are not kept for the gradients that read them,
+  /// but computed again there.
+  llvm::DenseSet<mlir::Operation *> again;
+  /// Shardings (canonical) to which a value is brought twice: for those who
+  /// read it first, and again for gradients.
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Sharding, 1>> resentAgain;
   /// Of mode `auto`.
   std::optional<SearchSummary> search;
 };
+
+/// Puts what is computed or resharded again where gradients need it, as
+/// operations and values of their own (`tpc.again`).
+void placeRecomputation(mlir::ModuleOp module, Assignment &assignment);
 
 /// What assignment is asked for.
 struct AssignOptions {

@@ -31,6 +31,13 @@ struct PartPrediction {
   double communicationMicros = 0;
 };
 
+/// What is computed or sent again for gradients, the same in all layers.
+struct RecomputedPart {
+  std::string what; ///< "model.layers.*.mlp.up_proj matmul"
+  int64_t count = 0;
+  double micros = 0; ///< of all, the second time
+};
+
 struct EntryPrediction {
   std::string entry;
   double computeMicros = 0;
@@ -38,6 +45,7 @@ struct EntryPrediction {
   int64_t peakBytes = 0;
   /// In order of first appearance.
   std::vector<PartPrediction> parts;
+  std::vector<RecomputedPart> again;
 
   double micros() const { return computeMicros + communicationMicros; }
 };

@@ -53,6 +53,7 @@ static ShardingRule elementwise(Operation *op,
   ShardingRule Op::getShardingRule() {                                         \
     return elementwise(*this, {__VA_ARGS__});                                  \
   }
+TPC_ELEMENTWISE(AgainOp, copies({0}))
 TPC_ELEMENTWISE(NegOp, sums({0}))
 TPC_ELEMENTWISE(AbsOp)
 TPC_ELEMENTWISE(ExpOp)

@@ -137,6 +137,10 @@ std::string tpc::resultName(FunctionOpInterface function, unsigned index) {
   return "result" + std::to_string(index);
 }
 
+bool tpc::isGradient(FunctionOpInterface function, unsigned index) {
+  return StringRef(resultName(function, index)).starts_with(kGradientPrefix);
+}
+
 RankedTensorType tpc::withSharding(RankedTensorType type,
                                    ShardingAttr sharding) {
   return RankedTensorType::get(type.getShape(), type.getElementType(),

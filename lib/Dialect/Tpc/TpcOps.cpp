@@ -213,6 +213,7 @@ LogicalResult MatmulOp::verify() {
       return failure();                                                        \
     return requireElement(*this, "C2", getLhs(), getResult());                 \
   }
+TPC_VERIFY_UNARY(AgainOp)
 TPC_VERIFY_UNARY(NegOp)
 TPC_VERIFY_UNARY(AbsOp)
 TPC_VERIFY_UNARY(ExpOp)

@@ -12,7 +12,7 @@ using namespace tpc::solver;
 namespace {
 
 /// Buckets with more entries are left to others.
-constexpr size_t maxEntries = size_t(1) << 27;
+constexpr size_t maxEntries = size_t(1) << 29;
 /// Rounds in which costs move.
 constexpr unsigned maxRounds = 40;
 

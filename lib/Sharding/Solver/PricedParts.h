@@ -6,10 +6,13 @@
 //
 //   optimum of the priced problem - price * limit  <=  optimum
 //
-// A higher price gives smaller choices. The price is bisected until the choice
-// just fits: that one is offered, and the best bound of all prices is kept.
-// What is left between them is about one step of the trade: one of eighty
-// layers whose parameters are split or not.
+// A higher price gives smaller choices. Every choice that was found is a line
+// over the price, and the next price is where the lower envelope of all lines
+// is highest; when nothing new is found there, the bound is the best that one
+// price gives. At that price choices that fit and such that do not are equally
+// good: mixed (Mixing.h), they give one that just fits. What is left to the
+// bound is about one step of the trade: one of eighty layers whose values are
+// kept or not.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,8 +24,10 @@
 namespace tpc::solver {
 
 /// The best choice and bound that prices of memory give; nothing if the parts
-/// cannot be solved. The problem has a memory limit.
+/// cannot be solved. The problem has a memory limit; `unlimited` is its optimum
+/// without, or empty.
 std::optional<ExactResult> solvePricedParts(const Problem &problem,
+                                            const Choice &unlimited,
                                             Deadline deadline);
 
 } // namespace tpc::solver

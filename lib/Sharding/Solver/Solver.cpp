@@ -8,6 +8,7 @@
 #include "Search.h"
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 using namespace tpc::solver;
 
@@ -26,6 +27,9 @@ namespace {
 
 /// What all finite costs may add up to for exact elimination.
 constexpr WideCost largestTotal = WideCost(1) << 55;
+/// Where memory is limited, a choice this close to the bound, as a part of its
+/// cost, gets a tenth of the time to be proven or improved.
+constexpr double smallGap = 1e-3;
 
 WideCost totalOf(const Problem &problem) {
   WideCost total = 0;
@@ -76,6 +80,8 @@ public:
     result.before = result.after = {problem.nodes.size(), problem.numValues()};
     if (options.start.size() == problem.nodes.size())
       offer(options.start);
+    if (options.unlimited.size() == problem.nodes.size())
+      unlimited = options.unlimited;
   }
 
   SolverResult run();
@@ -85,11 +91,14 @@ private:
   void solveRounded(unsigned shift);
   void solveReduced(const Presolved &presolved);
   bool solveWithoutMemory();
-  bool solvePriced(Deadline until);
+  bool solvePriced();
+  bool mayFit();
 
   const Problem &problem;
   Clock::time_point begin;
   Deadline deadline;
+  Choice unlimited;
+  bool isGoodEnough = false;
   SolverResult result;
   /// Of the parts, where they were solved.
   std::optional<WideCost> partsBound;
@@ -145,13 +154,6 @@ void Driver::solveReduced(const Presolved &presolved) {
   }
   if (!exact.choice.empty())
     start = exact.choice;
-  if (!isWide(problem) && solvePriced(half))
-    return;
-  if (!result.choice.empty()) {
-    start = presolved.reduce(result.choice);
-    if (!price(reduced, start).feasible)
-      start.clear();
-  }
   SearchResult found = search(reduced, start, deadline);
   result.bound = std::max(result.bound, presolved.constant + found.bound);
   if (!found.choice.empty())
@@ -159,16 +161,23 @@ void Driver::solveReduced(const Presolved &presolved) {
 }
 
 /// By prices of memory; whether the choice is proven. The parts of a model are
-/// narrow over classes where the tables are not.
-bool Driver::solvePriced(Deadline until) {
-  if (problem.parts.empty())
-    return false;
-  auto priced = solvePricedParts(problem, until);
+/// narrow over classes where the tables are not. Where what is found is good
+/// enough, little time is left to the others.
+bool Driver::solvePriced() {
+  auto left = deadline - Clock::now();
+  auto priced = solvePricedParts(
+      problem, unlimited, Clock::now() + left * (isWide(problem) ? 3 : 2) / 4);
   if (!priced)
     return false;
   partsBound = priced->bound;
-  if (!priced->choice.empty())
-    offer(priced->choice);
+  if (priced->choice.empty())
+    return false;
+  offer(priced->choice);
+  auto distance = static_cast<double>(result.cost - priced->bound);
+  if (distance <= smallGap * static_cast<double>(result.cost)) {
+    deadline = std::max(Clock::now(), begin + (deadline - begin) / 10);
+    isGoodEnough = true;
+  }
   return priced->proven;
 }
 
@@ -187,6 +196,21 @@ bool Driver::solveWithoutMemory() {
   return true;
 }
 
+/// Finds a choice to start from, where there are costs that make it harder to
+/// find one than to find out whether there is any.
+bool Driver::mayFit() {
+  if (!problem.memoryLimit || isWide(problem) || totalOf(problem) == 0 ||
+      result.status == Status::Feasible)
+    return true;
+  std::chrono::duration<double> left = deadline - Clock::now();
+  SolverResult fitting = findFeasible(problem, left.count() / 4);
+  if (!fitting.choice.empty())
+    offer(fitting.choice);
+  if (fitting.status == Status::Infeasible)
+    result.status = Status::Infeasible;
+  return result.status != Status::Infeasible;
+}
+
 SolverResult Driver::run() {
   unsigned shift = 0;
   while (totalOf(problem) >> shift >= largestTotal)
@@ -195,10 +219,9 @@ SolverResult Driver::run() {
     solveRounded(shift);
   } else if (!problem.memoryLimit && solveWithoutMemory()) {
     // Proven.
-  } else if (isWide(problem) &&
-             solvePriced(Clock::now() + (deadline - Clock::now()) * 3 / 4)) {
+  } else if (problem.memoryLimit && !problem.parts.empty() && solvePriced()) {
     // Proven.
-  } else {
+  } else if (mayFit()) {
     Presolved presolved = presolve(problem, deadline);
     if (presolved.infeasible)
       result.status = Status::Infeasible;
@@ -207,6 +230,10 @@ SolverResult Driver::run() {
   }
   if (partsBound)
     result.bound = std::max(result.bound, *partsBound);
+  // More than any choice costs: prices of memory have no end.
+  if (result.status == Status::Unknown && shift == 0 &&
+      result.bound > totalOf(problem))
+    result.status = Status::Infeasible;
   if (result.status == Status::Feasible && result.bound >= result.cost) {
     result.status = Status::Optimal;
     result.bound = result.cost;
@@ -216,9 +243,35 @@ SolverResult Driver::run() {
   else if (result.status == Status::Infeasible)
     result.limitedBy = "infeasibility";
   else if (result.limitedBy.empty())
-    result.limitedBy = "time limit";
+    result.limitedBy = isGoodEnough ? "a small gap" : "time limit";
   result.seconds = secondsSince(begin);
   return std::move(result);
+}
+
+/// Every choice that is not forbidden costs nothing.
+static Problem withoutCosts(Problem problem) {
+  auto strip = [](std::vector<Cost> costs) {
+    for (Cost &cost : costs)
+      cost = cost < kForbidden ? 0 : kForbidden;
+    return costs;
+  };
+  std::map<const std::vector<Cost> *, CostTable> stripped;
+  for (Node &node : problem.nodes)
+    node.costs = strip(std::move(node.costs));
+  for (Edge &edge : problem.edges) {
+    CostTable &table = stripped[edge.costs.get()];
+    if (!table)
+      table = std::make_shared<std::vector<Cost>>(strip(*edge.costs));
+    edge.costs = table;
+  }
+  return problem;
+}
+
+SolverResult tpc::solver::findFeasible(const Problem &problem,
+                                       double timeLimit) {
+  SolverOptions options;
+  options.timeLimit = timeLimit;
+  return solve(withoutCosts(problem), options);
 }
 
 SolverResult tpc::solver::solve(const Problem &problem,

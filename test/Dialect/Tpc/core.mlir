@@ -105,6 +105,8 @@ func.func @shape(%x: tensor<2x3xf32>, %b: tensor<3xf32>, %i: tensor<2xi32>) {
   %0 = tpc.broadcast %b dims [1] : (tensor<3xf32>) -> tensor<2x3xf32>
   // CHECK: tpc.reshape %{{.*}} : (tensor<2x3xf32>) -> tensor<6x1xf32>
   %1 = tpc.reshape %x : (tensor<2x3xf32>) -> tensor<6x1xf32>
+  // CHECK: tpc.again %{{.*}} : (tensor<6x1xf32>) -> tensor<6x1xf32>
+  %again = tpc.again %1 : (tensor<6x1xf32>) -> tensor<6x1xf32>
   // CHECK: tpc.transpose %{{.*}} [1, 0] : (tensor<2x3xf32>) -> tensor<3x2xf32>
   %2 = tpc.transpose %x [1, 0] : (tensor<2x3xf32>) -> tensor<3x2xf32>
   // CHECK: tpc.slice %{{.*}} [1, 1] : (tensor<2x3xf32>) -> tensor<1x2xf32>

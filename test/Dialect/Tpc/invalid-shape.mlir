@@ -58,6 +58,14 @@ func.func @f(%x: tensor<2x3xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x3xf32>) {
+  // expected-error @+1 {{C1: }}
+  %0 = tpc.again %x : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xf32>) {
   // expected-error @+1 {{C1: expected a permutation of the dimensions}}
   %0 = tpc.transpose %x [0] : (tensor<2x3xf32>) -> tensor<3x2xf32>
   return

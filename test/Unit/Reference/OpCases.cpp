@@ -184,6 +184,7 @@ static void addShape(std::vector<OpCase> &cases) {
                    "tpc.broadcast %0 dims [0, 2]",
                    {"1x5xf32"},
                    {"4x3x5xf32"}});
+  cases.push_back({"again", "tpc.again %0", {"5x6xf32"}, {"5x6xf32"}});
   auto reshape = [&](std::string from, std::string to) {
     cases.push_back({"reshape_" + from + "_to_" + to,
                      "tpc.reshape %0",

@@ -64,6 +64,10 @@ mlir::StringAttr heldLike(mlir::FunctionOpInterface function, unsigned index);
 std::string argumentName(mlir::FunctionOpInterface function, unsigned index);
 std::string resultName(mlir::FunctionOpInterface function, unsigned index);
 
+/// Results that are gradients are called "grad.NAME".
+inline constexpr llvm::StringLiteral kGradientPrefix = "grad.";
+bool isGradient(mlir::FunctionOpInterface function, unsigned index);
+
 /// The sharding that a type carries, or null.
 ShardingAttr getSharding(mlir::Type type);
 /// The type with this sharding (null: without).

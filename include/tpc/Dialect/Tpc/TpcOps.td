@@ -336,6 +336,28 @@ def Tpc_ReshapeOp : Tpc_Core<"reshape"> {
   let hasVerifier = 1;
 }
 
+def Tpc_AgainOp : Tpc_Core<"again"> {
+  let summary = "The same value, to compute something from it again";
+  let description = [{
+    What reads the result is not the same computation as what reads the operand,
+    though it gives the same values: it is repeated where it stands, so that its
+    result need not be kept.
+
+    ```
+    %h = tpc.rms_norm %x, %w           // for the forward
+    %x1 = tpc.again %x
+    %h1 = tpc.rms_norm %x1, %w         // for the gradient of what reads %h
+    ```
+
+    Constraints:
+    - (C1) operand and result have the same shape and element type.
+  }];
+  let arguments = (ins Tpc_Tensor:$operand);
+  let results = (outs Tpc_Tensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+}
+
 def Tpc_TransposeOp : Tpc_Core<"transpose"> {
   let summary = "Permutation of dimensions";
   let description = [{

@@ -23,6 +23,8 @@ struct SolverOptions {
   double timeLimit = 60;
   /// A choice that is known already: the answer is never worse. Empty: none.
   Choice start;
+  /// An optimum of the problem without its memory limit, where one is known.
+  Choice unlimited;
 };
 
 enum class Status {
@@ -47,7 +49,8 @@ struct SolverResult {
   WideCost bound = 0;
   ProblemSize before, after;
   double seconds = 0;
-  /// What ended the search: "optimality", "time limit", "infeasibility", or
+  /// What ended the search: "optimality", "time limit", "infeasibility", "a
+  /// small gap" (at most 0.1 %, after a tenth of the time), or
   /// "rounding of costs": where all costs add up to 2^55 or more, their lowest
   /// digits are not looked at.
   std::string limitedBy;
@@ -58,6 +61,10 @@ struct SolverResult {
 
 /// Solves a problem that passes Problem::check().
 SolverResult solve(const Problem &problem, const SolverOptions &options = {});
+
+/// Whether any choice is feasible, and one that is: with a memory limit that is
+/// found, or not, much sooner than the best.
+SolverResult findFeasible(const Problem &problem, double timeLimit);
 
 /// The optimum by trying every choice; the oracle of the tests. The problem
 /// must have at most 2^24 choices.

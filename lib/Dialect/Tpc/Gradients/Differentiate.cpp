@@ -220,7 +220,7 @@ static LogicalResult addResults(func::FuncOp function,
     taken.insert(resultName(function, i));
   Operation *terminator = function.getBody().front().getTerminator();
   for (const Variable &variable : variables) {
-    std::string name = "grad." + variable.name;
+    std::string name = (kGradientPrefix + variable.name).str();
     if (!taken.insert(name).second)
       return function.emitError("a result is called \"")
              << name << "\", the name of a gradient; give it another tpc.name";

@@ -26,6 +26,10 @@ Gradients ReshapeOp::buildVjp(OpBuilder &builder, ValueRange gradients) {
       Core(builder, getLoc()).reshape(gradients[0], Core::shape(getOperand()))};
 }
 
+Gradients AgainOp::buildVjp(OpBuilder &, ValueRange gradients) {
+  return {gradients[0]};
+}
+
 Gradients TransposeOp::buildVjp(OpBuilder &builder, ValueRange gradients) {
   SmallVector<int64_t> inverse(getPermutation().size());
   for (auto [to, from] : llvm::enumerate(getPermutation()))

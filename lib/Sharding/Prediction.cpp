@@ -93,6 +93,7 @@ private:
     auto priced = space.price(op, std::move(shardings));
     if (!priced)
       return; // not local: the verifier of the assigned form says so
+    workspace[op] = priced->workspaceBytes;
     PartPrediction &part = partFor(op);
     ++part.operations;
     part.computeMicros += priced->computeMicros;
@@ -166,7 +167,7 @@ private:
         if (result.use_empty() && !isMadeAnywhere(&op))
           most = std::max(most, live + bytesOf(result, held(result)));
       live += begins.lookup(&op);
-      most = std::max(most, live);
+      most = std::max(most, live + workspace.lookup(&op));
       live -= ends.lookup(&op);
     }
     return most;
@@ -187,6 +188,7 @@ private:
   const Mesh &mesh;
   EntryPrediction prediction;
   llvm::StringMap<size_t> partIndex;
+  llvm::DenseMap<Operation *, int64_t> workspace;
   std::vector<Copy> copies;
   llvm::DenseMap<Value, SmallVector<size_t, 2>> copiesOf;
 };

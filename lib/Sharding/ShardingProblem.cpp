@@ -262,6 +262,11 @@ void ShardingProblem::addRuled(Operation *op) {
   info.gives = known->second.gives;
   info.wants = known->second.wants;
   unsigned node = addNode(std::move(info), std::move(costs));
+  solver::MemoryUse workspace{{time, time + 1}, {}};
+  for (unsigned i : allowed)
+    workspace.bytes.push_back(strategies[i].workspaceBytes);
+  if (withMemory && llvm::any_of(workspace.bytes, [](int64_t n) { return n; }))
+    built.nodes[node].memory.push_back(std::move(workspace));
   for (auto [value, gives] :
        llvm::zip_equal(op->getResults(), known->second.gives))
     makers[value] = {node, gives};

@@ -252,6 +252,39 @@ static double bytesBetween(func::FuncOp body, const Assignment &inside,
   return bytes;
 }
 
+/// The most that an expansion holds at once of what its products make for other
+/// operations and take from them.
+static int64_t workspaceOf(func::FuncOp body, const Assignment &inside,
+                           const Mesh &mesh) {
+  Block &block = body.getBody().front();
+  llvm::DenseMap<Operation *, int64_t> change;
+  llvm::DenseSet<Value> counted;
+  auto hold = [&](Value value) {
+    Operation *maker = value.getDefiningOp();
+    if (!maker || isMadeAnywhere(maker) || !counted.insert(value).second)
+      return;
+    Operation *last = maker;
+    for (Operation *user : value.getUsers()) {
+      if (user == block.getTerminator())
+        return;
+      if (last->isBeforeInBlock(user))
+        last = user;
+    }
+    double bytes = localBytes(value.getType(), inside.held.lookup(value), mesh);
+    change[maker] += int64_t(bytes);
+    change[last] -= int64_t(bytes);
+  };
+  for (auto product : block.getOps<MatmulOp>()) {
+    hold(product.getLhs());
+    hold(product.getRhs());
+    hold(product.getResult());
+  }
+  int64_t held = 0, most = 0;
+  for (Operation &op : block)
+    most = std::max(most, held += change.lookup(&op));
+  return most;
+}
+
 bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
                                 PricedStrategy &priced) {
   if (isa<AgainOp>(opClass.op)) // another name, no kernel
@@ -267,13 +300,19 @@ bool StrategySpace::priceInside(OpClass &opClass, const Strategy &strategy,
   work.bytes = movedBytes(opClass.op, rule, priced.shardings, mesh);
   priced.computeMicros = costs.computeMicros(work);
   priced.communicationMicros = 0;
-  if (!splits(rule, strategy, FactorKind::Synchronized))
+  bool isSplit = splits(rule, strategy, FactorKind::Synchronized);
+  // Gradients are priced as one kernel, but run as those of their products.
+  bool hasWorkspace = isa<VjpOp>(opClass.op) && opClass.products > 0;
+  if (!isSplit && !hasWorkspace)
     return true; // one kernel, also where it is attention
 
   FailureOr<Assignment> body = expand(opClass, priced.shardings);
   if (failed(body))
     return false;
   func::FuncOp function = opClass.expansion->getFunction();
+  priced.workspaceBytes = workspaceOf(function, *body, mesh);
+  if (!isSplit)
+    return true;
   work.bytes += bytesBetween(function, *body, mesh);
   priced.computeMicros = costs.computeMicros(work);
   for (const AssignedReshard &reshard : reshardsOf(function, *body, mesh)) {

@@ -31,6 +31,8 @@ struct PricedStrategy {
   OpShardings shardings;
   double computeMicros = 0;
   double communicationMicros = 0; ///< inside a composite
+  /// What it needs besides operands and results, as long as it runs.
+  int64_t workspaceBytes = 0;
 };
 
 class StrategySpace {

@@ -12,8 +12,8 @@ from test_training import CONFIGS, FIXTURES, needs_fixtures
 from tools import read_safetensors, run_model, tool
 
 BATCH, LENGTH = 32, 64
-# The backward of attention holds scores that the prediction does not know.
-TOLERANCE = 1.2
+# Gradients of composites hold more than the prediction knows.
+TOLERANCE = 1.3
 rng = np.random.default_rng(3)
 IDS = rng.integers(1, 60, (BATCH, LENGTH))
 

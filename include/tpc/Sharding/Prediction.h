@@ -7,8 +7,8 @@
 // that of what it returned.
 //
 // Memory: parameters and states always; arguments during their entry; every
-// result from where it is made to its last use. Kernels that are fused later
-// hold less.
+// result from where it is made to its last use, and what the gradient of
+// attention holds inside. Kernels that are fused later hold less.
 //
 //===----------------------------------------------------------------------===//
 

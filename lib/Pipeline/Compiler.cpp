@@ -77,6 +77,7 @@ void tpc::buildAssignPhase(OpPassManager &pm, const AssignPhaseOptions &options,
   assign.memoryLimit = options.memoryLimit.value_or(-1);
   assign.weights = options.weights;
   assign.pins.assign(options.pins.begin(), options.pins.end());
+  assign.optimizerBytes = options.optimizerBytes;
   assign.timeLimit = options.timeLimit;
   pm.addPass(createAssignShardingPass(
       assign, AssignHooks{options.plan, std::move(onDecided)}));

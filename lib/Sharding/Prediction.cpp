@@ -279,7 +279,24 @@ PlanPrice tpc::priceOf(ModuleOp module, const Assignment &assignment,
     sum.micros += options.weightOf(entry.entry) * entry.micros();
     sum.peakBytes = std::max(sum.peakBytes, entry.peakBytes);
   }
+  sum.peakBytes +=
+      optimizerBytesOf(module, assignment, costs.getMesh(), options);
   return sum;
+}
+
+int64_t tpc::optimizerBytesOf(ModuleOp module, const Assignment &assignment,
+                              const Mesh &mesh, const AssignOptions &options) {
+  if (options.optimizerBytes == 0)
+    return 0;
+  int64_t elements = 0;
+  llvm::DenseSet<StringAttr> trained = trainedParameters(module);
+  for (auto parameter : module.getOps<ParameterOp>())
+    if (StringAttr name = parameter.getSymNameAttr(); trained.contains(name))
+      elements += localType(withSharding(parameter.getTensorType(),
+                                         assignment.symbols.lookup(name)),
+                            mesh)
+                      .getNumElements();
+  return elements * options.optimizerBytes;
 }
 
 //===----------------------------------------------------------------------===//

@@ -120,8 +120,17 @@ LogicalResult ShardingProblem::build(bool memory, const llvm::BitVector &pins) {
       return failure();
     ++part;
   }
-  for (auto &[name, node] : symbolNodes)
-    addMemory(node, nodes[node].gives[0], {0, time});
+  llvm::DenseSet<StringAttr> trained = trainedParameters(module);
+  for (auto &[name, node] : symbolNodes) {
+    const Port *port = nodes[node].gives[0];
+    addMemory(node, port, {0, time});
+    if (!withMemory || !options.optimizerBytes || !trained.contains(name))
+      continue;
+    solver::MemoryUse kept = built.nodes[node].memory.back();
+    for (int64_t &bytes : kept.bytes)
+      bytes = bytes / port->space->elementBytes * options.optimizerBytes;
+    built.nodes[node].memory.push_back(std::move(kept));
+  }
   return success();
 }
 

@@ -129,6 +129,7 @@ private:
   FailureOr<AssignOptions> readOptions(ModuleOp module) {
     AssignOptions options;
     options.mode = mode;
+    options.optimizerBytes = optimizerBytes;
     options.timeLimit = timeLimit;
     options.dumpProblem = dumpProblem;
     options.plan = hooks.plan;

@@ -81,27 +81,16 @@ static bool hasTokens(func::FuncOp function) {
   return false;
 }
 
-/// Parameters whose gradients an entry gives: a result is held like them.
-static llvm::StringSet<> trainedParameters(ModuleOp module) {
-  llvm::StringSet<> trained;
-  for (auto function : module.getOps<func::FuncOp>())
-    for (unsigned i = 0; i < function.getNumResults(); ++i)
-      if (StringAttr like = heldLike(function, i);
-          like && module.lookupSymbol<ParameterOp>(like))
-        trained.insert(like);
-  return trained;
-}
+/// The two moments of AdamW in f32, split like their parameters.
+static constexpr int64_t kMomentBytes = 8;
 
-/// The two moments of AdamW in f32, split like the parameters of a module in
-/// the assigned form.
 static int64_t momentBytes(ModuleOp module) {
-  constexpr int64_t bytesPerParameter = 8;
-  llvm::StringSet<> trained = trainedParameters(module);
+  llvm::DenseSet<StringAttr> trained = trainedParameters(module);
   Mesh mesh = toMesh(*module.getOps<MeshOp>().begin());
   int64_t sum = 0;
   for (auto parameter : module.getOps<ParameterOp>())
-    if (trained.contains(parameter.getSymName()))
-      sum += bytesPerParameter *
+    if (trained.contains(parameter.getSymNameAttr()))
+      sum += kMomentBytes *
              localType(parameter.getTensorType(), mesh).getNumElements();
   return sum;
 }
@@ -182,6 +171,7 @@ private:
     compile.assign.mode = mode;
     compile.assign.machine = options.machine;
     compile.assign.memoryLimit = limit;
+    compile.assign.optimizerBytes = kMomentBytes;
     compile.assign.weights = options.mix;
     compile.assign.timeLimit = options.searchTime;
     compile.name = options.model;
@@ -224,39 +214,31 @@ private:
   }
 
   tpcrt::Result<FitRow> tryMesh(const std::string &mesh) {
-    std::optional<int64_t> limit = options.memoryLimit;
-    // The search does not know what comes on top of the program, so it is asked
-    // for less until there is room.
-    constexpr int tries = 4;
-    for (int i = 0;; ++i) {
-      DiagnosticCollector said(&context);
-      FailureOr<FitRow> row = plan(mesh, options.mode, limit);
-      if (failed(row))
-        return planByHand(mesh, said.error().value(), /*isOnTop=*/i > 0);
-      if (fits(*row))
-        return std::move(*row);
-      *limit -= row->bytes() - *options.memoryLimit;
-      if (options.mode != "auto" || i + 1 == tries || *limit <= 0) {
-        row->reason = tooMuch(*row);
-        return std::move(*row);
-      }
-    }
+    DiagnosticCollector said(&context);
+    FailureOr<FitRow> row = plan(mesh, options.mode, options.memoryLimit);
+    if (failed(row))
+      return planByHand(mesh, said.error().value());
+    if (!fits(*row))
+      row->reason = tooMuch(*row);
+    return std::move(*row);
   }
 
   /// Where the search ended with an error: the plan of mode megatron, which
   /// splits what it can, to see how much that takes. Where there is none,
   /// either, memory is not what is wrong.
   tpcrt::Result<FitRow> planByHand(const std::string &mesh,
-                                   const tpcrt::Error &error, bool isOnTop) {
+                                   const tpcrt::Error &error) {
     if (!options.memoryLimit || options.mode != "auto")
       return tl::unexpected(error);
     DiagnosticCollector ignored(&context);
     FailureOr<FitRow> row = plan(mesh, "megatron", std::nullopt);
     if (failed(row))
       return tl::unexpected(error);
-    // The search's limit is the user's only if nothing comes on top.
+    // Of what comes on top the message says nothing.
     if (!fits(*row))
-      row->reason = isOnTop ? tooMuch(*row) : withoutPlace(error.message);
+      row->reason = row->peakBytes <= *options.memoryLimit
+                        ? tooMuch(*row)
+                        : withoutPlace(error.message);
     return std::move(*row);
   }
 

@@ -19,6 +19,8 @@ struct AssignPhaseOptions {
   std::string machine;
   /// Bytes on one device; nothing: what the machine has.
   std::optional<int64_t> memoryLimit;
+  /// Bytes per element of a parameter with a gradient that an optimizer keeps.
+  int64_t optimizerBytes = 0;
   /// "prefill=1,decode=100"; empty: all entries alike.
   std::string weights;
   /// Pins beside those in the module: tpc/Sharding/Pins.h.

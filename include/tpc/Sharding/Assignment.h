@@ -76,6 +76,9 @@ struct AssignOptions {
   llvm::StringMap<double> weights;
   /// Pins beside those in the module.
   std::vector<PinRequest> pins;
+  /// Bytes per element of a parameter with a gradient that are needed beside
+  /// the program and split like the parameter: what an optimizer keeps.
+  int64_t optimizerBytes = 0;
   /// Seconds that the optimizer may search.
   double timeLimit = 20;
   /// File to write the optimizer's problem to, in the format of tpc-solve;

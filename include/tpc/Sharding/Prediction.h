@@ -57,11 +57,16 @@ std::vector<EntryPrediction> predict(mlir::ModuleOp module,
 
 /// What all entries take.
 struct PlanPrice {
-  double micros = 0;     ///< of all entries, by their weights
-  int64_t peakBytes = 0; ///< the most of any
+  double micros = 0; ///< of all entries, by their weights
+  /// The most of any, and what the optimizer keeps.
+  int64_t peakBytes = 0;
 };
 PlanPrice priceOf(mlir::ModuleOp module, const Assignment &assignment,
                   const CostModel &costs, const AssignOptions &options);
+
+/// What an optimizer keeps on one device (AssignOptions::optimizerBytes).
+int64_t optimizerBytesOf(mlir::ModuleOp module, const Assignment &assignment,
+                         const Mesh &mesh, const AssignOptions &options);
 
 /// Leaves predictions on the module as the attribute `tpc.predicted`.
 void setPredictions(mlir::ModuleOp module,

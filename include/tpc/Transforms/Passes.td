@@ -56,6 +56,9 @@ def AssignShardingPass : Pass<"tpc-assign-sharding", "::mlir::ModuleOp"> {
     ListOption<"pins", "pins", "std::string",
                "pins beside those in the module: NAME=SHARDING, NAME=colwise, "
                "NAME=rowwise, NAME=replicated, AXIS=batch">,
+    Option<"optimizerBytes", "optimizer-bytes", "int64_t", "0",
+           "bytes per element of a parameter with a gradient that an optimizer "
+           "keeps beside the program">,
     Option<"timeLimit", "time-limit", "double", "20",
            "seconds that mode auto may search">,
     Option<"dumpProblem", "dump-problem", "std::string", "\"\"",

@@ -130,6 +130,17 @@ StringAttr tpc::heldLike(FunctionOpInterface function, unsigned index) {
   return name ? name.getAttr() : StringAttr();
 }
 
+llvm::DenseSet<StringAttr> tpc::trainedParameters(ModuleOp module) {
+  llvm::DenseSet<StringAttr> trained;
+  module.walk([&](FunctionOpInterface function) {
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      if (StringAttr like = heldLike(function, i);
+          like && module.lookupSymbol<ParameterOp>(like))
+        trained.insert(like);
+  });
+  return trained;
+}
+
 std::string tpc::resultName(FunctionOpInterface function, unsigned index) {
   if (auto name =
           function.getResultAttrOfType<StringAttr>(index, kNameAttrName))

@@ -59,6 +59,9 @@ inline constexpr llvm::StringLiteral kLikeAttrName = "tpc.like";
 /// What a result of an entry is held like, or null.
 mlir::StringAttr heldLike(mlir::FunctionOpInterface function, unsigned index);
 
+/// The parameters whose gradients an entry of the module returns.
+llvm::DenseSet<mlir::StringAttr> trainedParameters(mlir::ModuleOp module);
+
 /// Names of an entry's inputs and outputs: the `tpc.name` attribute, else
 /// "arg0" or "result0".
 std::string argumentName(mlir::FunctionOpInterface function, unsigned index);

@@ -3,6 +3,7 @@
 #include "tpc/Codegen/Fusion.h"
 #include "tpc/Codegen/CoreBuilder.h"
 #include "tpc/Codegen/MatmulLayout.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
 
 using namespace mlir;
 using namespace tpc;
@@ -314,13 +315,24 @@ bool Grouping::shapesAllow(ArrayRef<Operation *> producer,
   return true;
 }
 
+/// A concat that only collectives read.
+static bool gathersForCollectives(Operation *op) {
+  return isa<ConcatOp>(op) && !op->use_empty() &&
+         llvm::all_of(op->getUsers(), [](Operation *user) {
+           return isa<spmd::AllReduceOp, spmd::AllGatherOp,
+                      spmd::ReduceScatterOp, spmd::AllToAllOp, spmd::PermuteOp>(
+               user);
+         });
+}
+
 bool Grouping::tryMerge(int producer, int consumer, Value edge) {
   auto isSpecial = [](Operation *op) {
     return classify(op) == OpClass::Special;
   };
   Group merged(groups[producer]);
   llvm::append_range(merged, groups[consumer]);
-  if (merged.size() > kMaxOps || llvm::any_of(merged, isSpecial))
+  if (merged.size() > kMaxOps || llvm::any_of(merged, isSpecial) ||
+      llvm::any_of(merged, gathersForCollectives))
     return false;
   llvm::sort(merged, [&](Operation *a, Operation *b) {
     return position[a] < position[b];

@@ -190,7 +190,8 @@ LogicalResult KernelEmitter::emitLanes(unsigned pass, Value column,
                                        MutableArrayRef<Value> sums) {
   Value mask = maskedLanes ? ops.firstLanes(maskedLanes) : Value();
   evaluator.enterLanes(loop, column, mask);
-  PointIndices indices = domainIndices(column, shape.domain.size());
+  // Loops over lanes begin and step at multiples of a vector.
+  PointIndices indices = domainIndices(column, shape.domain.size(), ops.lanes);
   for (auto [i, op] : llvm::enumerate(shape.passes[pass])) {
     ReduceOp reduce = op;
     FailureOr<Value> element = evaluator.at(reduce.getOperand(), indices);

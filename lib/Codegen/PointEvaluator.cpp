@@ -310,25 +310,79 @@ FailureOr<Value> PointEvaluator::pad(PadOp op, const PointIndices &indices,
   return ops.select(own.condition, *element, outside);
 }
 
+/// Operands in runs: between two runs lies a bound that no vector crosses. A
+/// few runs are all computed and selected from; of many one is found by
+/// bisection, so that a concat of hundreds reads each element once.
 FailureOr<Value>
 PointEvaluator::concat(ConcatOp op, const PointIndices &indices, Guard guard) {
+  constexpr size_t kFew = 4;
   int64_t dim = op.getDim(), begin = 0;
-  Value result;
+  const PointIndex &index = indices[dim];
+  bool together = !index.lane || index.divisor % ops.lanes == 0;
+  SmallVector<Parts> runs;
   for (Value operand : op.getOperands()) {
     int64_t size = shapeOf(operand)[dim];
     if (size == 0)
       continue;
-    PointIndices inner(indices);
-    inner[dim] = shifted(indices[dim], constant(-begin));
-    Guard own = within(indices[dim], begin, begin + size);
-    FailureOr<Value> element = at(operand, inner, both(guard, own));
-    if (failed(element))
-      return failure();
-    result = result ? ops.select(own.condition, *element, result) : *element;
+    if (runs.empty() || (together && (!index.lane || begin % ops.lanes == 0)))
+      runs.emplace_back();
+    runs.back().push_back({begin, operand});
     begin += size;
   }
-  return result ? FailureOr<Value>(result)
-                : ops.zero(ops.registerType(elementOf(op.getResult())));
+  if (runs.empty())
+    return ops.zero(ops.registerType(elementOf(op.getResult())));
+  if (runs.size() > kFew)
+    return selectPart(op, runs, indices, guard);
+  Parts all;
+  for (const Parts &run : runs)
+    llvm::append_range(all, run);
+  return selectPart(op, {all}, indices, guard);
+}
+
+/// The element of the run of operands that holds the index.
+FailureOr<Value> PointEvaluator::selectPart(ConcatOp op, ArrayRef<Parts> runs,
+                                            const PointIndices &indices,
+                                            Guard guard) {
+  int64_t dim = op.getDim();
+  if (runs.size() == 1) {
+    Value result;
+    for (auto [begin, operand] : runs.front()) {
+      PointIndices inner(indices);
+      inner[dim] = shifted(indices[dim], constant(-begin));
+      Guard own = within(indices[dim], begin, begin + shapeOf(operand)[dim]);
+      FailureOr<Value> element = at(operand, inner, both(guard, own));
+      if (failed(element))
+        return failure();
+      result = result ? ops.select(own.condition, *element, result) : *element;
+    }
+    return result;
+  }
+  bool vector = ops.lanes > 1 && llvm::any_of(indices, [](const PointIndex &i) {
+                  return i.lane;
+                });
+  Type type = ops.registerType(elementOf(op.getResult()));
+  ArrayRef<Parts> before = runs.take_front(runs.size() / 2),
+                  after = runs.drop_front(before.size());
+  Value isBefore =
+      ops.compareIndex(arith::CmpIPredicate::slt, indices[dim].base,
+                       ops.i64(after.front().front().first));
+  auto choice =
+      scf::IfOp::create(ops.builder, ops.loc,
+                        TypeRange(vector ? ops.vectorOf(type) : type), isBefore,
+                        /*addThenBlock=*/true, /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard insertion(ops.builder);
+  ++depth; // what is computed inside is not known outside
+  for (auto [half, block] : {std::pair(before, choice.thenBlock()),
+                             std::pair(after, choice.elseBlock())}) {
+    ops.builder.setInsertionPointToStart(block);
+    FailureOr<Value> element = selectPart(op, half, indices, guard);
+    if (failed(element))
+      return failure();
+    scf::YieldOp::create(ops.builder, ops.loc,
+                         vector ? ops.spread(*element) : *element);
+  }
+  --depth;
+  return choice.getResult(0);
 }
 
 FailureOr<PointIndices>

@@ -106,6 +106,11 @@ private:
                                    Guard guard);
   mlir::FailureOr<mlir::Value> concat(ConcatOp op, const PointIndices &indices,
                                       Guard guard);
+  /// Operands of a concat, with the index at which each begins.
+  using Parts = llvm::SmallVector<std::pair<int64_t, mlir::Value>>;
+  mlir::FailureOr<mlir::Value> selectPart(ConcatOp op, llvm::ArrayRef<Parts> of,
+                                          const PointIndices &indices,
+                                          Guard guard);
   mlir::FailureOr<mlir::Value>
   dynamicSlice(DynamicSliceOp op, const PointIndices &indices, Guard guard);
   /// low <= index < high.

@@ -57,18 +57,8 @@ static void summarizeParameters(ModuleOp module, const Mesh &mesh,
 static std::optional<CollectiveSummary> summarize(Operation *op,
                                                   const Mesh &mesh) {
   CollectiveSummary summary;
-  CollectiveKind kind;
-  if (isa<spmd::AllReduceOp>(op))
-    kind = CollectiveKind::AllReduce;
-  else if (isa<spmd::AllGatherOp>(op))
-    kind = CollectiveKind::AllGather;
-  else if (isa<spmd::ReduceScatterOp>(op))
-    kind = CollectiveKind::ReduceScatter;
-  else if (isa<spmd::AllToAllOp>(op))
-    kind = CollectiveKind::AllToAll;
-  else if (isa<spmd::PermuteOp>(op))
-    kind = CollectiveKind::Permute;
-  else
+  std::optional<CollectiveKind> kind = collectiveKind(op);
+  if (!kind)
     return std::nullopt;
   summary.kind = op->getName().stripDialect().str();
   if (auto reduction = op->getAttrOfType<ReductionAttr>("reduction"))
@@ -80,7 +70,7 @@ static std::optional<CollectiveSummary> summarize(Operation *op,
   summary.bytes =
       std::max(tensorBytes(cast<RankedTensorType>(op->getOperand(0).getType())),
                tensorBytes(cast<RankedTensorType>(op->getResult(0).getType())));
-  summary.sent = sentBytes(kind, summary.bytes, mesh.size(axes));
+  summary.sent = sentBytes(*kind, summary.bytes, mesh.size(axes));
   if (auto origin = op->getAttrOfType<OriginAttr>("origin"))
     summary.origin = layerPattern(explainOrigin(origin));
   summary.location = locationText(op->getLoc());
@@ -154,6 +144,8 @@ static llvm::json::Object stepsJson(ArrayRef<StepSummary> entries) {
                            {"matmuls", steps.matmuls},
                            {"attentions", steps.attentions},
                            {"collectives", steps.collectives},
+                           {"groups", steps.groups},
+                           {"grouped", steps.grouped},
                            {"kernels_per_layer", steps.kernelsPerLayer}};
   return object;
 }
@@ -390,9 +382,14 @@ std::string tpc::planText(const Report &report) {
     os << "Kernels: " << report.kernels << " generated; layers share them\n";
   for (const StepSummary &steps : report.steps)
     os << llvm::formatv("Steps of {0}: {1} kernels ({2} per layer), {3} "
-                        "matmuls, {4} attentions, {5} collectives\n",
+                        "matmuls, {4} attentions, {5} collectives{6}\n",
                         steps.entry, steps.kernels, steps.kernelsPerLayer,
-                        steps.matmuls, steps.attentions, steps.collectives);
+                        steps.matmuls, steps.attentions, steps.collectives,
+                        steps.groups
+                            ? llvm::formatv(" ({0} in place of {1})",
+                                            steps.groups, steps.grouped)
+                                  .str()
+                            : "");
   if (report.explanation)
     printExplanation(os, *report.explanation);
   if (report.comparison)

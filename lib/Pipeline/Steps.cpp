@@ -29,7 +29,14 @@ static StepSummary stepsOf(plan::ProgramOp program) {
   program.walk([&](Operation *op) {
     steps.matmuls += isa<plan::MatmulOp, plan::GroupedMatmulOp>(op);
     steps.attentions += isa<plan::AttentionOp>(op);
-    steps.collectives += isa<plan::CollectiveOp>(op);
+    if (auto collective = dyn_cast<plan::CollectiveOp>(op)) {
+      ++steps.collectives;
+      if (auto parts =
+              dyn_cast_or_null<ArrayAttr>(collective.getOriginAttr())) {
+        ++steps.groups;
+        steps.grouped += parts.size();
+      }
+    }
     if (!isa<plan::KernelOp>(op))
       return;
     ++steps.kernels;

@@ -1,6 +1,8 @@
 //===- CostModel.cpp - Predicted times on a machine -----------------------===//
 
 #include "tpc/Sharding/CostModel.h"
+#include "tpc/Dialect/Spmd/Spmd.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -8,6 +10,17 @@
 
 using namespace mlir;
 using namespace tpc;
+
+std::optional<CollectiveKind> tpc::collectiveKind(Operation *op) {
+  using Kind = std::optional<CollectiveKind>;
+  return llvm::TypeSwitch<Operation *, Kind>(op)
+      .Case([](spmd::AllReduceOp) { return CollectiveKind::AllReduce; })
+      .Case([](spmd::AllGatherOp) { return CollectiveKind::AllGather; })
+      .Case([](spmd::ReduceScatterOp) { return CollectiveKind::ReduceScatter; })
+      .Case([](spmd::AllToAllOp) { return CollectiveKind::AllToAll; })
+      .Case([](spmd::PermuteOp) { return CollectiveKind::Permute; })
+      .Default([](Operation *) { return std::nullopt; });
+}
 
 double tpc::sentBytes(CollectiveKind kind, double bytes, int64_t members) {
   double n = members, others = n - 1;

@@ -1,6 +1,7 @@
 //===- Explanation.cpp - What a plan says for people ----------------------===//
 
 #include "tpc/Sharding/Explanation.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace tpc;
@@ -37,6 +38,22 @@ std::string tpc::explainReshard(StringRef producer, const Sharding &from,
 std::string tpc::explainOrigin(OriginAttr origin) {
   return explainReshard(origin.getProducer(), origin.getFrom().getValue(),
                         origin.getConsumer(), origin.getTo().getValue());
+}
+
+std::string tpc::explainCollective(mlir::Attribute why) {
+  if (auto origin = llvm::dyn_cast<OriginAttr>(why))
+    return explainOrigin(origin);
+  auto parts = llvm::cast<mlir::ArrayAttr>(why);
+  llvm::MapVector<mlir::StringAttr, int> reasons;
+  for (mlir::Attribute part : parts)
+    if (auto origin = llvm::dyn_cast<OriginAttr>(part))
+      ++reasons[mlir::StringAttr::get(why.getContext(),
+                                      layerPattern(explainOrigin(origin)))];
+  llvm::SmallVector<std::string> texts;
+  for (const auto &[reason, count] : reasons)
+    texts.push_back(std::to_string(count) + "x " + reason.str());
+  return std::to_string(parts.size()) + " in one" +
+         (texts.empty() ? "" : ": " + llvm::join(texts, " / "));
 }
 
 std::string tpc::layerPattern(StringRef name) {

@@ -9,9 +9,9 @@
 //                                  else columns and rows inside them; partial
 //   everything else                follows its operands
 //
-// Partial results are reduced before their next use, but sums of them and
-// narrower ones after it. Axes whose name begins
-// with "dp" or "data" split the first dimension of every argument instead.
+// Partial results are reduced before their next use, but sums of them, and
+// what makes them smaller, come before. Axes whose name begins with "dp" or
+// "data" split the first dimension of every argument instead.
 // After Shoeybi et al., "Megatron-LM", arXiv:1909.08053.
 //
 //===----------------------------------------------------------------------===//
@@ -64,7 +64,9 @@ class MegatronAssigner : public StrategyChooser {
   }
 
   /// Whether partial values are better reduced later: several are summed first,
-  /// or one gets narrower.
+  /// or one gets smaller (a slice, a sum over a dimension, a narrower type) and
+  /// nobody else wants it. A product is no way to make one smaller: it would be
+  /// computed as a whole on every device.
   static bool reducesLess(const UseQuery &query) {
     const LinearSet &set = query.ruled.rule.linear[query.use.index];
     for (unsigned operand : set.operands) {
@@ -75,10 +77,15 @@ class MegatronAssigner : public StrategyChooser {
     }
     if (set.operands.size() > 1)
       return true;
-    auto convert = dyn_cast<ConvertOp>(query.op);
-    return convert &&
-           elementBytes(getElementTypeOrSelf(convert.getResult())) <
-               elementBytes(getElementTypeOrSelf(convert.getOperand()));
+    Value partial = query.op->getOperand(set.operands.front());
+    bool onlyMoves = llvm::all_of(query.op->getOperands(), [&](Value operand) {
+      return operand == partial ||
+             !isa<FloatType>(getElementTypeOrSelf(operand));
+    });
+    return onlyMoves && partial.hasOneUse() &&
+           tensorBytes(
+               cast<RankedTensorType>(query.op->getResult(0).getType())) <
+               tensorBytes(cast<RankedTensorType>(partial.getType()));
   }
 
   /// The parameter with the factor: a matrix or table, not a vector.

@@ -64,7 +64,7 @@ class PropagationAssigner : public StrategyChooser {
     case AxisUse::Split:
       return followsOperand(query) ? bytes : bytes + 0.25;
     case AxisUse::PassThrough:
-      return bytes + resultBytes(query, mesh) + 0.75;
+      return bytes + resultBytes(query, mesh) + sharedBytes(query, mesh) + 0.75;
     case AxisUse::Replicate:
       return bytes;
     }
@@ -80,6 +80,20 @@ class PropagationAssigner : public StrategyChooser {
           stateChangeBytes({AxisState::Partial}, {AxisState::Replicated},
                            tensorBytes(cast<RankedTensorType>(value.getType())),
                            mesh.size(query.axis));
+    return sum;
+  }
+
+  /// What others read as well is reduced for them in any case.
+  static double sharedBytes(const UseQuery &query, const Mesh &mesh) {
+    double sum = 0;
+    for (auto [operand, held] :
+         llvm::zip_equal(query.op->getOperands(), query.held))
+      if (held && !operand.hasOneUse() &&
+          stateOf(*held, query.axis).kind == AxisState::Partial)
+        sum += stateChangeBytes(
+            {AxisState::Partial}, {AxisState::Replicated},
+            tensorBytes(cast<RankedTensorType>(operand.getType())),
+            mesh.size(query.axis));
     return sum;
   }
 

@@ -482,7 +482,7 @@ LogicalResult ArtifactBuilder::addStep(plan::CollectiveOp op) {
   if (op.getSources())
     step.sources.assign(op.getSources()->begin(), op.getSources()->end());
   if (op.getOrigin())
-    step.origin = explainOrigin(op.getOriginAttr());
+    step.origin = explainCollective(op.getOriginAttr());
   step.bytes = ringBytes(op, members);
   addStep(op, std::move(step));
   return success();

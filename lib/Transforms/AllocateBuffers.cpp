@@ -7,9 +7,9 @@
 //    computed elsewhere while the old one was still read.
 // 2. Sharing: a result takes its operand's buffer where the kernel allows it
 //    (in_place), for updates, and for all_reduce; if the operand dies there.
-// 3. Offsets: inputs and outputs have their own bytes for the whole call. The
-//    other buffers are placed largest first, each into the smallest gap among
-//    the buffers that live at the same time.
+// 3. Offsets: inputs have their own bytes for the whole call, outputs from the
+//    step on that makes them. Buffers are placed largest first, each into the
+//    smallest gap among the buffers that live at the same time.
 //
 //===----------------------------------------------------------------------===//
 
@@ -326,10 +326,10 @@ void Allocator::makeBuffers() {
         buffer->fixed = fixed;
       }
       buffer->end = std::max<int64_t>(buffer->end, lastUse(result));
-      if (isa<InputOp>(op) || isReturned(result)) {
+      if (isa<InputOp>(op))
         buffer->begin = 0;
+      if (isa<InputOp>(op) || isReturned(result))
         buffer->end = end;
-      }
       buffer->values.push_back(result);
       bufferOf[result] = buffer;
     }

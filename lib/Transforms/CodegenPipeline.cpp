@@ -12,6 +12,7 @@ void tpc::buildCodegenPipeline(OpPassManager &manager, StringRef device) {
   manager.addPass(createExpandComposites());
   manager.addPass(createExpandDeviceOps());
   manager.addPass(createFlattenCollectives());
+  manager.addPass(createGroupCollectives());
   manager.addPass(createNormalizeMatmuls());
   manager.addPass(createCSEPass());
   manager.addPass(createFormKernels());

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tpc/Codegen/CoreBuilder.h"
+#include "tpc/Codegen/FlatCollectives.h"
 #include "tpc/Codegen/Passes.h"
 #include "tpc/Dialect/Spmd/Spmd.h"
 
@@ -31,6 +32,29 @@ using Shape = SmallVector<int64_t>;
 static bool isOutermost(Value x, int64_t dim) {
   return llvm::all_of(shapeOf(x).take_front(dim),
                       [](int64_t size) { return size == 1; });
+}
+
+bool tpc::isFlat(Operation *collective, int64_t n) {
+  return TypeSwitch<Operation *, bool>(collective)
+      .Case([&](spmd::AllGatherOp op) {
+        int64_t dim = op.getDim();
+        return isOutermost(op.getResult(), dim) &&
+               shapeOf(op.getResult())[dim] ==
+                   n * shapeOf(op.getOperand())[dim];
+      })
+      .Case([&](spmd::ReduceScatterOp op) {
+        int64_t dim = op.getDim();
+        return isOutermost(op.getResult(), dim) &&
+               shapeOf(op.getOperand())[dim] ==
+                   n * shapeOf(op.getResult())[dim];
+      })
+      .Case([&](spmd::AllToAllOp op) {
+        ArrayRef<int64_t> from = shapeOf(op.getOperand());
+        return op.getSplitDim() == 0 && op.getConcatDim() == 1 &&
+               from.size() == 3 && from[0] == n && from[1] == 1 &&
+               shapeOf(op.getResult())[1] == n;
+      })
+      .Case<spmd::AllReduceOp, spmd::PermuteOp>([](auto) { return true; });
 }
 
 /// [a, n*c, b] -> [n, a, c, b] for dimension `dim` of n*c.
@@ -69,8 +93,6 @@ static Value flatten(spmd::AllGatherOp op, int64_t n) {
   CoreBuilder core(builder, op.getLoc());
   int64_t dim = op.getDim(), size = shapeOf(op.getResult())[dim];
   ArrayRef<int64_t> local = shapeOf(op.getOperand());
-  if (isOutermost(op.getResult(), dim) && size == n * local[dim])
-    return {};
   Value x = core.reshape(op.getOperand(), withFront(local, 1));
   Value gathered = spmd::AllGatherOp::create(
       builder, op.getLoc(),
@@ -84,9 +106,6 @@ static Value flatten(spmd::ReduceScatterOp op, int64_t n) {
   CoreBuilder core(builder, op.getLoc());
   int64_t dim = op.getDim();
   ArrayRef<int64_t> local = shapeOf(op.getResult());
-  if (isOutermost(op.getResult(), dim) &&
-      shapeOf(op.getOperand())[dim] == n * local[dim])
-    return {};
   Value padded = core.padTo(op.getOperand(), dim, n * local[dim]);
   Value x = chunksFirst(core, padded, dim, n);
   Value scattered = spmd::ReduceScatterOp::create(
@@ -101,12 +120,7 @@ static Value flatten(spmd::AllToAllOp op, int64_t n) {
   OpBuilder builder(op);
   CoreBuilder core(builder, op.getLoc());
   int64_t split = op.getSplitDim(), concat = op.getConcatDim();
-  RankedTensorType from = tensorType(op.getOperand());
   RankedTensorType to = tensorType(op.getResult());
-  if (split == 0 && concat == 1 && from.getRank() == 3 &&
-      from.getDimSize(0) == n && from.getDimSize(1) == 1 &&
-      to.getDimSize(1) == n)
-    return {};
   // Chunk j along the split dimension goes to member j ...
   int64_t block = to.getDimSize(split);
   Value chunks = chunksFirst(
@@ -136,7 +150,8 @@ struct FlattenCollectives
           TypeSwitch<Operation *, Value>(op)
               .Case<spmd::AllGatherOp, spmd::ReduceScatterOp, spmd::AllToAllOp>(
                   [&](auto op) {
-                    return flatten(op, mesh->size(op.getAxes().getAxes()));
+                    int64_t n = mesh->size(op.getAxes().getAxes());
+                    return isFlat(op, n) ? Value() : flatten(op, n);
                   })
               .Default([](Operation *) { return Value(); });
       if (!replacement)

@@ -99,7 +99,7 @@ private:
   LogicalResult emitKernel(const Unit &unit);
   LogicalResult emitCollective(Operation *op, plan::CollectiveKind kind,
                                Reduction reduction, AxesAttr axes,
-                               OriginAttr origin,
+                               Attribute origin,
                                DenseI64ArrayAttr sources = {});
   void emitView(Operation *op, int64_t offset);
   ArrayRef<Value> operandsOf(Operation *op);
@@ -517,7 +517,7 @@ LogicalResult PlanBuilder::emit(AttentionOp op) {
 LogicalResult PlanBuilder::emitCollective(Operation *op,
                                           plan::CollectiveKind kind,
                                           Reduction reduction, AxesAttr axes,
-                                          OriginAttr origin,
+                                          Attribute origin,
                                           DenseI64ArrayAttr sources) {
   auto step = plan::CollectiveOp::create(
       builder, op->getLoc(), op->getResult(0).getType(),

@@ -4,7 +4,7 @@ tpc.mesh @mesh <"tp" = 2>
 tpc.state @cache : tensor<8x4xf32>
 
 // exp works in place of the product, which dies; the collective too. The input
-// and the output keep their own bytes.
+// keeps its own bytes.
 // CHECK-LABEL: plan.program @chain.plan of @chain.spmd arena 768
 // CHECK: plan.matmul {{.*}} at <arena + [[P:.*]]> :
 // CHECK: plan.kernel {{.*}} at [<arena + [[P]]>]
@@ -18,6 +18,21 @@ spmd.program @chain.spmd of @chain(%x: tensor<8x8xf32>) -> tensor<8x8xf32>
   %e = tpc.exp %p : (tensor<8x8xf32>) -> tensor<8x8xf32>
   %r = spmd.all_reduce sum %e over @mesh{"tp"} : (tensor<8x8xf32>) -> tensor<8x8xf32>
   %q = tpc.matmul %r, %x "a b, b c -> a c" : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  spmd.return %q : tensor<8x8xf32>
+}
+
+// Until an output is made, its bytes are those of what dies before.
+// CHECK-LABEL: plan.program @late.plan of @late.spmd arena 576
+// CHECK: plan.matmul {{.*}} at <arena + [[P:.*]]> :
+// CHECK: %[[Q:.*]] = plan.kernel {{.*}} at [<arena + [[P]]>] : (tensor<8xf32>)
+// CHECK-NEXT: plan.return %[[Q]]
+func.func private @late(%x: tensor<8x8xf32>) -> tensor<8x8xf32>
+spmd.program @late.spmd of @late(%x: tensor<8x8xf32>) -> tensor<8x8xf32>
+    args [#tpc.sharding<@mesh, [{}, {}]>] results [#tpc.sharding<@mesh, [{}, {}]>] {
+  %p = tpc.matmul %x, %x "a b, b c -> a c" : (tensor<8x8xf32>, tensor<8x8xf32>) -> tensor<8x8xf32>
+  %s = tpc.reduce sum %p dims [0] : (tensor<8x8xf32>) -> tensor<8xf32>
+  %r = spmd.all_reduce sum %s over @mesh{"tp"} : (tensor<8xf32>) -> tensor<8xf32>
+  %q = tpc.broadcast %r dims [1] : (tensor<8xf32>) -> tensor<8x8xf32>
   spmd.return %q : tensor<8x8xf32>
 }
 

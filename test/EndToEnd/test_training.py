@@ -122,6 +122,58 @@ def test_gradients_equal_those_of_the_whole(family, tmp_path):
         assert ": ok" in checked.stdout
 
 
+MACHINES = ROOT / "test/data/machines"
+
+
+@needs_fixtures
+@pytest.mark.parametrize("family, norms, processes", [
+    ("llama_rope3", 5, 1), ("gpt2", 10, 1), ("llama_rope3", 5, 2)])
+def test_small_gradients_are_reduced_in_one(family, norms, processes, tmp_path):
+    """By rule and with dp alone, every gradient is reduced over it. Those of
+    norms are wanted at the end and become one, with the same bits as alone, on
+    a machine where a collective has a latency."""
+    model = FIXTURES / family / "model"
+    names = [f"grad.{name}" for name in read_safetensors(
+        model / "model.safetensors") if "norm" in name or ".ln_" in name]
+    assert len(names) == norms
+    found, steps = {}, {}
+    for machine in ["h100", MACHINES / "no-latency.json"]:
+        folder = tmp_path / pathlib.Path(machine).stem
+        folder.mkdir()
+        found[machine], report = run_model(
+            model, "dp=2", {"input_ids": IDS, "labels": LABELS}, names, folder,
+            "--entry", "step", "--mode", "megatron", "--machine", machine,
+            processes=processes)
+        steps[machine] = report["steps"]["step"]
+        # Before grouping: what the plan says is the same.
+        assert sum(c["count"] for c in report["collectives"]) == \
+            steps[machine]["collectives"] - steps[machine]["groups"] \
+            + steps[machine]["grouped"]
+    grouped, alone = steps.values()
+    assert alone["groups"] == 0
+    assert grouped["groups"] >= 1 and grouped["grouped"] >= norms
+    for name in names:
+        one, other = (outputs[name] for outputs in found.values())
+        assert one.tobytes() == other.tobytes(), name
+
+
+def test_the_gradients_of_all_norms_are_one(tmp_path):
+    """Llama-3-8B on tp=8: 64 of 8 KiB each, two of every layer."""
+    (tmp_path / "config.json").write_text(json.dumps(CONFIGS["Llama-3-8B"]))
+    plan = tool("tpc-run", tmp_path, "--entry", "step", "--length", 2048,
+                "--mesh", "tp=8", "--machine", "h100", "--dry-run",
+                "--emit=plan").stdout
+    collectives = [line for line in plan.split("\n")
+                   if "plan.collective" in line]
+    groups = [line for line in collectives if "why [" in line]
+    assert len(groups) == 1
+    assert groups[0].count("layernorm\" to \"func.return\"") == 64
+    assert "tensor<1x262144xbf16>" in groups[0]
+    # No other goes to the return only.
+    assert not any("layernorm\" to \"func.return\"" in line
+                   for line in collectives if "why [" not in line)
+
+
 def test_a_model_without_logits_is_refused():
     refused = tool("tpc-run", ROOT / "examples/configs/bert-base", "--entry",
                    "step", "--dry-run", "--length", 8, check=False)

@@ -21,7 +21,7 @@ def tool(name, *arguments, check=True):
     return result
 
 
-def run_model(model, mesh, inputs, outputs, folder, *options):
+def run_model(model, mesh, inputs, outputs, folder, *options, processes=1):
     """Outputs by name as arrays, and the report. What is run here has to be
     right, not optimal: the search is short."""
     arguments = ["--mesh", mesh, "--report", folder / "report.json",
@@ -31,7 +31,11 @@ def run_model(model, mesh, inputs, outputs, folder, *options):
         arguments += ["--input", f"{name}=@{folder}/{name}.npy"]
     for name in outputs:
         arguments += ["--output", f"{name}=@{folder}/{name}.out.npy"]
-    tool("tpc-run", model, *arguments)
+    command = ["tpc-run", model, *arguments]
+    if processes > 1:
+        command = ["tpc-launch", "-n", processes, "--", BIN / "tpc-run",
+                   *command[1:]]
+    tool(*command)
     return ({name: np.load(folder / f"{name}.out.npy") for name in outputs},
             json.loads((folder / "report.json").read_text()))
 

@@ -16,7 +16,9 @@
 //        transpose) feeds nothing else, and what it reads is needed only there;
 //      - a buffer that is updated in place is not read otherwise;
 //      - there are at most 64 operations and 24 operands and results.
-// 3. scatter_add, sort and top_k stay alone. Matmuls, collectives and views
+// 3. What brings together the operands of a collective (a concat) reads them
+//    from memory: they are made early, and what they are made of may be larger.
+// 4. scatter_add, sort and top_k stay alone. Matmuls, collectives and views
 //    are no kernels and bound the groups.
 //
 //===----------------------------------------------------------------------===//

@@ -20,6 +20,7 @@ namespace tpc {
 ///   expand composites      softmax, gelu, ... become core operations
 ///   expand device ops      masks, slices, ... become selects on device scalars
 ///   flatten collectives    layout changes around collectives become kernels
+///   group collectives      small ones of a kind become one
 ///   normalize matmuls      contractions become strided products
 ///   form kernels           everything else is grouped into kernels
 ///   allocate buffers       values get their places

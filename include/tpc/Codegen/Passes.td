@@ -45,6 +45,17 @@ def FlattenCollectives : Pass<"tpc-flatten-collectives", "::mlir::ModuleOp"> {
   let dependentDialects = ["::tpc::TpcDialect", "::tpc::spmd::SpmdDialect"];
 }
 
+def GroupCollectives : Pass<"tpc-group-collectives", "::mlir::ModuleOp"> {
+  let summary = "Makes one collective of several small ones of a kind";
+  let description = [{
+    Flat collectives of one kind, reduction, axes and element type that do not
+    depend on each other become one over their concatenated chunks where the
+    latencies that this saves are more than what the copies take on the module's
+    machine (`tpc.machine`). lib/Transforms/GroupCollectives.cpp has the rules.
+  }];
+  let dependentDialects = ["::tpc::TpcDialect", "::tpc::spmd::SpmdDialect"];
+}
+
 def NormalizeMatmuls : Pass<"tpc-normalize-matmuls", "::mlir::ModuleOp"> {
   let summary = "Leaves only contractions that are strided matrix products";
   let dependentDialects = ["::tpc::TpcDialect"];

@@ -62,6 +62,8 @@ struct StepSummary {
   int64_t matmuls = 0; ///< grouped ones, too
   int64_t attentions = 0;
   int64_t collectives = 0;
+  /// Of the collectives those that stand for several, and for how many.
+  int64_t groups = 0, grouped = 0;
   /// Kernels of the layer that has most; 0 where nothing is named by layers.
   int64_t kernelsPerLayer = 0;
 };

@@ -38,6 +38,9 @@ enum class CollectiveKind {
   Permute
 };
 
+/// The kind of a collective of the spmd dialect; none for other operations.
+std::optional<CollectiveKind> collectiveKind(mlir::Operation *op);
+
 /// Bytes that one device sends on a ring. `bytes` is the size of the larger
 /// side of the collective on one device (operand of reduce_scatter, result of
 /// all_gather, the tensor itself otherwise).

@@ -19,6 +19,11 @@ std::string describeSharding(const Sharding &sharding);
 std::string explainReshard(llvm::StringRef producer, const Sharding &from,
                            llvm::StringRef consumer, const Sharding &to);
 std::string explainOrigin(OriginAttr origin);
+/// Of a collective: its origin, or of several in one their origins, each with
+/// how often it occurs in the layers of a model:
+/// "3 in one: 2x mlp.*.norm is partial (sum) over tp; func.return wants it
+/// replicated / 1x ...".
+std::string explainCollective(mlir::Attribute why);
 
 /// The name with every number replaced by "*", so that the layers of a model
 /// read as one: "layer.3.query" and "layer.4.query" are "layer.*.query".

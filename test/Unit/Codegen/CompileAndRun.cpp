@@ -135,6 +135,9 @@ void CompileAndRun::planModule(OwningOpRef<ModuleOp> module,
     ASSERT_TRUE(succeeded(runPhase(*planned, buildPartitionPhase)));
     ASSERT_TRUE(succeeded(runPhase(*planned, buildVerifyPhase)));
   }
+  if (!planMachine.empty())
+    (*planned)->setAttr(kMachineAttrName,
+                        StringAttr::get(&context, planMachine));
   source = planned->clone();
   ASSERT_TRUE(succeeded(runPhase(
       *planned, [&](OpPassManager &pm) { buildCodegenPipeline(pm, device); })));
@@ -255,7 +258,10 @@ PlanCounts CompileAndRun::counts() {
     counts.kernels += isa<plan::KernelOp>(op);
     counts.matmuls += isa<plan::MatmulOp>(op);
     counts.attentions += isa<plan::AttentionOp>(op);
-    counts.collectives += isa<plan::CollectiveOp>(op);
+    if (auto collective = dyn_cast<plan::CollectiveOp>(op)) {
+      ++counts.collectives;
+      counts.groups += isa_and_nonnull<ArrayAttr>(collective.getOriginAttr());
+    }
   });
   return counts;
 }

@@ -30,6 +30,7 @@ void expectClose(const reference::Tensor &expected,
 /// The sizes of a module's plans.
 struct PlanCounts {
   int kernels = 0, matmuls = 0, attentions = 0, collectives = 0;
+  int groups = 0; // collectives that stand for several
 };
 
 class CompileAndRun : public ::testing::Test {
@@ -73,6 +74,9 @@ protected:
   mlir::MLIRContext context;
   /// What is planned for: "cpu" or "cuda".
   std::string device = "cpu";
+  /// The machine that plans are made for; empty: the one of the assignment. On
+  /// "h100" copies are cheap and latencies long: what may be grouped is.
+  std::string planMachine;
   /// Integers are drawn from [lowest, highest].
   int64_t lowestInteger = -2, highestInteger = 5;
   mlir::OwningOpRef<mlir::ModuleOp> source;  // before code generation

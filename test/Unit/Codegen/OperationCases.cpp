@@ -160,6 +160,34 @@ std::vector<OperationCase> tpc::test::movementCases() {
                      "%r = tpc.concat %a, %b dim 0 : (" + t("3x20x") + ", " +
                          t("1x20x") + ") -> " + t("4x20x") + " => %r",
                      0});
+    // More operands than are all computed: some bounds are multiples of a
+    // vector, some are not; what is computed differs from part to part.
+    for (bool inner : {true, false}) {
+      if (e == "i1")
+        continue; // has no sums
+      std::string arguments, body, operands, types;
+      int total = 0;
+      for (int size : {16, 8, 3, 13, 32, 48, 5, 11, 64, 1}) {
+        std::string n = std::to_string(size),
+                    type = t(inner ? "3x" + n + "x" : n + "x7x"),
+                    comma = total ? ", " : "";
+        arguments += comma + "%a" + n + ": " + type;
+        body += "%b" + n + " = tpc.add %a" + n + ", %a" + n + " : (" + type +
+                ", " + type + ") -> " + type + "\n";
+        operands += comma + (size % 2 ? "%a" : "%b") + n;
+        types += comma + type;
+        total += size;
+      }
+      std::string n = std::to_string(total),
+                  result = t(inner ? "3x" + n + "x" : n + "x7x");
+      cases.push_back(
+          {(inner ? "concat_many_inner_" : "concat_many_outer_") + e, arguments,
+           result,
+           body + "%r = tpc.concat " + operands + " dim " +
+               (inner ? "1" : "0") + " : (" + types + ") -> " + result +
+               " => %r",
+           0});
+    }
     for (std::string index : {"i32", "i64"}) {
       std::string i = "tensor<2x3x" + index + ">";
       cases.push_back({"gather_outer_" + e + "_" + index,

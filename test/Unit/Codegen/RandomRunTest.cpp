@@ -32,7 +32,8 @@ void RandomRuns::runSeeds(
   lowestInteger = 0;
   AssignPhaseOptions assign;
   assign.timeLimit = 0.2;
-  unsigned runs = 0;
+  planMachine = "h100";
+  unsigned runs = 0, groups = 0;
   std::string wrong;
   for (unsigned seed = first; seed < first + count; ++seed) {
     const char *modes[] = {"megatron", "propagate", "auto"};
@@ -48,15 +49,18 @@ void RandomRuns::runSeeds(
     int before = failures();
     compile(text, "", assign);
     if (failures() == before)
+      groups += counts().groups;
+    if (failures() == before)
       check(1e-3, Reference::Whole, relative);
     if (failures() != before)
       wrong += " " + std::to_string(seed);
   }
   std::remove(eager.c_str());
-  std::cout << runs
-            << " random graphs run, wrong:" << (wrong.empty() ? " none" : wrong)
-            << "\n";
+  std::cout << runs << " random graphs run with " << groups
+            << " groups of collectives, wrong:"
+            << (wrong.empty() ? " none" : wrong) << "\n";
   EXPECT_GT(runs, count / 2);
+  EXPECT_GT(groups, 0u);
 }
 
 /// TPC_RANDOM_RUNS=FIRST,COUNT chooses the seeds.

@@ -371,12 +371,12 @@ def Plan_CollectiveOp : Plan_Op<"collective", [Pure,
   let arguments = (ins Plan_CollectiveKindAttr:$kind, Tpc_ReductionAttr:$reduction,
                        Tpc_Tensor:$operand, Tpc_AxesAttr:$axes,
                        OptionalAttr<DenseI64ArrayAttr>:$sources,
-                       OptionalAttr<Tpc_OriginAttr>:$origin,
+                       OptionalAttr<Tpc_WhyAttr>:$origin,
                        OptionalAttr<Plan_PlaceAttr>:$at);
   let results = (outs Tpc_Tensor:$result);
   let assemblyFormat = [{
     custom<Keyword>($kind) custom<Keyword>($reduction) $operand `over` custom<Axes>($axes)
-    (`sources` $sources^)? (`why` $origin^)? (`at` $at^)?
+    (`sources` $sources^)? (`why` custom<Why>($origin)^)? (`at` $at^)?
     attr-dict `:` functional-type(operands, results)
   }];
 }

@@ -86,8 +86,8 @@ def Spmd_AllReduceOp : Spmd_Collective<"all_reduce"> {
     - (C2) operand and result have the same type.
   }];
   let arguments = (ins Tpc_ReductionAttr:$reduction, Tpc_Tensor:$operand,
-                       Tpc_AxesAttr:$axes, OptionalAttr<Tpc_OriginAttr>:$origin);
-  let assemblyFormat = "custom<Keyword>($reduction) $operand `over` custom<Axes>($axes) (`why` $origin^)? attr-dict `:` functional-type(operands, results)";
+                       Tpc_AxesAttr:$axes, OptionalAttr<Tpc_WhyAttr>:$origin);
+  let assemblyFormat = "custom<Keyword>($reduction) $operand `over` custom<Axes>($axes) (`why` custom<Why>($origin)^)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Spmd_AllGatherOp : Spmd_Collective<"all_gather"> {
@@ -101,8 +101,8 @@ def Spmd_AllGatherOp : Spmd_Collective<"all_gather"> {
     - (C3) along `dim` the operand is ceil(result / members).
   }];
   let arguments = (ins Tpc_Tensor:$operand, I64Attr:$dim, Tpc_AxesAttr:$axes,
-                       OptionalAttr<Tpc_OriginAttr>:$origin);
-  let assemblyFormat = "$operand `dim` $dim `over` custom<Axes>($axes) (`why` $origin^)? attr-dict `:` functional-type(operands, results)";
+                       OptionalAttr<Tpc_WhyAttr>:$origin);
+  let assemblyFormat = "$operand `dim` $dim `over` custom<Axes>($axes) (`why` custom<Why>($origin)^)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Spmd_ReduceScatterOp : Spmd_Collective<"reduce_scatter"> {
@@ -117,8 +117,8 @@ def Spmd_ReduceScatterOp : Spmd_Collective<"reduce_scatter"> {
   }];
   let arguments = (ins Tpc_ReductionAttr:$reduction, Tpc_Tensor:$operand,
                        I64Attr:$dim, Tpc_AxesAttr:$axes,
-                       OptionalAttr<Tpc_OriginAttr>:$origin);
-  let assemblyFormat = "custom<Keyword>($reduction) $operand `dim` $dim `over` custom<Axes>($axes) (`why` $origin^)? attr-dict `:` functional-type(operands, results)";
+                       OptionalAttr<Tpc_WhyAttr>:$origin);
+  let assemblyFormat = "custom<Keyword>($reduction) $operand `dim` $dim `over` custom<Axes>($axes) (`why` custom<Why>($origin)^)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Spmd_AllToAllOp : Spmd_Collective<"all_to_all"> {
@@ -135,8 +135,8 @@ def Spmd_AllToAllOp : Spmd_Collective<"all_to_all"> {
   }];
   let arguments = (ins Tpc_Tensor:$operand, I64Attr:$split_dim,
                        I64Attr:$concat_dim, Tpc_AxesAttr:$axes,
-                       OptionalAttr<Tpc_OriginAttr>:$origin);
-  let assemblyFormat = "$operand `split` $split_dim `concat` $concat_dim `over` custom<Axes>($axes) (`why` $origin^)? attr-dict `:` functional-type(operands, results)";
+                       OptionalAttr<Tpc_WhyAttr>:$origin);
+  let assemblyFormat = "$operand `split` $split_dim `concat` $concat_dim `over` custom<Axes>($axes) (`why` custom<Why>($origin)^)? attr-dict `:` functional-type(operands, results)";
 }
 
 def Spmd_PermuteOp : Spmd_Collective<"permute"> {
@@ -148,8 +148,8 @@ def Spmd_PermuteOp : Spmd_Collective<"permute"> {
     - (C3) sources is a permutation of the members.
   }];
   let arguments = (ins Tpc_Tensor:$operand, DenseI64ArrayAttr:$sources,
-                       Tpc_AxesAttr:$axes, OptionalAttr<Tpc_OriginAttr>:$origin);
-  let assemblyFormat = "$operand `sources` $sources `over` custom<Axes>($axes) (`why` $origin^)? attr-dict `:` functional-type(operands, results)";
+                       Tpc_AxesAttr:$axes, OptionalAttr<Tpc_WhyAttr>:$origin);
+  let assemblyFormat = "$operand `sources` $sources `over` custom<Axes>($axes) (`why` custom<Why>($origin)^)? attr-dict `:` functional-type(operands, results)";
 }
 
 //===----------------------------------------------------------------------===//

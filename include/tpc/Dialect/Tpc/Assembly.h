@@ -1,6 +1,7 @@
 //===- Assembly.h - Assembly shared by the dialects -------------*- C++ -*-===//
 //
-// `custom<Keyword>` and `custom<Axes>` of the operations' assembly formats.
+// `custom<Keyword>`, `custom<Axes>` and `custom<Why>` of the operations'
+// assembly formats.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,6 +36,14 @@ inline void printAxes(mlir::OpAsmPrinter &printer, mlir::Operation *,
                       AxesAttr axes) {
   axes.print(printer);
 }
+
+/// An origin, or a list of the origins of several, `unit` for unknown ones.
+bool isWhy(mlir::Attribute attribute);
+/// `<"mlp.down" to "func.return", ...>`, or a list of these and `unknown` in
+/// brackets.
+mlir::ParseResult parseWhy(mlir::OpAsmParser &parser, mlir::Attribute &why);
+void printWhy(mlir::OpAsmPrinter &printer, mlir::Operation *,
+              mlir::Attribute why);
 
 } // namespace tpc
 

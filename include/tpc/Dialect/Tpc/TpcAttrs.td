@@ -103,4 +103,14 @@ def Tpc_OriginAttr : Tpc_Attr<"Origin", "origin"> {
   let assemblyFormat = "`<` $producer `to` $consumer `,` $from `->` $to `>`";
 }
 
+// Why a collective is there: its origin; of several that became one, a list with
+// the origin of each, `unit` where it is not known.
+def Tpc_WhyAttr : Attr<
+    CPred<"::tpc::isWhy($_self)">,
+    "an origin, or a list of them"> {
+  let storageType = "::mlir::Attribute";
+  let returnType = "::mlir::Attribute";
+  let convertFromStorage = "$_self";
+}
+
 #endif // TPC_DIALECT_TPC_TPCATTRS_TD

@@ -148,8 +148,9 @@ void Uses::note(Operation &op) {
 int Uses::lastUse(Value value) const {
   int last = at(value.getDefiningOp());
   for (Operation *user : value.getUsers())
-    last =
-        std::max(last, isView(user) ? lastUse(user->getResult(0)) : at(user));
+    last = std::max(last, (isView(user) || isa<AgainOp>(user))
+                              ? lastUse(user->getResult(0))
+                              : at(user));
   return last;
 }
 

@@ -40,6 +40,13 @@ function(tpc_find_headers prefix option hint)
 endfunction()
 
 tpc_find_headers(CUDA TPC_ENABLE_CUDA CUDAToolkit_ROOT cuda.h cublasLt.h nccl.h)
+if(TPC_HAS_CUDA)
+  file(STRINGS ${TPC_FOUND_nccl_h}/nccl.h windows REGEX ncclCommWindowRegister)
+  if(NOT windows)
+    message(FATAL_ERROR "expected NCCL 2.27 or newer, found an older one in ${TPC_FOUND_nccl_h}; "
+      "set CUDAToolkit_ROOT to the folder that has another in 'include', or TPC_ENABLE_CUDA=OFF")
+  endif()
+endif()
 set(TPC_HAS_CUDNN OFF)
 if(TPC_HAS_CUDA)
   tpc_find_headers(CUDNN TPC_ENABLE_CUDNN CUDNN_FRONTEND_ROOT cudnn.h cudnn_frontend.h)

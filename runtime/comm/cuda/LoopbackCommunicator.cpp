@@ -39,6 +39,11 @@ public:
       : mesh(mesh), devices(std::move(devices)), kernels(std::move(kernels)) {}
 
   Result<void> makeEvents();
+  Result<Buffer> allocate(size_t, uint64_t bytes,
+                          std::string_view what) override {
+    return devices[0].gpu->allocate(bytes, what);
+  }
+  std::string memory() const override { return "plain (on one GPU)"; }
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
   void removeLast() override { collectives.pop_back(); }

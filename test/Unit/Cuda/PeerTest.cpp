@@ -45,17 +45,6 @@ protected:
         return step.implementation;
     return "";
   }
-  template <class Body> static void inProcesses(uint32_t size, Body body) {
-    std::vector<uint32_t> ranks(size);
-    std::iota(ranks.begin(), ranks.end(), 0);
-    Meeting(size).run(
-        ranks,
-        [&](Result<std::shared_ptr<ProcessGroup>> group) {
-          ASSERT_TRUE(group) << group.error().message;
-          body(*group);
-        },
-        [](LaunchSettings &) { return GroupOptions(); });
-  }
 };
 
 TEST_F(Peers, TakeSmallAllReduces) {

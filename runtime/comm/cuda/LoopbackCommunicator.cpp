@@ -207,7 +207,7 @@ tpcrt::createLoopbackCommunicator(const Mesh &mesh,
       return fail("the loopback communicator is for devices on one GPU");
   TPCRT_ASSIGN(KernelModule kernels,
                KernelModule::load(devices[0].gpu, reduceKernels().c_str(),
-                                  reduceKernelNames()));
+                                  reduceKernelNames(reduceFamily)));
   auto communicator = std::make_unique<LoopbackCommunicator>(
       mesh, std::move(devices), std::move(kernels));
   TPCRT_TRY(communicator->makeEvents());

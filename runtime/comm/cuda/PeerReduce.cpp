@@ -51,7 +51,7 @@ Result<void> PeerReduce::allocate() {
     Member &member = members[i];
     TPCRT_ASSIGN(member.kernels,
                  KernelModule::load(devices[i].gpu, peerKernels().c_str(),
-                                    peerKernelNames()));
+                                    reduceKernelNames(peerFamily)));
     TPCRT_ASSIGN(member.mailbox,
                  gpu.allocate(Mailbox::bytes, "all-reduces over peer memory"));
     TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(gpu));

@@ -158,6 +158,26 @@ double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
   return best;
 }
 
+bool CostModel::isFasterInOneLaunch(double bytes,
+                                    ArrayRef<AxisRef> axes) const {
+  Placement placement = place(axes);
+  if (placement.members == 1 || placement.outer || machine.sharedByDevices)
+    return false;
+  LinkAlgorithm launch;
+  launch.baseMicros = launch.hopMicros =
+      std::numeric_limits<double>::infinity();
+  for (const LinkAlgorithm &ring : machine.links[placement.inner].algorithms) {
+    if (ring.kind != LinkAlgorithm::Ring)
+      continue;
+    launch.baseMicros = std::min(launch.baseMicros, ring.baseMicros);
+    launch.hopMicros = std::min(launch.hopMicros, ring.hopMicros);
+    launch.bytesPerMicro = std::max(launch.bytesPerMicro, ring.bytesPerMicro);
+  }
+  double read = (placement.members - 1) * bytes;
+  return launch.baseMicros + launch.hopMicros + read / launch.bytesPerMicro <
+         collectiveMicros(CollectiveKind::AllReduce, bytes, axes);
+}
+
 double CostModel::copyMicros(double bytes) const {
   return machine.operationMicros +
          2 * bytes * sharing / machine.memoryBytesPerMicro;

@@ -12,6 +12,7 @@
 #include "tpc/Codegen/KernelImage.h"
 #include "tpc/Codegen/MatmulLayout.h"
 #include "tpc/Dialect/Plan/Plan.h"
+#include "tpc/Sharding/CostModel.h"
 #include "tpc/Sharding/Explanation.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -93,6 +94,7 @@ private:
   ModuleOp module;
   const EmitOptions &options;
   Mesh mesh;
+  std::optional<CostModel> gpuLinks;
   artifact::ArtifactT result;
   artifact::ProgramT *current = nullptr;
   llvm::StringMap<uint32_t> parameters, states, kernelIndex;
@@ -484,6 +486,9 @@ LogicalResult ArtifactBuilder::addStep(plan::CollectiveOp op) {
   if (op.getOrigin())
     step.origin = explainCollective(op.getOriginAttr());
   step.bytes = ringBytes(op, members);
+  step.one_launch = gpuLinks && op.getKind() == Kind::AllReduce &&
+                    gpuLinks->isFasterInOneLaunch(
+                        plan::bytesOf(op.getOperand()), op.getAxes().getAxes());
   addStep(op, std::move(step));
   return success();
 }
@@ -570,6 +575,12 @@ FailureOr<std::vector<uint8_t>> ArtifactBuilder::build() {
   if (options.device == DeviceKind::Cuda) {
     result.device = artifact::DeviceKind::Cuda;
     cuda.emplace(module);
+    FailureOr<Machine> machine = machineOf(module);
+    if (failed(machine))
+      return failure();
+    // A machine without GPUs says nothing of their links.
+    gpuLinks.emplace(machine->sharedByDevices ? *findMachine("h100") : *machine,
+                     mesh);
   }
   if (failed(addParameters()))
     return failure();

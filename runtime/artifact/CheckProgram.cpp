@@ -377,6 +377,9 @@ Result<void> ProgramChecker::check(const CollectiveStep &step) const {
       if (source >= members)
         return fail("permute source {} in a group of {}", source, members);
   }
+  if (step.oneLaunch && step.kind != CollectiveKind::AllReduce)
+    return fail("expected one launch of an all_reduce only, found {}",
+                collectiveName(step.kind));
   return {};
 }
 

@@ -276,6 +276,7 @@ CollectiveStep decode(const fb::CollectiveStep *table) {
   step.sources = decode(table->sources());
   step.origin = decode(table->origin());
   step.bytes = table->bytes();
+  step.oneLaunch = table->one_launch();
   return step;
 }
 

@@ -178,6 +178,7 @@ struct CollectiveStep {
   std::vector<uint32_t> sources;
   std::string origin;
   uint64_t bytes = 0;
+  bool oneLaunch = false;
 };
 
 using StepBody = std::variant<KernelStep, MatmulStep, GroupedMatmulStep,

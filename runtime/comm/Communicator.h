@@ -37,6 +37,7 @@ struct CollectiveOp {
   std::vector<uint32_t> sources; // permute: who a member receives from
   std::string name;              // of the operation, for errors
   std::string location;          // in the source program, for errors
+  bool oneLaunch = false;        // see CollectiveStep::one_launch
 };
 
 class Communicator {

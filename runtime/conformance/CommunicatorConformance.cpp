@@ -309,6 +309,7 @@ struct DeviceRun {
 CollectiveOp makeOp(CollectiveKind kind, Reduction reduction, ElementType type,
                     uint64_t count, std::vector<AxisPart> axes) {
   CollectiveOp op{kind, reduction, type, count, std::move(axes), {}, "op", ""};
+  op.oneLaunch = kind == CollectiveKind::AllReduce;
   uint64_t members = groupSize(op.axes);
   for (uint64_t i = 0; kind == CollectiveKind::Permute && i < members; ++i)
     op.sources.push_back((i * 3 + 1) % members);

@@ -26,10 +26,11 @@ std::string tpcrt::toJson(const Statistics &statistics) {
         device.arenaBytes, device.scratchBytes, device.sharedBytes,
         device.loadBytes, device.loadPages));
   return fmt::format(
-      R"({{"kernel_isa": {}, "workers": {}, "threads_per_worker": {}, )"
+      R"({{"kernel_isa": {}, "collective_memory": {}, "workers": {}, )"
+      R"("threads_per_worker": {}, )"
       R"("constant_bytes": {}, "load_ms": {:.3f}, "last_run_ms": {:.3f}, )"
       R"("devices": [{}]}})",
-      jsonText(statistics.kernelIsa), statistics.workers,
-      statistics.threadsPerWorker, statistics.constantBytes, statistics.loadMs,
-      statistics.lastRunMs, fmt::join(devices, ", "));
+      jsonText(statistics.kernelIsa), jsonText(statistics.collectiveMemory),
+      statistics.workers, statistics.threadsPerWorker, statistics.constantBytes,
+      statistics.loadMs, statistics.lastRunMs, fmt::join(devices, ", "));
 }

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from tools import BIN, tool, write_safetensors
+from tools import BIN, ROOT, tool, write_safetensors
 
 MODEL = """
 tpc.mesh @mesh <"dp" = 2, "tp" = 2>
@@ -129,6 +129,41 @@ def test_under_mpirun(model):
          BIN / "tpc-run", *arguments(model, "tp=4", "--check")],
         capture_output=True, text=True, timeout=LIMIT)
     assert result.returncode == 0, result.stderr
+    assert result.stdout.count(": ok") == 1
+
+
+def torchrun(count, *command, restarts=0):
+    program = shutil.which("torchrun") or ROOT / "build/peers/bin/torchrun"
+    if not pathlib.Path(program).exists():
+        pytest.skip("there is no torchrun (scripts/bench --peers installs it)")
+    return subprocess.run(
+        [program, "--nproc-per-node", str(count), "--max-restarts",
+         str(restarts), "--master-port", str(free_port()), "--no-python",
+         *command], capture_output=True, text=True, timeout=3 * LIMIT)
+
+
+@pytest.mark.parametrize("count,mesh", [(2, "tp=4"), (1, "tp=2")])
+def test_under_torchrun(model, count, mesh):
+    result = torchrun(count, BIN / "tpc-run", *arguments(model, mesh, "--check"))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(": ok") == 1
+
+
+def test_an_error_under_torchrun(model):
+    result = torchrun(2, BIN / "tpc-run", *arguments(model, "tp=2"), "--inject",
+                      "kill:rank=1,op=1")
+    assert result.returncode == 1
+    assert re.search(r"tpc-run: error: .*rank 1 \(pid \d+ on .*\) is gone",
+                     result.stderr), result.stderr
+
+
+def test_torchrun_starts_all_again(model):
+    first = ('test "$TORCHELASTIC_RESTART_COUNT" != 0 || '
+             'set -- "$@" --inject kill:rank=1,op=1; exec "$@"')
+    result = torchrun(2, "sh", "-c", first, "sh", BIN / "tpc-run",
+                      *arguments(model, "tp=2", "--check"), restarts=1)
+    assert result.returncode == 0, result.stderr
+    assert "is gone" in result.stderr
     assert result.stdout.count(": ok") == 1
 
 

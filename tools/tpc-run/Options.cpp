@@ -57,6 +57,11 @@ cl::opt<bool> peerMemory("peer-memory",
                          cl::desc("on GPUs, small all-reduces read memory of "
                                   "peers where that is possible (default)"),
                          cl::init(true), cl::cat(category));
+cl::opt<bool> symmetricMemory("symmetric-memory",
+                              cl::desc("on GPUs, memory of collectives is "
+                                       "registered with NCCL where that is "
+                                       "possible (default)"),
+                              cl::init(true), cl::cat(category));
 cl::opt<bool> syncSteps("sync-steps",
                         cl::desc("on GPUs, waits for every step before the "
                                  "next, so that an error names its step"),
@@ -332,6 +337,7 @@ RunOptions tpc::parseOptions(int argc, char **argv) {
   options.load.tf32 = tf32;
   options.load.syncSteps = syncSteps;
   options.load.peerMemory = peerMemory;
+  options.load.symmetricMemory = symmetricMemory;
   options.mode = mode;
   if (plan.getNumOccurrences()) {
     if (mode.getNumOccurrences())

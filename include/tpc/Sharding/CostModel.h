@@ -60,6 +60,12 @@ public:
   /// Predicted time over the groups of `axes`; 0 for groups of one.
   double collectiveMicros(CollectiveKind kind, double bytes,
                           llvm::ArrayRef<AxisRef> axes) const;
+  /// Whether an all_reduce of `bytes` takes less when every GPU reads what all
+  /// members have, in one launch, than by the link's algorithms. That takes one
+  /// hop and (n-1) b bytes, at the least base and latency and the greatest
+  /// bandwidth of the link's rings. Never between nodes, nor among virtual
+  /// devices.
+  bool isFasterInOneLaunch(double bytes, llvm::ArrayRef<AxisRef> axes) const;
   /// Slicing or masking into `bytes`.
   double copyMicros(double bytes) const;
   double computeMicros(const Work &work) const;

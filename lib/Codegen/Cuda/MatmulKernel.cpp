@@ -2,26 +2,19 @@
 //
 // Integers, operands of two types and sums of nothing, which cuBLASLt refuses.
 // As for grouped products, elements of the result that lie next to each other
-// belong to threads that do if the columns of b are contiguous; where its rows
-// are, a warp computes an element:
-//
-//   b n_stride = 1   thread i of a block has element i, its warp reads 32
-//   b k_stride = 1   lane l of a warp has the terms l, l + 32, ... of one sum
+// belong to threads that do if the columns of b are contiguous (n_stride = 1);
+// where its rows are (k_stride = 1), a warp computes an element.
 //
 //===----------------------------------------------------------------------===//
 
 #include "../VectorMath.h"
-#include "BlockOps.h"
-#include "LibraryKernels.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "TeamKernel.h"
 #include "tpc/Codegen/CoreBuilder.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace tpc;
 using P = arith::CmpIPredicate;
-
-constexpr int64_t kThreads = 128;
 
 bool tpc::isLibraryProduct(plan::MatmulOp op) {
   Type a = elementOf(op.getLhs()), b = elementOf(op.getRhs()),
@@ -78,55 +71,29 @@ FailureOr<CudaLaunch> tpc::emitMatmul(OpBuilder &builder, plan::MatmulOp op,
   int64_t elements = op.getSizes()[0] * op.getSizes()[1];
   for (int64_t size : op.getBatch())
     elements *= size;
-  // Threads that share an element of the result, and elements of a block.
-  int64_t width = bStride == 1 && op.getB()[2] != 1 ? kWarp : 1;
-  int64_t perBlock = kThreads / width;
-  int64_t blocks = llvm::divideCeil(elements, perBlock);
-  CudaLaunch launch{symbol.str(), blocks, kThreads};
-
-  OpBuilder::InsertionGuard guard(builder);
-  Location loc = op.getLoc();
-  LLVM::LLVMFuncOp kernel =
-      createCudaKernel(builder, loc, symbol, launch.threads, facts);
-  if (launch.blocks == 0) {
-    LLVM::ReturnOp::create(builder, loc, ValueRange());
-    return launch;
-  }
-  LaneOps ops(builder, loc, LaneTarget::gpu(1), &kernel.getBody().front());
-  BlockOps block(ops, kernel, launch.threads);
+  Teams teams{bStride == 1 && op.getB()[2] != 1 ? kWarp : 1};
+  int64_t blocks = llvm::divideCeil(elements, teams.perBlock());
   Type aType = elementOf(op.getLhs()), bType = elementOf(op.getRhs());
   Type result = elementOf(op.getResult());
-  Type compute = ops.registerType(result);
-  Value inBlock =
-      arith::DivUIOp::create(builder, loc, block.thread, ops.i64(width));
-  Value part =
-      arith::RemUIOp::create(builder, loc, block.thread, ops.i64(width));
-  Value number = ops.add(ops.mul(block.block, perBlock), inBlock);
-  Value inside = ops.compareIndex(P::slt, number, ops.i64(elements));
-  Indices at = indicesOf(ops, op, ops.select(inside, number, ops.i64(0)));
-  auto loop = scf::ForOp::create(builder, loc, part, ops.i64(k), ops.i64(width),
-                                 ValueRange{ops.zero(compute)});
-  {
-    OpBuilder::InsertionGuard inner(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    Indices here = at;
-    here.advance(ops, loop.getInductionVar(), aStride, bStride, 0);
-    Value x = ops.load(kernel.getArgument(0), here.a, aType, false, {});
-    Value y = ops.load(kernel.getArgument(1), here.b, bType, false, {});
-    Value sum = loop.getRegionIterArg(0);
-    if (isa<IntegerType>(compute))
-      sum = ops.combine(Reduction::Sum, sum,
-                        arith::MulIOp::create(builder, loc, x, y));
-    else
-      sum = VectorMath(builder, loc).fma(x, y, sum);
-    scf::YieldOp::create(builder, loc, sum);
-  }
-  Value sum = block.reduce(loop.getResult(0), width, Reduction::Sum);
-  Value first = ops.compareIndex(P::eq, part, ops.i64(0));
-  block.when(ops.both(inside, first), [&] {
-    ops.store(ops.rounded(sum, result), kernel.getArgument(2), at.c, result,
-              {});
-  });
-  LLVM::ReturnOp::create(builder, loc, ValueRange());
-  return launch;
+  return emitTeams(
+      builder, op.getLoc(), symbol, teams, blocks, facts, [&](Team &team) {
+        LaneOps &ops = team.ops;
+        Value number =
+            ops.add(ops.mul(team.block, teams.perBlock()), team.inBlock);
+        Value inside = ops.compareIndex(P::slt, number, ops.i64(elements));
+        Indices at = indicesOf(ops, op, ops.select(inside, number, ops.i64(0)));
+        Type compute = ops.registerType(result);
+        auto addTerm = [&](Value i, Value sum) -> Value {
+          Indices here = at;
+          here.advance(ops, i, aStride, bStride, 0);
+          Value x = team.load(0, here.a, aType);
+          Value y = team.load(1, here.b, bType);
+          if (!isa<IntegerType>(compute))
+            return VectorMath(ops.builder, ops.loc).fma(x, y, sum);
+          return ops.combine(Reduction::Sum, sum,
+                             arith::MulIOp::create(ops.builder, ops.loc, x, y));
+        };
+        Value sum = team.sum(ops.i64(k), compute, addTerm);
+        team.store(sum, inside, 2, at.c, result);
+      });
 }

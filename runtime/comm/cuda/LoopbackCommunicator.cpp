@@ -39,6 +39,11 @@ public:
       : mesh(mesh), devices(std::move(devices)), kernels(std::move(kernels)) {}
 
   Result<void> makeEvents();
+  Result<Buffer> allocate(size_t, uint64_t bytes,
+                          std::string_view what) override {
+    return devices[0].gpu->allocate(bytes, what);
+  }
+  std::string memory() const override { return "plain (on one GPU)"; }
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
   void removeLast() override { collectives.pop_back(); }
@@ -202,7 +207,7 @@ tpcrt::createLoopbackCommunicator(const Mesh &mesh,
       return fail("the loopback communicator is for devices on one GPU");
   TPCRT_ASSIGN(KernelModule kernels,
                KernelModule::load(devices[0].gpu, reduceKernels().c_str(),
-                                  reduceKernelNames()));
+                                  reduceKernelNames(reduceFamily)));
   auto communicator = std::make_unique<LoopbackCommunicator>(
       mesh, std::move(devices), std::move(kernels));
   TPCRT_TRY(communicator->makeEvents());

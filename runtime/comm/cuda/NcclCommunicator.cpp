@@ -3,13 +3,14 @@
 // One communicator of NCCL spans the mesh; every list of axes that collectives
 // use gets another, split from it, whose ranks are the members of the groups.
 // Small all-reduces of groups whose GPUs read each other's memory do without.
+// Memory that collectives use is registered with each of them.
 //
 // All are non-blocking: a call may return before it is done, and whoever needs
 // the result polls, with a deadline.
 #include "comm/DeviceDivision.h"
-#include "comm/cuda/Nccl.h"
 #include "comm/cuda/PeerReduce.h"
 #include "comm/cuda/StreamCommunicator.h"
+#include "comm/cuda/SymmetricMemory.h"
 
 #include <algorithm>
 #include <deque>
@@ -17,74 +18,28 @@
 
 using namespace tpcrt;
 
-Result<NcclLibrary> NcclLibrary::load() {
-  TPCRT_ASSIGN(SharedLibrary library,
-               SharedLibrary::open({"libnccl.so.2"},
-                                   "install NCCL 2.18 or newer and have its "
-                                   "folder in LD_LIBRARY_PATH"));
-  NcclLibrary table;
-  TPCRT_NCCL_FUNCTIONS(TPCRT_FIND_FUNCTION)
-  return table;
-}
-
-Result<void> NcclLibrary::check(ncclResult_t result, const char *function,
-                                ncclComm_t comm) const {
-  if (result == ncclSuccess || result == ncclInProgress)
-    return {};
-  const char *detail = ncclGetLastError(comm);
-  return fail("{}: {}{}{}", function, ncclGetErrorString(result),
-              detail && *detail ? ": " : "", detail ? detail : "");
-}
-
-#define TPCRT_NCCL(library, function, ...)                                     \
-  (library).check((library).function(__VA_ARGS__), #function)
-
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-ncclDataType_t ncclType(ElementType type) {
-  switch (type) {
-  case ElementType::F32:
-    return ncclFloat32;
-  case ElementType::F64:
-    return ncclFloat64;
-  case ElementType::BF16:
-    return ncclBfloat16;
-  case ElementType::F16:
-    return ncclFloat16;
-  case ElementType::I32:
-    return ncclInt32;
-  case ElementType::I64:
-    return ncclInt64;
-  case ElementType::Bool:
-    return ncclUint8;
-  }
-  return ncclUint8;
-}
-
-/// On bool, sum and max are "or", min is "and": of bytes that are 0 or 1, the
-/// largest and the least.
-ncclRedOp_t ncclReduction(const CollectiveOp &op) {
-  if (op.reduction == Reduction::Min)
-    return ncclMin;
-  return op.reduction == Reduction::Max || op.type == ElementType::Bool
-             ? ncclMax
-             : ncclSum;
-}
 
 class NcclCommunicator final : public StreamCommunicator {
 public:
   NcclCommunicator(const NcclLibrary &nccl, const Mesh &mesh,
                    std::vector<StreamDevice> devices,
                    std::shared_ptr<ProcessGroup> processes,
-                   std::chrono::milliseconds deadline, bool peerMemory)
-      : nccl(nccl), mesh(mesh), devices(std::move(devices)),
-        processes(std::move(processes)), deadline(deadline),
-        peerMemory(peerMemory) {}
+                   const NcclOptions &options)
+      : nccl(nccl), mesh(mesh), devices(devices),
+        processes(std::move(processes)), deadline(options.deadline),
+        peerMemory(options.peerMemory),
+        symmetric(nccl, devices, options.symmetricMemory), groups(1) {}
   ~NcclCommunicator() override;
 
-  Result<void> connect(const ncclUniqueId &id);
+  Result<void> connect();
+  Result<Buffer> allocate(size_t device, uint64_t bytes,
+                          std::string_view what) override {
+    return symmetric.allocate(device, bytes, what);
+  }
+  std::string memory() const override { return symmetric.description(); }
   Result<uint32_t> add(const CollectiveOp &op,
                        const std::vector<Buffers> &buffers) override;
   void removeLast() override { collectives.pop_back(); }
@@ -97,7 +52,8 @@ private:
   /// Communicators over the groups of `axes`, by local device.
   struct Group {
     std::vector<AxisPart> axes;
-    std::vector<ncclComm_t> comms;
+    std::vector<ncclComm_t> comms = {};
+    std::vector<SymmetricMemory::Windows> windows = {};
     /// Made for the first collective that it takes; null with a reason where
     /// there is none.
     std::unique_ptr<PeerReduce> peers = {};
@@ -111,14 +67,17 @@ private:
   };
 
   Result<Group *> groupOver(const std::vector<AxisPart> &axes);
+  Result<void> joinAll();
+  Result<void> split(Group &group);
+  Result<void> registerMemory(Group &group);
+  Result<void> deregisterMemory(Group &group);
+  void abortAll();
   /// Calls start(i) for every local device, as one group of calls, and waits
   /// until the communicators have accepted them.
   template <class Start>
   Result<void> grouped(const std::vector<ncclComm_t> &comms, Start start);
   Result<void> connectPeers(Group &group);
   Result<void> settle(const std::vector<ncclComm_t> &comms);
-  Result<void> start(const Collective &collective, size_t device);
-  Result<void> exchange(const Collective &collective, size_t device);
   Result<void> copy(const Collective &collective, size_t device);
 
   NcclLibrary nccl;
@@ -127,6 +86,7 @@ private:
   std::shared_ptr<ProcessGroup> processes; // null: this one has all devices
   std::chrono::milliseconds deadline;
   bool peerMemory;
+  SymmetricMemory symmetric;
   std::deque<Group> groups; // the first spans the mesh
   std::vector<Collective> collectives;
   bool aborted = false;
@@ -138,9 +98,9 @@ NcclCommunicator::~NcclCommunicator() {
   bool orderly = !aborted && status();
   deadline = std::min(deadline, std::chrono::milliseconds(500));
   for (auto group = groups.rbegin(); group != groups.rend() && orderly; ++group)
-    orderly = bool(grouped(group->comms, [&](size_t i) {
-      return TPCRT_NCCL(nccl, ncclCommFinalize, group->comms[i]);
-    }));
+    orderly = deregisterMemory(*group) && grouped(group->comms, [&](size_t i) {
+                return TPCRT_NCCL(nccl, ncclCommFinalize, group->comms[i]);
+              });
   if (!orderly) {
     abort();
     return;
@@ -156,10 +116,18 @@ void NcclCommunicator::abort() {
   for (Group &group : groups)
     if (group.peers)
       group.peers->abort();
-  for (auto group = groups.rbegin(); group != groups.rend(); ++group)
+  abortAll();
+}
+
+/// Their windows go with them.
+void NcclCommunicator::abortAll() {
+  for (auto group = groups.rbegin(); group != groups.rend(); ++group) {
     for (ncclComm_t comm : group->comms)
       if (comm)
         nccl.ncclCommAbort(comm);
+    group->comms.clear();
+    group->windows.clear();
+  }
 }
 
 Result<void> NcclCommunicator::status() {
@@ -208,19 +176,33 @@ Result<void> NcclCommunicator::grouped(const std::vector<ncclComm_t> &comms,
   return settle(comms);
 }
 
-Result<void> NcclCommunicator::connect(const ncclUniqueId &id) {
+Result<void> NcclCommunicator::connect() {
+  Result<void> connected = joinAll();
+  if (!connected)
+    abort();
+  return connected;
+}
+
+/// Makes the communicator that spans the mesh.
+Result<void> NcclCommunicator::joinAll() {
+  ncclUniqueId id{};
+  if (!processes || processes->rank() == 0)
+    TPCRT_TRY(TPCRT_NCCL(nccl, ncclGetUniqueId, &id));
+  if (processes) {
+    TPCRT_ASSIGN(auto ids,
+                 processes->exchange(
+                     "NCCL id", std::string(id.internal, sizeof(id.internal))));
+    std::copy(ids[0].begin(), ids[0].end(), id.internal);
+  }
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
-  Group &world = groups.emplace_back();
+  Group &world = groups.front();
   world.comms.resize(devices.size());
-  Result<void> connected = grouped(world.comms, [&](size_t i) {
+  return grouped(world.comms, [&](size_t i) {
     return TPCRT_NCCL(nccl, ncclCommInitRankConfig, &world.comms[i],
                       int(mesh.numDevices()), id, int(devices[i].number),
                       &config);
   });
-  if (!connected)
-    abort();
-  return connected;
 }
 
 Result<NcclCommunicator::Group *>
@@ -230,25 +212,59 @@ NcclCommunicator::groupOver(const std::vector<AxisPart> &axes) {
   for (Group &group : groups)
     if (group.axes == axes)
       return &group;
+  if (groups.size() == 1)
+    TPCRT_TRY(symmetric.agree(processes.get()));
+  Group &group = groups.emplace_back(Group{axes});
+  Result<void> made = split(group);
+  if (made && symmetric.isUsed())
+    made = registerMemory(group);
+  if (made)
+    return &group;
+  abort();
+  return tl::unexpected(made.error());
+}
+
+Result<void> NcclCommunicator::split(Group &group) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   config.splitShare = 1;
   Group &world = groups.front();
-  Group split{axes, std::vector<ncclComm_t>(devices.size())};
-  Result<void> result = grouped(world.comms, [&](size_t i) {
+  group.comms.resize(devices.size());
+  TPCRT_TRY(grouped(world.comms, [&](size_t i) {
     uint64_t device = devices[i].number;
     return TPCRT_NCCL(nccl, ncclCommSplit, world.comms[i],
-                      int(groupOf(axes, mesh, device)[0]),
-                      int(memberIndex(axes, mesh, device)), &split.comms[i],
-                      &config);
+                      int(groupOf(group.axes, mesh, device)[0]),
+                      int(memberIndex(group.axes, mesh, device)),
+                      &group.comms[i], &config);
+  }));
+  return settle(group.comms);
+}
+
+/// Where that fails for one member it is for none: communicators that have
+/// failed are of no use, and others, without windows, take the place of all.
+Result<void> NcclCommunicator::registerMemory(Group &group) {
+  group.windows.resize(devices.size());
+  Result<void> registered = grouped(group.comms, [&](size_t i) {
+    return symmetric.registerOn(group.comms[i], i, group.windows[i]);
   });
-  Group &added = groups.emplace_back(std::move(split));
-  if (result)
-    result = settle(added.comms);
-  if (result)
-    return &added;
-  abort();
-  return tl::unexpected(result.error());
+  // Members that wait for one that has failed do so until the deadline.
+  TPCRT_TRY(symmetric.conclude(registered, group.windows, processes.get(),
+                               2 * deadline));
+  if (symmetric.isUsed())
+    return {};
+  abortAll();
+  TPCRT_TRY(joinAll());
+  for (size_t i = 1; i < groups.size(); ++i)
+    TPCRT_TRY(split(groups[i]));
+  return {};
+}
+
+Result<void> NcclCommunicator::deregisterMemory(Group &group) {
+  for (size_t i = 0; i < group.windows.size(); ++i) {
+    TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(*devices[i].gpu));
+    TPCRT_TRY(symmetric.deregister(group.comms[i], group.windows[i]));
+  }
+  return settle(group.comms);
 }
 
 Result<uint32_t> NcclCommunicator::add(const CollectiveOp &op,
@@ -291,8 +307,13 @@ Result<void> NcclCommunicator::enqueue(uint32_t number) {
     return {};
   }
   if (collective.group)
-    return grouped(collective.group->comms,
-                   [&](size_t i) { return start(collective, i); });
+    return grouped(collective.group->comms, [&](size_t i) {
+      uint64_t index = memberIndex(collective.op.axes, mesh, devices[i].number);
+      return nccl.enqueue(
+          collective.op,
+          {collective.group->comms[i], devices[i].stream.get(), index},
+          collective.buffers[i]);
+    });
   for (size_t i = 0; i < devices.size(); ++i)
     TPCRT_TRY(copy(collective, i));
   return {};
@@ -311,74 +332,15 @@ Result<void> NcclCommunicator::copy(const Collective &collective,
                   on.stream.get());
 }
 
-Result<void> NcclCommunicator::start(const Collective &collective,
-                                     size_t device) {
-  const CollectiveOp &op = collective.op;
-  auto *src = reinterpret_cast<void *>(collective.buffers[device].src);
-  auto *dst = reinterpret_cast<void *>(collective.buffers[device].dst);
-  ncclComm_t comm = collective.group->comms[device];
-  CUstream stream = devices[device].stream.get();
-  switch (op.kind) {
-  case CollectiveKind::AllReduce:
-    return TPCRT_NCCL(nccl, ncclAllReduce, src, dst, op.count,
-                      ncclType(op.type), ncclReduction(op), comm, stream);
-  case CollectiveKind::AllGather:
-    return TPCRT_NCCL(nccl, ncclAllGather, src, dst, op.count,
-                      ncclType(op.type), comm, stream);
-  case CollectiveKind::ReduceScatter:
-    return TPCRT_NCCL(nccl, ncclReduceScatter, src, dst, op.count,
-                      ncclType(op.type), ncclReduction(op), comm, stream);
-  case CollectiveKind::AllToAll:
-  case CollectiveKind::Permute:
-    return exchange(collective, device);
-  }
-  return fail("unknown kind of collective");
-}
-
-/// Chunks to and from other members.
-Result<void> NcclCommunicator::exchange(const Collective &collective,
-                                        size_t device) {
-  const CollectiveOp &op = collective.op;
-  auto [src, dst] = collective.buffers[device];
-  ncclComm_t comm = collective.group->comms[device];
-  CUstream stream = devices[device].stream.get();
-  uint64_t members = groupSize(op.axes);
-  uint64_t self = memberIndex(op.axes, mesh, devices[device].number);
-  uint64_t bytes = op.count * byteSize(op.type);
-  bool all = op.kind == CollectiveKind::AllToAll;
-  for (uint64_t peer = 0; peer < members; ++peer) {
-    if (all || op.sources[peer] == self)
-      TPCRT_TRY(TPCRT_NCCL(
-          nccl, ncclSend,
-          reinterpret_cast<const void *>(src + (all ? peer * bytes : 0)),
-          op.count, ncclType(op.type), int(peer), comm, stream));
-    if (all || op.sources[self] == peer)
-      TPCRT_TRY(
-          TPCRT_NCCL(nccl, ncclRecv,
-                     reinterpret_cast<void *>(dst + (all ? peer * bytes : 0)),
-                     op.count, ncclType(op.type), int(peer), comm, stream));
-  }
-  return {};
-}
-
 } // namespace
 
-Result<std::unique_ptr<StreamCommunicator>> tpcrt::createNcclCommunicator(
-    const NcclLibrary &library, const Mesh &mesh,
-    std::vector<StreamDevice> devices, std::shared_ptr<ProcessGroup> processes,
-    std::chrono::milliseconds deadline, bool peerMemory) {
-  ncclUniqueId id{};
-  if (!processes || processes->rank() == 0)
-    TPCRT_TRY(TPCRT_NCCL(library, ncclGetUniqueId, &id));
-  if (processes) {
-    TPCRT_ASSIGN(auto ids,
-                 processes->exchange(
-                     "NCCL id", std::string(id.internal, sizeof(id.internal))));
-    std::copy(ids[0].begin(), ids[0].end(), id.internal);
-  }
+Result<std::unique_ptr<StreamCommunicator>>
+tpcrt::createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
+                              std::vector<StreamDevice> devices,
+                              std::shared_ptr<ProcessGroup> processes,
+                              const NcclOptions &options) {
   auto communicator = std::make_unique<NcclCommunicator>(
-      library, mesh, std::move(devices), std::move(processes), deadline,
-      peerMemory);
-  TPCRT_TRY(communicator->connect(id));
+      library, mesh, std::move(devices), std::move(processes), options);
+  TPCRT_TRY(communicator->connect());
   return communicator;
 }

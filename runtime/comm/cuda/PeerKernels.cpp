@@ -8,16 +8,17 @@ using namespace tpcrt;
 
 namespace {
 
-// {0} name, {1} element size, {2} its bits, {3} load, {4} begin, {5} fold, {6}
-// store, {7} registers; of the mailbox: {8} blocks, {9} most members, {10}
-// flags, {11} staging, {12} bytes of a slice, {13} elements of a slice
+// {0} name, {1} element size, {2} its bits, {3} fold over members, {4} store,
+// {5} registers; of the mailbox: {6} blocks, {7} most members, {8} flags, {9}
+// staging, {10} bytes of a slice, {11} elements of a slice; {12} bits of the
+// register of an element
 constexpr const char *kernelText = R"(
 .visible .entry {0}(
   .param .u64 {0}_src, .param .u64 {0}_dst, .param .u64 {0}_mailboxes,
   .param .u32 {0}_self, .param .u32 {0}_members, .param .u64 {0}_count,
   .param .u64 {0}_abort)
 {{
-{7}
+{5}
   .reg .pred %done, %mine, %stopped;
   .reg .b16 %raw16;
   .reg .b32 %raw32, %block, %threads, %thread, %self, %members, %j, %epoch;
@@ -44,12 +45,12 @@ constexpr const char *kernelText = R"(
   ld.global.u32 %epoch, [%epochs];
   add.u32 %epoch, %epoch, 1;
   and.b32 %parity, %epoch, 1;
-  mad.lo.u32 %slot, %parity, {8}, %block;
-  mul.wide.u32 %slice, %slot, {12};
-  add.u64 %slice, %slice, {11};
-  mul.wide.u32 %first, %block, {13};
+  mad.lo.u32 %slot, %parity, {6}, %block;
+  mul.wide.u32 %slice, %slot, {10};
+  add.u64 %slice, %slice, {9};
+  mul.wide.u32 %first, %block, {11};
   sub.u64 %n, %count, %first;
-  min.u64 %n, %n, {13};
+  min.u64 %n, %n, {11};
   mul.lo.u64 %wide, %first, {1};
   add.u64 %src, %src, %wide;
   add.u64 %dst, %dst, %wide;
@@ -59,10 +60,10 @@ bring:
   @%done bra brought;
   mul.lo.u64 %wide, %i, {1};
   add.u64 %from, %src, %wide;
-  ld.global.u{2} %raw{14}, [%from];
+  ld.global.u{2} %raw{12}, [%from];
   add.u64 %to, %own, %slice;
   add.u64 %to, %to, %wide;
-  st.global.u{2} [%to], %raw{14};
+  st.global.u{2} [%to], %raw{12};
   add.u64 %i, %i, %step;
   bra bring;
 brought:
@@ -73,15 +74,15 @@ brought:
   mul.wide.u32 %entry, %thread, 8;
   add.u64 %entry, %mailboxes, %entry;
   ld.global.u64 %to, [%entry];
-  mad.lo.u32 %slot, %block, {9}, %self;
+  mad.lo.u32 %slot, %block, {7}, %self;
   mul.wide.u32 %wide, %slot, 4;
   add.u64 %to, %to, %wide;
-  st.release.sys.global.u32 [%to+{10}], %epoch;
-  mad.lo.u32 %slot, %block, {9}, %thread;
+  st.release.sys.global.u32 [%to+{8}], %epoch;
+  mad.lo.u32 %slot, %block, {7}, %thread;
   mul.wide.u32 %wide, %slot, 4;
   add.u64 %from, %own, %wide;
 wait:
-  ld.acquire.sys.global.u32 %flag, [%from+{10}];
+  ld.acquire.sys.global.u32 %flag, [%from+{8}];
   sub.s32 %flag, %flag, %epoch;
   setp.ge.s32 %done, %flag, 0;
   @%done bra met;
@@ -101,25 +102,9 @@ element:
   mul.lo.u64 %wide, %i, {1};
   add.u64 %from, %slice, %wide;
   add.u64 %to, %dst, %wide;
-  ld.global.u64 %at, [%mailboxes];
-  add.u64 %at, %at, %from;
   {3}
-  {4}
-  mov.u32 %j, 1;
-member:
-  setp.ge.u32 %done, %j, %members;
-  @%done bra store;
-  mul.wide.u32 %entry, %j, 8;
-  add.u64 %entry, %mailboxes, %entry;
-  ld.global.u64 %at, [%entry];
-  add.u64 %at, %at, %from;
-  {3}
-  {5}
-  add.u32 %j, %j, 1;
-  bra member;
-store:
   mov.u64 %at, %to;
-  {6}
+  {4}
   add.u64 %i, %i, %step;
   bra element;
 end:
@@ -129,27 +114,15 @@ end:
 
 } // namespace
 
-std::string tpcrt::peerKernelName(ElementType type, Reduction reduction) {
-  return fmt::format("peer_{}_{}", reductionName(reduction), typeName(type));
-}
-
-std::vector<std::string> tpcrt::peerKernelNames() {
-  std::vector<std::string> names;
-  forEachReduction([&](ElementType type, Reduction reduction) {
-    names.push_back(peerKernelName(type, reduction));
-  });
-  return names;
-}
-
 std::string tpcrt::peerKernels() {
-  std::string text = ".version 7.0\n.target sm_80\n.address_size 64\n";
+  std::string text = reduceHeader;
   forEachReduction([&](ElementType type, Reduction reduction) {
     ReduceLines lines = ReduceLines::of(type, reduction);
     uint64_t size = byteSize(type), bits = 8 * size;
     // A byte is loaded into a register of 16 bits.
     text +=
-        fmt::format(kernelText, peerKernelName(type, reduction), size, bits,
-                    lines.load, lines.begin(), lines.fold, lines.store,
+        fmt::format(kernelText, reduceKernelName(peerFamily, type, reduction),
+                    size, bits, lines.foldMembers("%mailboxes"), lines.store,
                     reduceRegisters, Mailbox::blocks, Mailbox::maxMembers,
                     Mailbox::flags, Mailbox::staging, Mailbox::sliceBytes,
                     Mailbox::sliceBytes / size, std::max<uint64_t>(bits, 16));

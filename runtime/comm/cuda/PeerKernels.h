@@ -44,10 +44,7 @@ struct Mailbox {
 /// all waiting, and the kernel without a result, when it is not 0. As many
 /// blocks as slices, which all members launch alike; a dst may be the src.
 std::string peerKernels();
-/// "peer_sum_f32"
-std::string peerKernelName(ElementType type, Reduction reduction);
-/// The names of all kernels, at reduceIndex.
-std::vector<std::string> peerKernelNames();
+constexpr const char *peerFamily = "peer"; // of their names
 
 } // namespace tpcrt
 

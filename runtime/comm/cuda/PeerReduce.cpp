@@ -11,10 +11,9 @@ using namespace tpcrt;
 
 bool PeerReduce::takes(const CollectiveOp &op) {
   uint64_t members = groupSize(op.axes);
-  uint64_t limit = members <= 4 ? 512 << 10 : 256 << 10;
-  return op.kind == CollectiveKind::AllReduce && op.count > 0 && members > 1 &&
-         members <= Mailbox::maxMembers &&
-         op.count * byteSize(op.type) <= limit;
+  return op.oneLaunch && op.kind == CollectiveKind::AllReduce && op.count > 0 &&
+         members > 1 && members <= Mailbox::maxMembers &&
+         op.count * byteSize(op.type) <= Mailbox::blocks * Mailbox::sliceBytes;
 }
 
 Result<std::unique_ptr<PeerReduce>>
@@ -52,7 +51,7 @@ Result<void> PeerReduce::allocate() {
     Member &member = members[i];
     TPCRT_ASSIGN(member.kernels,
                  KernelModule::load(devices[i].gpu, peerKernels().c_str(),
-                                    peerKernelNames()));
+                                    reduceKernelNames(peerFamily)));
     TPCRT_ASSIGN(member.mailbox,
                  gpu.allocate(Mailbox::bytes, "all-reduces over peer memory"));
     TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(gpu));

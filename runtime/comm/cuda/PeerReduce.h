@@ -12,9 +12,8 @@ namespace tpcrt {
 /// The groups over one list of axes.
 class PeerReduce {
 public:
-  /// By kind, members and size. Every GPU reads what all have, so the limit
-  /// falls with their number: 512 KiB, and 256 KiB above 4 members (the sizes
-  /// up to which vLLM's csrc/custom_all_reduce.cuh reduces in one shot).
+  /// What the compiler has found to take less so, as far as mailboxes hold it:
+  /// 512 KiB, of 8 members at most.
   static bool takes(const CollectiveOp &op);
 
   /// Null with a reason in `unable` if a GPU cannot reach another's memory. All

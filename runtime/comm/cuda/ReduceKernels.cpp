@@ -8,14 +8,13 @@ using namespace tpcrt;
 
 namespace {
 
-// {0} name, {1} element size, {2} begin, {3} load, {4} fold, {5} store, {6}
-// registers
+// {0} name, {1} element size, {2} fold over members, {3} store, {4} registers
 constexpr const char *kernelText = R"(
 .visible .entry {0}(
   .param .u64 {0}_srcs, .param .u64 {0}_dsts, .param .u32 {0}_members,
   .param .u32 {0}_results, .param .u64 {0}_offset, .param .u64 {0}_count)
 {{
-{6}
+{4}
   .reg .pred %done;
   .reg .b32 %block, %threads, %thread, %blocks, %members, %results, %j;
   .reg .b64 %srcs, %dsts, %offset, %count, %i, %step, %from, %to, %entry;
@@ -38,23 +37,7 @@ element:
   add.u64 %from, %i, %offset;
   mul.lo.u64 %from, %from, {1};
   mul.lo.u64 %to, %i, {1};
-  ld.global.u64 %at, [%srcs];
-  add.u64 %at, %at, %from;
-  {3}
   {2}
-  mov.u32 %j, 1;
-member:
-  setp.ge.u32 %done, %j, %members;
-  @%done bra store;
-  mul.wide.u32 %entry, %j, 8;
-  add.u64 %entry, %srcs, %entry;
-  ld.global.u64 %at, [%entry];
-  add.u64 %at, %at, %from;
-  {3}
-  {4}
-  add.u32 %j, %j, 1;
-  bra member;
-store:
   mov.u32 %j, 0;
 result:
   setp.ge.u32 %done, %j, %results;
@@ -63,7 +46,7 @@ result:
   add.u64 %entry, %dsts, %entry;
   ld.global.u64 %at, [%entry];
   add.u64 %at, %at, %to;
-  {5}
+  {3}
   add.u32 %j, %j, 1;
   bra result;
 next:
@@ -76,25 +59,14 @@ end:
 
 } // namespace
 
-std::string tpcrt::reduceKernelName(ElementType type, Reduction reduction) {
-  return fmt::format("reduce_{}_{}", reductionName(reduction), typeName(type));
-}
-
-std::vector<std::string> tpcrt::reduceKernelNames() {
-  std::vector<std::string> names;
-  forEachReduction([&](ElementType type, Reduction reduction) {
-    names.push_back(reduceKernelName(type, reduction));
-  });
-  return names;
-}
-
 std::string tpcrt::reduceKernels() {
-  std::string text = ".version 7.0\n.target sm_80\n.address_size 64\n";
+  std::string text = reduceHeader;
   forEachReduction([&](ElementType type, Reduction reduction) {
     ReduceLines lines = ReduceLines::of(type, reduction);
-    text += fmt::format(kernelText, reduceKernelName(type, reduction),
-                        byteSize(type), lines.begin(), lines.load, lines.fold,
-                        lines.store, reduceRegisters);
+    text +=
+        fmt::format(kernelText, reduceKernelName(reduceFamily, type, reduction),
+                    byteSize(type), lines.foldMembers("%srcs"), lines.store,
+                    reduceRegisters);
   });
   return text;
 }

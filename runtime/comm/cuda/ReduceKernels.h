@@ -17,11 +17,7 @@ namespace tpcrt {
 /// for every r on any number of blocks and threads. An element is read from all
 /// members before it is written, so a dst may be a src.
 std::string reduceKernels();
-
-/// "reduce_sum_f32"
-std::string reduceKernelName(ElementType type, Reduction reduction);
-/// The names of all kernels, at reduceIndex.
-std::vector<std::string> reduceKernelNames();
+constexpr const char *reduceFamily = "reduce"; // of their names
 
 } // namespace tpcrt
 

@@ -4,16 +4,32 @@
 
 using namespace tpcrt;
 
-std::string_view tpcrt::reductionName(Reduction reduction) {
+namespace {
+
+std::string_view nameOf(Reduction reduction) {
   return reduction == Reduction::Sum   ? "sum"
          : reduction == Reduction::Max ? "max"
                                        : "min";
 }
 
+} // namespace
+
+std::string tpcrt::reduceKernelName(std::string_view family, ElementType type,
+                                    Reduction reduction) {
+  return fmt::format("{}_{}_{}", family, nameOf(reduction), typeName(type));
+}
+
+std::vector<std::string> tpcrt::reduceKernelNames(std::string_view family) {
+  std::vector<std::string> names;
+  forEachReduction([&](ElementType type, Reduction reduction) {
+    names.push_back(reduceKernelName(family, type, reduction));
+  });
+  return names;
+}
+
 ReduceLines ReduceLines::of(ElementType type, Reduction reduction) {
-  std::string op = reduction == Reduction::Sum
-                       ? "add"
-                       : std::string(reductionName(reduction));
+  std::string op =
+      reduction == Reduction::Sum ? "add" : std::string(nameOf(reduction));
   bool sums = reduction == Reduction::Sum;
   // max and min of two numbers; NaN if one of them is.
   std::string f32 =
@@ -64,4 +80,25 @@ std::string ReduceLines::begin() const {
                           : accumulator == "l" ? "b64"
                                                : "b32";
   return fmt::format("mov.{0} %{1}acc, %{1}x;", type, accumulator);
+}
+
+std::string ReduceLines::foldMembers(std::string_view table) const {
+  return fmt::format(R"(ld.global.u64 %at, [{0}];
+  add.u64 %at, %at, %from;
+  {1}
+  {2}
+  mov.u32 %j, 1;
+member:
+  setp.ge.u32 %done, %j, %members;
+  @%done bra store;
+  mul.wide.u32 %entry, %j, 8;
+  add.u64 %entry, {0}, %entry;
+  ld.global.u64 %at, [%entry];
+  add.u64 %at, %at, %from;
+  {1}
+  {3}
+  add.u32 %j, %j, 1;
+  bra member;
+store:)",
+                     table, load, begin(), fold);
 }

@@ -1,11 +1,12 @@
-// Lines of PTX that reduce one element, for kernels that differ in where the
-// elements come from.
+// What kernels that reduce have in common, as PTX text: families of them, one
+// for every type and reduction, which differ in where the elements come from.
 #ifndef TPCRT_COMM_CUDA_REDUCELINES_H
 #define TPCRT_COMM_CUDA_REDUCELINES_H
 
 #include "artifact/Module.h"
 
 #include <string>
+#include <vector>
 
 namespace tpcrt {
 
@@ -17,6 +18,12 @@ struct ReduceLines {
   std::string load, fold, store;
 
   static ReduceLines of(ElementType type, Reduction reduction);
+  /// The loop over members: %<acc> of what lies %from bytes behind the address
+  /// that each has in the table at register `table`. Ends at the label `store`;
+  /// the kernel declares %at, %from, %entry, %members, %j and %done.
+  std::string foldMembers(std::string_view table) const;
+
+private:
   /// The first element begins the sum: "mov.f32 %facc, %fx;"
   std::string begin() const;
 };
@@ -28,8 +35,15 @@ constexpr const char *reduceRegisters = "  .reg .pred %isnan;\n"
                                         "  .reg .f32 %fx, %facc;\n"
                                         "  .reg .f64 %dx, %dacc, %dsum;\n";
 
-/// "sum", "max", "min"
-std::string_view reductionName(Reduction reduction);
+/// What a module for sm_80 and newer begins with.
+constexpr const char *reduceHeader = ".version 7.0\n"
+                                     ".target sm_80\n"
+                                     ".address_size 64\n";
+/// "peer_sum_f32" of the family "peer".
+std::string reduceKernelName(std::string_view family, ElementType type,
+                             Reduction reduction);
+/// Of a whole family, at reduceIndex.
+std::vector<std::string> reduceKernelNames(std::string_view family);
 
 /// Every pair of type and reduction has a number.
 constexpr uint32_t numReductions = 3;

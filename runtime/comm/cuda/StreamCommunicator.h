@@ -26,6 +26,14 @@ public:
 
   virtual ~StreamCommunicator() = default;
 
+  /// Memory of local device `device` for what collectives read and write;
+  /// other memory works as well. Before the first add, the same on all devices
+  /// in the same order.
+  virtual Result<Buffer> allocate(size_t device, uint64_t bytes,
+                                  std::string_view what) = 0;
+  /// What that is, for reports: "symmetric", or "plain" and why.
+  virtual std::string memory() const = 0;
+
   /// Makes a collective known, at load; buffers by local device. Returns the
   /// number by which enqueue names it. Where several processes share the mesh,
   /// all add the same collectives in the same order.
@@ -53,13 +61,22 @@ public:
 Result<std::unique_ptr<StreamCommunicator>>
 createLoopbackCommunicator(const Mesh &mesh, std::vector<StreamDevice> devices);
 
+struct NcclOptions {
+  /// How long other processes are waited for.
+  std::chrono::milliseconds deadline;
+  /// Small all-reduces go over memory of peers where GPUs allow it
+  /// (PeerReduce.h).
+  bool peerMemory = true;
+  /// Memory is registered with NCCL where all can (SymmetricMemory.h).
+  bool symmetricMemory = true;
+};
+
 /// Devices on GPUs of their own; null `processes`: all of them in this one.
-/// Other processes are waited for until `deadline`. Small all-reduces go over
-/// memory of peers where `peerMemory` and the GPUs allow it (PeerReduce.h).
-Result<std::unique_ptr<StreamCommunicator>> createNcclCommunicator(
-    const NcclLibrary &library, const Mesh &mesh,
-    std::vector<StreamDevice> devices, std::shared_ptr<ProcessGroup> processes,
-    std::chrono::milliseconds deadline, bool peerMemory = true);
+Result<std::unique_ptr<StreamCommunicator>>
+createNcclCommunicator(const NcclLibrary &library, const Mesh &mesh,
+                       std::vector<StreamDevice> devices,
+                       std::shared_ptr<ProcessGroup> processes,
+                       const NcclOptions &options);
 
 } // namespace tpcrt
 

@@ -74,10 +74,16 @@ Result<Buffer> Gpu::allocate(uint64_t bytes, std::string_view what) {
   if (auto result = TPCRT_CU(functions, cuMemAlloc, &address, bytes); !result)
     return fail("{}: {} needs {} bytes: {}", text, what, bytes,
                 result.error().message);
-  return Buffer::adopt(reinterpret_cast<void *>(address), bytes,
-                       [gpu = shared_from_this(), address] {
-                         gpu->release(
-                             [&] { gpu->functions.cuMemFree(address); });
+  return adopt(reinterpret_cast<void *>(address), bytes, [this](void *address) {
+    functions.cuMemFree(reinterpret_cast<CUdeviceptr>(address));
+  });
+}
+
+Buffer Gpu::adopt(void *address, uint64_t bytes,
+                  std::function<void(void *)> free) {
+  return Buffer::adopt(address, bytes,
+                       [gpu = shared_from_this(), address, free] {
+                         gpu->release([&] { free(address); });
                        });
 }
 
@@ -91,9 +97,8 @@ Result<Buffer> Gpu::allocatePinned(uint64_t bytes, std::string_view what) {
       !result)
     return fail("{}: {} needs {} bytes of pinned host memory: {}", text, what,
                 bytes, result.error().message);
-  return Buffer::adopt(address, bytes, [gpu = shared_from_this(), address] {
-    gpu->release([&] { gpu->functions.cuMemFreeHost(address); });
-  });
+  return adopt(address, bytes,
+               [this](void *address) { functions.cuMemFreeHost(address); });
 }
 
 Result<GpuStream> Gpu::createStream() {

@@ -37,6 +37,8 @@ public:
 
   /// Uninitialized memory of the GPU.
   Result<Buffer> allocate(uint64_t bytes, std::string_view what);
+  /// What a library has allocated in the GPU's context, and `free` gives back.
+  Buffer adopt(void *address, uint64_t bytes, std::function<void(void *)> free);
   /// Host memory that the GPU copies from and to while the host goes on.
   Result<Buffer> allocatePinned(uint64_t bytes, std::string_view what);
   Result<GpuStream> createStream();

@@ -23,8 +23,12 @@ SharedLibrary::open(std::initializer_list<const char *> names,
   return fail("cannot open {} ({}): {}", *names.begin(), reasons, install);
 }
 
+void *SharedLibrary::symbolOrNull(const char *symbolName) const {
+  return ::dlsym(handle, symbolName);
+}
+
 Result<void *> SharedLibrary::symbol(const char *symbolName) const {
-  if (void *address = ::dlsym(handle, symbolName))
+  if (void *address = symbolOrNull(symbolName))
     return address;
   return fail("{} has no function '{}', it is too old: {}", name, symbolName,
               install);

@@ -24,7 +24,14 @@ public:
     return {};
   }
 
+  /// The same, null where the library has no such function.
+  template <class Function>
+  void findOptional(const char *name, Function *&function) const {
+    function = reinterpret_cast<Function *>(symbolOrNull(name));
+  }
+
 private:
+  void *symbolOrNull(const char *name) const;
   Result<void *> symbol(const char *name) const;
 
   void *handle = nullptr;
@@ -42,5 +49,7 @@ private:
 #define TPCRT_DECLARE_FUNCTION(function) decltype(&::function) function = {};
 #define TPCRT_FIND_FUNCTION(function)                                          \
   TPCRT_TRY(library.find(TPCRT_SYMBOL(function), table.function));
+#define TPCRT_FIND_OPTIONAL_FUNCTION(function)                                 \
+  library.findOptional(TPCRT_SYMBOL(function), table.function);
 
 #endif // TPCRT_DEVICE_CUDA_SHAREDLIBRARY_H

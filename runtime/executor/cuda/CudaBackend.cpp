@@ -60,6 +60,7 @@ private:
   std::vector<DeviceStatistics> shared; // of them, by device, what was there
   std::vector<LoadCounts> loadCounts;   // by device
   CudaShared cuda;
+  BlockMemory memory;
   std::vector<std::unique_ptr<CudaProgram>> programs;
   std::optional<Error> failure;
   FlightRecorder recorder;
@@ -165,6 +166,7 @@ Result<void> CudaBackend::openGpus(const Driver &driver) {
     CudaDevice &device = cuda.devices.emplace_back();
     static_cast<ModelBlocks &>(device) = ModelBlocks(module);
     device.number = cuda.division.first() + i;
+    device.index = i;
     device.gpu = gpu;
     TPCRT_ASSIGN(device.stream, gpu->createStream());
     TPCRT_ASSIGN(device.event, gpu->createEvent());
@@ -209,11 +211,13 @@ Result<void> CudaBackend::connect() {
     TPCRT_ASSIGN(cuda.communicator,
                  createNcclCommunicator(library, module.mesh,
                                         std::move(streams), options.processes,
-                                        options.deadline, options.peerMemory));
+                                        {options.deadline, options.peerMemory,
+                                         options.symmetricMemory}));
   } else if (hasCollectives) {
     TPCRT_ASSIGN(cuda.communicator,
                  createLoopbackCommunicator(module.mesh, std::move(streams)));
   }
+  memory = BlockMemory(module, cuda.communicator.get());
   TPCRT_ASSIGN(cuda.watchdog,
                Watchdog::create(module, cuda.devices, cuda.communicator.get(),
                                 options.deadline, options.processes.get(),
@@ -255,7 +259,7 @@ Result<void> CudaBackend::checkMemory() const {
 Result<void> CudaBackend::allocateMemory() {
   for (CudaDevice &device : cuda.devices) {
     device.constants = cuda.gpus[device.gpu.get()].constants;
-    TPCRT_TRY(allocateDevice(module, device, planned.scratchBytes));
+    TPCRT_TRY(allocateDevice(module, device, memory, planned.scratchBytes));
   }
   return {};
 }
@@ -270,9 +274,10 @@ Result<void> CudaBackend::loadParameters(const WeightSource &weights) {
       Buffer &block = device.parameters[i];
       if (!needed[i] || block.size() > 0)
         continue;
-      TPCRT_ASSIGN(block, device.gpu->allocate(
-                              parameter.blockBytes(),
-                              fmt::format("parameter '{}'", parameter.name)));
+      TPCRT_ASSIGN(
+          block,
+          memory.allocate(device, Space::Parameter, i, parameter.blockBytes(),
+                          fmt::format("parameter '{}'", parameter.name)));
       if (block.size() == 0)
         continue;
       if (!upload) {
@@ -436,6 +441,8 @@ void CudaBackend::describe(Statistics &statistics) const {
   for (std::span<const std::byte> constant : module.constants)
     statistics.constantBytes += constant.size();
   statistics.workers = statistics.threadsPerWorker = 1;
+  if (cuda.communicator)
+    statistics.collectiveMemory = cuda.communicator->memory();
 }
 
 std::vector<StepTime> CudaBackend::profile() const {

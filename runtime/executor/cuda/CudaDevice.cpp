@@ -37,22 +37,43 @@ tpcrt::copyConstants(const Module &module, const std::shared_ptr<Gpu> &gpu) {
   return constants;
 }
 
+BlockMemory::BlockMemory(const Module &module, StreamCommunicator *communicator)
+    : communicator(communicator) {
+  exchanged.insert({Space::Arena, 0});
+  for (const Program &program : module.programs)
+    for (const Step &step : program.steps)
+      if (auto *collective = std::get_if<CollectiveStep>(&step.body))
+        for (const BufferRef &ref : {collective->src, collective->dst})
+          exchanged.insert({ref.space, ref.index});
+}
+
+Result<Buffer> BlockMemory::allocate(const CudaDevice &device, Space space,
+                                     size_t index, uint64_t bytes,
+                                     std::string_view what) const {
+  return communicator && exchanged.count({space, index})
+             ? communicator->allocate(device.index, bytes, what)
+             : device.gpu->allocate(bytes, what);
+}
+
 Result<void> tpcrt::allocateDevice(const Module &module, CudaDevice &device,
+                                   const BlockMemory &memory,
                                    uint64_t workspaceBytes) {
   Gpu &gpu = *device.gpu;
   uint64_t arenaBytes = 0;
   for (const Program &program : module.programs)
     arenaBytes = std::max(arenaBytes, program.arenaBytes);
-  TPCRT_ASSIGN(device.arena, gpu.allocate(arenaBytes, "the arena"));
+  TPCRT_ASSIGN(device.arena, memory.allocate(device, Space::Arena, 0,
+                                             arenaBytes, "the arena"));
   TPCRT_ASSIGN(device.workspace,
                gpu.allocate(workspaceBytes, "the libraries' workspace"));
 
   TPCRT_ASSIGN(GpuScope scope, GpuScope::enter(gpu));
   for (size_t i = 0; i < device.states.size(); ++i)
     if (Buffer &state = device.states[i]; state.size() == 0) {
-      TPCRT_ASSIGN(state, gpu.allocate(module.states[i].blockBytes(),
-                                       fmt::format("state '{}'",
-                                                   module.states[i].name)));
+      const State &tensor = module.states[i];
+      TPCRT_ASSIGN(state,
+                   memory.allocate(device, Space::State, i, tensor.blockBytes(),
+                                   fmt::format("state '{}'", tensor.name)));
       if (state.size() > 0)
         TPCRT_TRY(TPCRT_CU(gpu.driver(), cuMemsetD8Async, deviceAddress(state),
                            0, state.size(), device.stream.get()));

@@ -89,7 +89,7 @@ Result<void> CudaProgram::bindStep(const Step &step, BoundStep &bound) {
                  shared.communicator->add(
                      {collective->kind, collective->reduction, collective->type,
                       collective->count, collective->axes, collective->sources,
-                      step.name, step.location},
+                      step.name, step.location, collective->oneLaunch},
                      buffers));
     return {};
   }

@@ -47,6 +47,9 @@ struct LoadOptions {
   bool cudaGraphs = true;
   /// GPUs: small all-reduces read memory of peers where that is possible.
   bool peerMemory = true;
+  /// GPUs: memory of collectives is registered with NCCL where that is
+  /// possible.
+  bool symmetricMemory = true;
   /// GPUs: waits for every step before the next, so that an error names its
   /// step. (CPUs run one step after the other in any case.)
   bool syncSteps = false;
@@ -113,7 +116,10 @@ struct Statistics {
   std::vector<DeviceStatistics> devices;
   uint64_t constantBytes = 0; // shared by all devices
   std::string kernelIsa;      // of the loaded kernel image; empty without one
-  unsigned workers = 0;       // threads that run devices
+  /// On GPUs, where collectives read and write: "symmetric", or "plain" and
+  /// why; empty without collectives and on CPUs.
+  std::string collectiveMemory;
+  unsigned workers = 0; // threads that run devices
   unsigned threadsPerWorker = 0;
   double loadMs = 0;
   double lastRunMs = 0;

@@ -3,6 +3,7 @@
 #include "KernelSimulator.h"
 #include "tpc/Target/Artifact.h"
 #include "tpcrt/artifact_generated.h"
+#include <regex>
 
 using namespace mlir;
 using namespace tpc;
@@ -13,8 +14,9 @@ namespace {
 
 class CudaArtifact : public CompileAndRun {
 protected:
-  fb::ArtifactT emit(llvm::StringRef text, EmitOptions options = {}) {
-    plan(text);
+  fb::ArtifactT emit(llvm::StringRef text, EmitOptions options = {},
+                     const AssignPhaseOptions &assign = {}) {
+    plan(text, assign);
     fb::ArtifactT artifact;
     if (HasFatalFailure())
       return artifact;
@@ -150,6 +152,42 @@ func.func @main(%x: tensor<4294967296x512xf32>) -> tensor<4294967296xf32> {
   EXPECT_EQ(said, "'plan.kernel_func' op needs 4294967296 blocks of threads, "
                   "and a GPU runs at most 2147483647 at once; split it over "
                   "more devices");
+}
+
+/// A small sum over one node of GPUs; where the machine has none (cpu), as on
+/// an h100.
+TEST_F(CudaArtifact, SaysWhichAllReducesTakeOneLaunch) {
+  auto isOneLaunch = [&](const char *machine, const char *devices,
+                         const char *rows) {
+    std::string text = R"(
+tpc.mesh @mesh <"tp" = DEVICES>
+tpc.parameter @up : tensor<64x256xf32>
+tpc.parameter @down : tensor<256x64xf32>
+func.func @main(%x: tensor<ROWSx64xf32>) -> tensor<ROWSx64xf32> {
+  %u = tpc.read @up : tensor<64x256xf32>
+  %d = tpc.read @down : tensor<256x64xf32>
+  %h = tpc.matmul %x, %u "b e, e f -> b f" : (tensor<ROWSx64xf32>, tensor<64x256xf32>) -> tensor<ROWSx256xf32>
+  %y = tpc.matmul %h, %d "b f, f e -> b e" : (tensor<ROWSx256xf32>, tensor<256x64xf32>) -> tensor<ROWSx64xf32>
+  return %y : tensor<ROWSx64xf32>
+})";
+    text = std::regex_replace(text, std::regex("DEVICES"), devices);
+    text = std::regex_replace(text, std::regex("ROWS"), rows);
+    AssignPhaseOptions assign;
+    assign.mode = "megatron";
+    assign.machine = machine;
+    std::vector<bool> found;
+    fb::ArtifactT artifact = emit(text, {}, assign);
+    for (auto &step : artifact.programs.at(0)->steps)
+      if (auto *collective = step->body.AsCollectiveStep())
+        found.push_back(collective->one_launch);
+    EXPECT_EQ(found.size(), 1u);
+    return !found.empty() && found[0];
+  };
+  for (const char *machine : {"cpu", "h100"}) {
+    EXPECT_TRUE(isOneLaunch(machine, "8", "8"));      // 2 KiB
+    EXPECT_FALSE(isOneLaunch(machine, "8", "16384")); // 4 MiB
+    EXPECT_FALSE(isOneLaunch(machine, "16", "8"));    // between nodes
+  }
 }
 
 TEST_F(CudaArtifact, UnknownArchitecture) {

@@ -3,6 +3,7 @@
 #include "comm/Reduce.h"
 #include "comm/cuda/PeerKernels.h"
 #include "comm/cuda/ReduceKernels.h"
+#include "comm/cuda/ReduceLines.h"
 
 #include <algorithm>
 #include <tuple>
@@ -135,9 +136,9 @@ void tpcrt::fake::addRuntimeKernels(Machine &machine) {
   for (unsigned t = 0; t < numElementTypes; ++t)
     for (auto reduction : {Reduction::Sum, Reduction::Max, Reduction::Min}) {
       auto type = static_cast<ElementType>(t);
-      machine.kernels[reduceKernelName(type, reduction)] =
+      machine.kernels[reduceKernelName(reduceFamily, type, reduction)] =
           [=](const Launch &launch) { reduce(type, reduction, launch); };
-      std::string peer = peerKernelName(type, reduction);
+      std::string peer = reduceKernelName(peerFamily, type, reduction);
       machine.kernels[peer] = [=](const Launch &launch) {
         PeerLaunch{type, launch}.reduce(reduction);
       };

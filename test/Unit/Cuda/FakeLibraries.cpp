@@ -10,7 +10,7 @@ using namespace tpcrt;
 fake::Machine &fake::installLibraries(Settings settings) {
   Machine &machine = reset(settings);
   addRuntimeKernels(machine);
-  setNcclError(ncclSuccess);
+  resetNccl();
   CudaLibraries &libraries = cudaLibraries();
   libraries.driver = []() -> Result<Driver> {
     Driver table = driver();

@@ -1,6 +1,7 @@
 #include "FakeNccl.h"
 
 #include "FakeMachine.h"
+#include "FakeNcclWindows.h"
 #include "comm/Reduce.h"
 
 #include <algorithm>
@@ -129,8 +130,23 @@ bool isConnected(ncclComm &comm) {
   return comm.connected;
 }
 
-void compute(Shared::Round &round) {
+/// Where all members have the buffer in a window, it is at the same place.
+void checkSymmetry(const Shared &shared, const Shared::Round &round,
+                   uint64_t Part::*buffer) {
+  auto placeOf = [&](size_t rank) {
+    return findWindow(shared.ranks[rank], *round.parts[rank].*buffer, 1);
+  };
+  for (size_t rank = 1; rank < round.parts.size(); ++rank)
+    if (placeOf(rank) != placeOf(0))
+      machine().misused("members name different places in symmetric memory");
+}
+
+void compute(const Shared &shared, Shared::Round &round) {
   size_t ranks = round.parts.size();
+  if (round.parts[0]->kind != Kind::Exchange) {
+    checkSymmetry(shared, round, &Part::src);
+    checkSymmetry(shared, round, &Part::dst);
+  }
   auto check = [](uint64_t address, uint64_t bytes) {
     machine().checkRange("a collective's buffer", address, bytes);
     return reinterpret_cast<std::byte *>(address);
@@ -202,7 +218,7 @@ void enqueueCollective(ncclComm *comm, CUstream stream, Part part) {
       [comm] {
         Shared::Round &round = comm->shared->rounds[comm->ended++];
         if (!std::exchange(round.computed, true))
-          compute(round);
+          compute(*comm->shared, round);
       },
       [comm] {
         return asyncError == ncclSuccess &&
@@ -241,7 +257,8 @@ ncclResult_t call(ncclComm *comm, CUstream stream, Part part) {
   return ncclSuccess;
 }
 
-ncclResult_t release(ncclComm *comm) {
+ncclResult_t release(ncclComm *comm, bool inOrder) {
+  dropWindows(comm, inOrder);
   --machine().objects["NCCL communicator"];
   if (comm->shared)
     std::ranges::replace(comm->shared->ranks, comm, nullptr);
@@ -313,9 +330,10 @@ ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key,
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *state) {
   LOCK();
-  *state = asyncError != ncclSuccess                  ? asyncError
-           : comm->polls-- > 0 || !isConnected(*comm) ? ncclInProgress
-                                                      : ncclSuccess;
+  *state = asyncError != ncclSuccess ? asyncError
+           : comm->polls-- > 0 || !isConnected(*comm)
+               ? ncclInProgress
+               : settleWindows(comm, comm->shared->ranks);
   return ncclSuccess;
 }
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
@@ -326,13 +344,13 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
   LOCK();
   machine().calls.push_back("ncclCommDestroy");
-  return release(comm);
+  return release(comm, /*inOrder=*/true);
 }
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
   LOCK();
   machine().calls.push_back("ncclCommAbort");
   machine().drop("NCCL"); // its kernels end
-  return release(comm);
+  return release(comm, /*inOrder=*/false);
 }
 
 ncclResult_t ncclGroupStart() {
@@ -410,12 +428,20 @@ ncclResult_t ncclRecv(void *dst, size_t count, ncclDataType_t type, int peer,
 
 } // extern "C"
 
-NcclLibrary tpcrt::fake::nccl() {
+NcclLibrary tpcrt::fake::nccl(bool windows) {
   NcclLibrary table;
 #define FILL(function) table.function = &::function;
   TPCRT_NCCL_FUNCTIONS(FILL)
+  if (windows) {
+    TPCRT_NCCL_WINDOW_FUNCTIONS(FILL)
+  }
 #undef FILL
   return table;
+}
+
+void tpcrt::fake::resetNccl() {
+  asyncError = ncclSuccess;
+  resetWindows();
 }
 
 void tpcrt::fake::setNcclError(ncclResult_t error) { asyncError = error; }

@@ -44,7 +44,7 @@ Result<Communicators> makeNccl(const Mesh &mesh, bool peerMemory) {
   TPCRT_ASSIGN(auto devices, openDevices(mesh.numDevices(), false));
   TPCRT_ASSIGN(auto streams,
                createNcclCommunicator(library, mesh, devices, nullptr,
-                                      std::chrono::seconds(60), peerMemory));
+                                      {std::chrono::seconds(60), peerMemory}));
   Communicators result;
   result.push_back(adaptStreams(devices, std::move(streams)));
   return result;

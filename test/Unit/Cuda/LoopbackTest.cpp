@@ -6,6 +6,7 @@
 
 #include "comm/cuda/PeerKernels.h"
 #include "comm/cuda/ReduceKernels.h"
+#include "comm/cuda/ReduceLines.h"
 #include "conformance/CommunicatorConformance.h"
 #include "device/cuda/AttentionLibrary.h"
 
@@ -82,10 +83,10 @@ TEST(RuntimeKernels, AreAssembled) {
     GTEST_SKIP() << "ptxas is not installed";
   for (const char *gpu : {"sm_80", "sm_90", "sm_100"}) {
     std::string log = assemble(reduceKernels(), gpu);
-    for (const std::string &name : reduceKernelNames())
+    for (const std::string &name : reduceKernelNames(reduceFamily))
       EXPECT_NE(log.find("'" + name + "'"), std::string::npos) << name;
     log = assemble(peerKernels(), gpu);
-    for (const std::string &name : peerKernelNames())
+    for (const std::string &name : reduceKernelNames(peerFamily))
       EXPECT_NE(log.find("'" + name + "'"), std::string::npos) << name;
     EXPECT_NE(assemble(lengthKernels, gpu).find("'attention_lengths'"),
               std::string::npos);

@@ -45,24 +45,15 @@ protected:
         return step.implementation;
     return "";
   }
-  template <class Body> static void inProcesses(uint32_t size, Body body) {
-    std::vector<uint32_t> ranks(size);
-    std::iota(ranks.begin(), ranks.end(), 0);
-    Meeting(size).run(
-        ranks,
-        [&](Result<std::shared_ptr<ProcessGroup>> group) {
-          ASSERT_TRUE(group) << group.error().message;
-          body(*group);
-        },
-        [](LaunchSettings &) { return GroupOptions(); });
-  }
 };
 
-TEST_F(Peers, TakeSmallAllReduces) {
+TEST_F(Peers, TakeWhatIsFasterAndFits) {
   auto takes = [](uint32_t members, uint64_t bytes,
-                  CollectiveKind kind = CollectiveKind::AllReduce) {
+                  CollectiveKind kind = CollectiveKind::AllReduce,
+                  bool oneLaunch = true) {
     CollectiveOp op;
     op.kind = kind;
+    op.oneLaunch = oneLaunch;
     op.type = ElementType::BF16;
     op.count = bytes / 2;
     op.axes = {{0, 1, members}};
@@ -71,8 +62,8 @@ TEST_F(Peers, TakeSmallAllReduces) {
   EXPECT_TRUE(takes(2, 2));
   EXPECT_TRUE(takes(4, 512 << 10));
   EXPECT_FALSE(takes(4, (512 << 10) + 2));
-  EXPECT_TRUE(takes(8, 256 << 10));
-  EXPECT_FALSE(takes(8, (256 << 10) + 2));
+  EXPECT_TRUE(takes(8, 512 << 10));
+  EXPECT_FALSE(takes(4, 2, CollectiveKind::AllReduce, false));
   EXPECT_FALSE(takes(16, 2));
   EXPECT_FALSE(takes(1, 2));
   EXPECT_FALSE(takes(2, 0));

@@ -25,6 +25,8 @@ public:
   Result<void> open() override {
     for (Operation &operation : operations)
       TPCRT_TRY(allocateBuffers(operation));
+    for (Operation &operation : operations)
+      TPCRT_TRY(addToStreams(operation));
     return {};
   }
 
@@ -100,18 +102,24 @@ private:
     operation.srcBytes = bytes * srcMultiple(op.kind, members);
     operation.dstBytes = bytes * dstMultiple(op.kind, members);
     uint64_t most = std::max(operation.srcBytes, operation.dstBytes);
-    std::vector<StreamCommunicator::Buffers> apart, same;
-    for (const StreamDevice &device : devices) {
+    for (size_t i = 0; i < devices.size(); ++i) {
       Device &d = operation.devices.emplace_back();
-      TPCRT_ASSIGN(d.src, device.gpu->allocate(operation.srcBytes, "src"));
-      TPCRT_ASSIGN(d.dst, device.gpu->allocate(operation.dstBytes, "dst"));
-      TPCRT_ASSIGN(d.host, device.gpu->allocatePinned(most, "src or dst"));
+      TPCRT_ASSIGN(d.src, streams->allocate(i, operation.srcBytes, "src"));
+      TPCRT_ASSIGN(d.dst, streams->allocate(i, operation.dstBytes, "dst"));
+      TPCRT_ASSIGN(d.host, devices[i].gpu->allocatePinned(most, "src or dst"));
+    }
+    return {};
+  }
+
+  Result<void> addToStreams(Operation &operation) {
+    std::vector<StreamCommunicator::Buffers> apart, same;
+    for (const Device &d : operation.devices) {
       apart.push_back({deviceAddress(d.src), deviceAddress(d.dst)});
       same.push_back({deviceAddress(d.src), deviceAddress(d.src)});
     }
-    TPCRT_ASSIGN(operation.apart, streams->add(op, apart));
-    if (op.kind == CollectiveKind::AllReduce) {
-      TPCRT_ASSIGN(operation.inPlace, streams->add(op, same));
+    TPCRT_ASSIGN(operation.apart, streams->add(operation.op, apart));
+    if (operation.op.kind == CollectiveKind::AllReduce) {
+      TPCRT_ASSIGN(operation.inPlace, streams->add(operation.op, same));
     }
     return {};
   }
@@ -162,8 +170,8 @@ private:
   const Driver &driver(size_t i) const { return devices[i].gpu->driver(); }
 
   std::vector<StreamDevice> devices;
-  std::unique_ptr<StreamCommunicator> streams;
   std::deque<Operation> operations;
+  std::unique_ptr<StreamCommunicator> streams; // goes before their memory
   mutable std::mutex mutex;
   std::condition_variable changed;
   uint64_t changeCount = 0;

@@ -89,9 +89,10 @@ private:
 };
 
 /// Runs `body` in each member of a group that has met.
-inline void runGroup(uint32_t size,
-                     const std::function<void(ProcessGroup &)> &body,
-                     const GroupOptions &options = {}) {
+inline void inProcesses(
+    uint32_t size,
+    const std::function<void(const std::shared_ptr<ProcessGroup> &)> &body,
+    const GroupOptions &options = {}) {
   std::vector<uint32_t> ranks;
   for (uint32_t rank = 0; rank < size; ++rank)
     ranks.push_back(rank);
@@ -99,9 +100,16 @@ inline void runGroup(uint32_t size,
       ranks,
       [&](Result<std::shared_ptr<ProcessGroup>> group) {
         ASSERT_TRUE(group) << group.error().message;
-        body(**group);
+        body(*group);
       },
       [&](LaunchSettings &) { return options; });
+}
+inline void runGroup(uint32_t size,
+                     const std::function<void(ProcessGroup &)> &body,
+                     const GroupOptions &options = {}) {
+  inProcesses(
+      size, [&](const std::shared_ptr<ProcessGroup> &group) { body(*group); },
+      options);
 }
 
 } // namespace tpcrt

@@ -238,6 +238,11 @@ const Hostile hostile[] = {
        collectiveOf(a).kind = fb::CollectiveKind::Permute;
        collectiveOf(a).sources = {0, 2};
      }},
+    {"OneLaunchOfAPermute", "one launch of an all_reduce only, found permute",
+     [](auto &a) {
+       collectiveOf(a).kind = fb::CollectiveKind::Permute;
+       collectiveOf(a).sources = {1, 0};
+     }},
     {"MatmulLeavesA", "a: its strides", [](auto &a) { matmulOf(a).m = 3; }},
     {"MatmulLeavesB", "b: its strides",
      [](auto &a) { matmulOf(a).b_k_stride = 4; }},

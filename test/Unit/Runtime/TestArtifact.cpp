@@ -148,6 +148,7 @@ fb::CollectiveStepT &TestArtifact::addCollective(fb::CollectiveKind kind,
                                                  uint64_t count) {
   fb::CollectiveStepT collective;
   collective.kind = kind;
+  collective.one_launch = kind == fb::CollectiveKind::AllReduce;
   for (uint32_t axis : axes) {
     auto part = std::make_unique<fb::AxisPartT>();
     part->axis = axis;

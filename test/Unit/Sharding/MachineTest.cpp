@@ -191,6 +191,46 @@ TEST(MachinePrices, AllReduceAsMeasured) {
   check(128 << 20, 561);
 }
 
+/// The break-even in closed form. Between 2 members both send the same bytes,
+/// and one launch saves a hop; between 4, at 1e3 bytes per microsecond,
+///   5 + 0.5 + 3 b / 1e5 < 5 + 6 * 0.5 + 1.5 b / 1e5   up to 2.5e5 / 1.5
+TEST(MachinePrices, OneLaunchUpToTheBreakEven) {
+  Machine machine;
+  ASSERT_EQ(errorOf(description(), &machine), "");
+  auto isFaster = [&](const std::string &meshText, double bytes) {
+    auto module = test::emptyModule(meshText);
+    Mesh mesh = *lookupMesh(*module);
+    return CostModel(machine, mesh)
+        .isFasterInOneLaunch(bytes, {mesh.axes()[0]});
+  };
+  EXPECT_TRUE(isFaster("tp=2", 1e9));
+  EXPECT_TRUE(isFaster("tp=4", 1));
+  EXPECT_TRUE(isFaster("tp=4", 166600));
+  EXPECT_FALSE(isFaster("tp=4", 166700));
+  EXPECT_FALSE(isFaster("tp=1", 1));
+  EXPECT_FALSE(isFaster("tp=8", 1)); // over two nodes
+  machine.sharedByDevices = true;
+  EXPECT_FALSE(isFaster("tp=4", 1));
+}
+
+/// A slower link is full sooner.
+TEST(MachinePrices, OneLaunchOnGpus) {
+  auto module = test::emptyModule("tp=8");
+  Mesh mesh = *lookupMesh(*module);
+  auto isFaster = [&](const Link &link, double bytes) {
+    Machine machine = *findMachine("h100");
+    machine.links.front() = link;
+    return CostModel(machine, mesh)
+        .isFasterInOneLaunch(bytes, {mesh.axes()[0]});
+  };
+  Link fast = nvlink(8, 370, true), slow = pcie(8, 20);
+  for (double bytes : {16., 64e3})
+    EXPECT_TRUE(isFaster(fast, bytes) && isFaster(slow, bytes)) << bytes;
+  EXPECT_TRUE(isFaster(fast, 512 << 10));
+  EXPECT_FALSE(isFaster(slow, 512 << 10));
+  EXPECT_FALSE(isFaster(fast, 4 << 20));
+}
+
 TEST(MachinePrices, GrowWithBytes) {
   for (const char *machine : {"a100", "b200", "cpu", "h100", "h200"})
     for (const char *mesh : {"tp=2", "tp=8", "tp=16"}) {

@@ -57,17 +57,6 @@ struct Product {
         used[i] = given[i];
   }
 
-  /// Whether parts of axes are used on a mesh of more axes than `most`.
-  bool cutsMoreAxesThan(int most) const {
-    auto usesParts = [](const std::vector<std::string> &shardings) {
-      return llvm::any_of(shardings, [](const std::string &sharding) {
-        return sharding.find(':') != std::string::npos;
-      });
-    };
-    return llvm::count(mesh, ',') >= most &&
-           (usesParts(given) || usesParts(used));
-  }
-
   std::string type(size_t i) const {
     std::string text = "tensor<";
     for (int64_t n : shapes[i])
@@ -154,9 +143,6 @@ protected:
 /// Under a model of GPUs.
 TEST_P(ShardyDot, TakesNoLonger) {
   Product product(GetParam());
-  if (product.cutsMoreAxesThan(3))
-    GTEST_SKIP() << "parts of axes on a mesh of four: the planner visits too "
-                    "many shardings";
   AssignOptions options = optionsFor(*findMachine("h100"));
   OwningOpRef<ModuleOp> module = test::parse(product.text());
   ASSERT_TRUE(module);
@@ -173,9 +159,6 @@ TEST_P(ShardyDot, TakesNoLonger) {
 /// On the machine of bytes.
 TEST_P(ShardyDot, SendsNoMore) {
   Product product(GetParam());
-  if (product.cutsMoreAxesThan(2))
-    GTEST_SKIP() << "parts of axes on a mesh of three: where nothing but bytes "
-                    "counts the planner visits too many shardings";
   test::Plan plan = planOf(product);
   if (isDearer())
     EXPECT_GT(plan.bytes, shardyBytes(product) + 0.5) << plan.str();

@@ -37,14 +37,10 @@ struct Step {
   }
 };
 
-/// Where Shardy moves the blocks of three axes, or of parts of axes that
-/// neither sharding cuts, by one permute. Ours are between two axes.
+/// Where the target splits a dimension by more devices than it has elements:
+/// Shardy moves two axes there in one step, but cutting unevenly by two axes at
+/// once is not cutting by one after the other.
 const char *kDearer[] = {"slice_on_multiple_src_dims",
-                         "cannot_slice_on_src_dim_axes_out_of_order",
-                         "swap_diff_size_axes_between_dims",
-                         "slice_sub_axes_then_swap_between_dims",
-                         "swap_sub_axes_then_all_to_all_and_all_gather",
-                         "reorder_axes_across_dims",
                          "all_to_all_axes_at_src_and_tgt_out_of_order"};
 /// But this one takes no longer: fewer steps make up for the bytes.
 const char *kAsFast = "slice_on_multiple_src_dims";
@@ -145,6 +141,7 @@ protected:
     std::string ours;
     for (const ReshardStep &step : plan.steps)
       ours += " " + toString(step.result);
+    EXPECT_NEAR(plan.bound, plan.micros, 1e-6) << "given up: " << ours;
     if (isDearer)
       EXPECT_GT(plan.micros, theirs + 1e-6) << ours;
     else
@@ -158,20 +155,11 @@ protected:
   std::vector<Step> steps;
 };
 
-/// Where nothing prunes the search among the shardings by seven parts of axes,
-/// or by six axes of four dimensions, it takes half a minute.
-const char *kLarge[] = {"replace_sub_axes_2", "replace_sub_axes_3",
-                        "replace_multiple_axes_diff_dims"};
-
 TEST_P(ShardyReshard, SendsNoMore) {
-  if (llvm::is_contained(kLarge, GetParam().name))
-    GTEST_SKIP() << "the planner visits too many shardings";
   compare(test::bytesMachine(), isDearer());
 }
 
 TEST_P(ShardyReshard, TakesNoLonger) {
-  if (llvm::is_contained(kLarge, GetParam().name))
-    GTEST_SKIP() << "the planner visits too many shardings";
   compare(*findMachine("h100"), isDearer() && GetParam().name != kAsFast);
 }
 

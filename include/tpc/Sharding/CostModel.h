@@ -27,6 +27,8 @@
 
 #include "tpc/Dialect/Tpc/Sharding.h"
 #include "tpc/Sharding/Machine.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <unordered_map>
 
 namespace tpc {
 
@@ -57,6 +59,9 @@ public:
   /// Predicted time over the groups of `axes`; 0 for groups of one.
   double collectiveMicros(CollectiveKind kind, double bytes,
                           llvm::ArrayRef<AxisRef> axes) const;
+  /// No groups of so many members take less, whichever axes they are over.
+  double leastCollectiveMicros(CollectiveKind kind, double bytes,
+                               int64_t members) const;
   /// Slicing or masking into `bytes`.
   double copyMicros(double bytes) const;
   double computeMicros(const Work &work) const;
@@ -73,15 +78,26 @@ private:
     unsigned inner = 0;
     std::optional<unsigned> outer;
   };
+  /// `members` devices that lie on `nodesOn(link)` blocks of each link.
+  Placement
+  findPlacement(int64_t members,
+                llvm::function_ref<int64_t(const Link &)> nodesOn) const;
   Placement findPlacement(llvm::ArrayRef<AxisRef> axes) const;
-  Placement place(llvm::ArrayRef<AxisRef> axes) const;
+  const Placement &place(llvm::ArrayRef<AxisRef> axes) const;
+  double collectiveMicros(CollectiveKind kind, double bytes,
+                          const Placement &placement) const;
 
   Machine machine;
   Mesh mesh;
   /// Devices that share a rate.
   double sharing = 1;
-  /// What was placed before; a mesh has few lists of axes.
-  mutable std::vector<std::pair<AxisList, Placement>> placements;
+  struct ListHash {
+    size_t operator()(const AxisList &axes) const {
+      return llvm::hash_combine_range(axes.begin(), axes.end());
+    }
+  };
+  /// What was placed before.
+  mutable std::unordered_map<AxisList, Placement, ListHash> placements;
 };
 
 } // namespace tpc

@@ -30,11 +30,25 @@ BlockCounts::BlockCounts(ArrayRef<int64_t> shape, int64_t elementBytes,
     for (auto [n, count] : llvm::zip(shape, node))
       bytes *= ceilDiv(n, count);
     localBytes.push_back(bytes);
+    permuteMicros.push_back(
+        costs.leastCollectiveMicros(CollectiveKind::Permute, bytes, 2));
   }
   forward.resize(nodes.size());
   backward.resize(nodes.size());
+  knownTo.resize(nodes.size());
+  knownFrom.resize(nodes.size());
   for (size_t node = 0; node < nodes.size(); ++node)
     addMoves(node, costs);
+}
+
+size_t BlockCounts::nodeOf(const Sharding &sharding, const Mesh &mesh) const {
+  Counts key;
+  for (const AxisList &axes : sharding.dims)
+    key.push_back(mesh.size(axes));
+  key.push_back(1);
+  for (const PartialAxis &p : sharding.partial)
+    key.back() *= mesh.size(p.axis);
+  return find(key);
 }
 
 /// Lists all counts that begin with `counts`; `left` devices differ otherwise.
@@ -99,8 +113,10 @@ void BlockCounts::addMoves(size_t node, const CostModel &costs) {
         moved[to] *= members;
         moved.pop_back();
         size_t other = index.at(moved);
-        double micros = leastMicros(kind, localBytes[node], localBytes[other],
-                                    members, costs);
+        // Never nothing, also of empty tensors: a way comes to an end.
+        double micros = std::max(leastMicros(kind, localBytes[node],
+                                             localBytes[other], members, costs),
+                                 1e-12);
         forward[node].push_back({other, from, to, members, micros});
         backward[other].push_back({node, from, to, members, micros});
       }
@@ -147,7 +163,6 @@ const std::vector<double> &BlockCounts::timesFrom(size_t node) {
 std::vector<BlockCounts::Move> BlockCounts::way(size_t from, size_t to) {
   const std::vector<double> &rest = timesTo(to);
   std::vector<Move> way;
-  // Every move has a time, so this comes nearer each time.
   while (from != to) {
     const Move *next = nullptr;
     double least = std::numeric_limits<double>::infinity();
@@ -160,4 +175,21 @@ std::vector<BlockCounts::Move> BlockCounts::way(size_t from, size_t to) {
     from = next->node;
   }
   return way;
+}
+
+const BlockCounts::PermutePlaces &BlockCounts::permutePlaces(size_t from,
+                                                             size_t to) {
+  constexpr size_t kMost = 16;
+  auto [it, fresh] = knownPlaces.try_emplace({from, to});
+  PermutePlaces &places = it->second;
+  if (!fresh)
+    return places;
+  const std::vector<double> &before = timesFrom(from), &after = timesTo(to);
+  std::vector<std::pair<double, size_t>> all;
+  for (size_t node = 0; node < nodes.size(); ++node)
+    all.push_back({before[node] + permuteMicros[node] + after[node], node});
+  auto end = all.begin() + std::min(all.size(), kMost);
+  std::partial_sort(all.begin(), end, all.end());
+  places.assign(all.begin(), end);
+  return places;
 }

@@ -19,6 +19,7 @@
 #define TPC_LIB_SHARDING_BLOCKCOUNTS_H
 
 #include "tpc/Sharding/ReshardPlanner.h"
+#include "llvm/ADT/DenseMap.h"
 #include <map>
 
 namespace tpc {
@@ -44,6 +45,7 @@ public:
   size_t find(llvm::ArrayRef<int64_t> counts) const {
     return index.find(Counts(counts))->second;
   }
+  size_t nodeOf(const Sharding &sharding, const Mesh &mesh) const;
   llvm::ArrayRef<int64_t> counts(size_t node) const { return nodes[node]; }
   /// Bytes on one device.
   double bytes(size_t node) const { return localBytes[node]; }
@@ -62,6 +64,11 @@ public:
   /// The moves of a quickest way.
   std::vector<Move> way(size_t from, size_t to);
 
+  /// Where on the way one permute may stand, and the least that the whole then
+  /// takes: the few best places, the best one first.
+  using PermutePlaces = llvm::SmallVector<std::pair<double, size_t>, 8>;
+  const PermutePlaces &permutePlaces(size_t from, size_t to);
+
 private:
   void enumerate(Counts &counts, int64_t left);
   void addMoves(size_t node, const CostModel &costs);
@@ -74,8 +81,11 @@ private:
   std::vector<Counts> nodes;
   std::map<Counts, size_t> index;
   std::vector<double> localBytes;
+  std::vector<double> permuteMicros; ///< at least
   std::vector<std::vector<Move>> forward, backward;
-  std::map<size_t, std::vector<double>> knownTo, knownFrom;
+  /// By node, empty where not known.
+  std::vector<std::vector<double>> knownTo, knownFrom;
+  llvm::DenseMap<std::pair<size_t, size_t>, PermutePlaces> knownPlaces;
 };
 
 } // namespace tpc

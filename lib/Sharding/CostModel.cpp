@@ -152,8 +152,10 @@ double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
       if (inner) {
         latency =
             outer * algorithm.hopMicros + (hops - outer) * inner->hopMicros;
-        bandwidth = std::min(inner->bytesPerMicro / sharing,
-                             bandwidth * (n / placement.nodes));
+        // A ring leaves a node once, through the links of all its members; in
+        // a permute each member sends through its own.
+        double ways = kind == CollectiveKind::Permute ? 1 : n / placement.nodes;
+        bandwidth = std::min(inner->bytesPerMicro / sharing, bandwidth * ways);
       }
     }
     best = std::min(best, algorithm.baseMicros + latency + sent / bandwidth);

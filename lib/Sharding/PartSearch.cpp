@@ -1,10 +1,11 @@
-//===- PartSearch.cpp - One reshard, in the finest parts of axes ----------===//
+//===- PartSearch.cpp - One reshard, in parts of axes ---------------------===//
 
 #include "PartSearch.h"
 #include "AxisParts.h"
 #include "Rearrangement.h"
 #include "llvm/ADT/STLExtras.h"
 #include <limits>
+#include <map>
 #include <queue>
 #include <unordered_map>
 
@@ -32,8 +33,12 @@ static SmallVector<AxisRef> unevenAxes(const Sharding &sharding,
   return uneven;
 }
 
-std::optional<AxisList> tpc::primeParts(const ReshardQuery &query,
-                                        const Mesh &mesh) {
+static std::optional<AxisList> partsOf(const ReshardQuery &query,
+                                       const Mesh &mesh, bool prime) {
+  // A search knows one reduction.
+  if (query.from.isPartial() && query.to.isPartial() &&
+      query.from.partial[0].reduction != query.to.partial[0].reduction)
+    return std::nullopt;
   AxisList parts;
   SmallVector<AxisRef> used;
   auto note = [&](const AxisRef &axis) { used.push_back(axis); };
@@ -55,15 +60,25 @@ std::optional<AxisList> tpc::primeParts(const ReshardQuery &query,
         return cut.overlaps({axis.name, b, e / b});
       });
       int64_t pre = begin, rest = end / begin;
-      for (int64_t prime = isWhole ? rest : 2; rest > 1; ++prime)
-        for (; rest % prime == 0 && rest > 1; rest /= prime, pre *= prime)
-          parts.push_back({axis.name, pre, prime});
+      for (int64_t size = isWhole || !prime ? rest : 2; rest > 1; ++size)
+        for (; rest % size == 0 && rest > 1; rest /= size, pre *= size)
+          parts.push_back({axis.name, pre, size});
     }
   }
   for (const AxisRef &cut : uneven)
     if (!llvm::is_contained(parts, AxisRef{cut.name, cut.pre, mesh.size(cut)}))
       return std::nullopt; // the other sharding cuts it
   return parts;
+}
+
+std::optional<AxisList> tpc::namedParts(const ReshardQuery &query,
+                                        const Mesh &mesh) {
+  return partsOf(query, mesh, /*prime=*/false);
+}
+
+std::optional<AxisList> tpc::primeParts(const ReshardQuery &query,
+                                        const Mesh &mesh) {
+  return partsOf(query, mesh, /*prime=*/true);
 }
 
 namespace {
@@ -109,12 +124,11 @@ public:
     target = stateOf(query.to);
     startCounts = nodeOf(start);
     targetCounts = nodeOf(target);
-    completions.resize(counts.size());
   }
 
   std::optional<ReshardPlan> run(size_t effort) {
     const std::vector<double> &rest = counts.timesTo(targetCounts);
-    tryPermutes(rest);
+    tryPermutes();
     reach(start, 0, ~size_t(0), {}, rest[startCounts]);
     double bound = best;
     while (!queue.empty()) {
@@ -375,28 +389,25 @@ private:
     SmallVector<Transfer, 4> transfers;
     double micros = 0;
   };
-  std::optional<Path> realize(ArrayRef<BlockCounts::Move> way,
-                              const State &begin, const State &wished,
-                              bool isBackward) const {
+  std::optional<Path> realize(size_t first, size_t last, const State &begin,
+                              const State &wished, bool isBackward) const {
+    std::vector<BlockCounts::Move> way = counts.way(first, last);
     Path path{begin, {}, 0};
-    for (size_t i = 0; i < way.size(); ++i) {
-      const BlockCounts::Move &move = isBackward ? way.rbegin()[i] : way[i];
+    for (size_t step = 0; step < way.size(); ++step) {
+      size_t i = isBackward ? way.size() - 1 - step : step;
+      const BlockCounts::Move &move = way[i];
       unsigned from = isBackward ? move.to : move.from;
       unsigned to = isBackward ? move.from : move.to;
       std::optional<PartList> list =
           choose(path.end, from, to, move.members, wished);
       if (!list)
         return std::nullopt;
-      Transfer transfer{from, to, std::move(*list)};
-      std::optional<State> next = moved(path.end, transfer);
+      std::optional<State> next = moved(path.end, {from, to, *list});
       if (!next)
         return std::nullopt;
-      double before = bytesOf(path.end), after = bytesOf(*next);
-      if (isBackward) {
-        std::swap(transfer.from, transfer.to);
-        std::swap(before, after);
-      }
-      path.micros += stepOf(transfer, before, after).micros;
+      Transfer transfer{move.from, move.to, std::move(*list)};
+      double before = counts.bytes(i ? way[i - 1].node : first);
+      path.micros += stepOf(transfer, before, counts.bytes(move.node)).micros;
       path.transfers.push_back(std::move(transfer));
       path.end = std::move(*next);
     }
@@ -456,21 +467,24 @@ private:
 
   /// The way from these counts to the target, and where it begins.
   const std::optional<Path> &completionFrom(size_t node) {
-    auto &known = completions[node];
-    if (!known)
-      known = realize(counts.way(node, targetCounts), target, start,
-                      /*isBackward=*/true);
-    return *known;
+    auto known = completions.find(node);
+    if (known == completions.end())
+      known = completions
+                  .try_emplace(node, realize(node, targetCounts, target, start,
+                                             /*isBackward=*/true))
+                  .first;
+    return known->second;
   }
 
   /// One permute, and a way over counts, from a state that was met.
   void complete(size_t id) {
     const std::optional<Path> &rest = completionFrom(nodes[id].counts);
     if (rest)
-      complete(nodes[id].state, nodes[id].micros, stepsTo(id, {}), *rest);
+      complete(nodes[id].state, nodes[id].counts, nodes[id].micros,
+               stepsTo(id, {}), *rest);
   }
 
-  void complete(const State &state, double micros,
+  void complete(const State &state, size_t node, double micros,
                 SmallVector<Transfer, 4> before, const Path &rest) {
     if (micros + rest.micros >= best - kLeastGain)
       return;
@@ -483,8 +497,8 @@ private:
     auto axes = rearrangedAxes(held, needed, query.shape, mesh);
     if (!axes)
       return;
-    double permute =
-        costs.collectiveMicros(CollectiveKind::Permute, bytesOf(state), *axes);
+    double permute = costs.collectiveMicros(CollectiveKind::Permute,
+                                            counts.bytes(node), *axes);
     double total = micros + permute + rest.micros;
     if (total >= best - kLeastGain)
       return;
@@ -499,26 +513,16 @@ private:
   }
 
   /// Ways to a permute and from it, in the order of what counts say of them.
-  void tryPermutes(const std::vector<double> &rest) {
-    const std::vector<double> &before = counts.timesFrom(startCounts);
-    std::vector<std::pair<double, size_t>> order;
-    for (size_t node = 0; node < counts.size(); ++node) {
-      double least = before[node] + rest[node] +
-                     costs.leastCollectiveMicros(CollectiveKind::Permute,
-                                                 counts.bytes(node), 2);
-      if (least < best - kLeastGain)
-        order.push_back({least, node});
-    }
-    llvm::sort(order);
-    for (auto [least, node] : order) {
+  void tryPermutes() {
+    for (auto [least, node] : counts.permutePlaces(startCounts, targetCounts)) {
       if (least >= best - kLeastGain)
         return;
       const std::optional<Path> &after = completionFrom(node);
       if (!after)
         continue;
-      if (auto way = realize(counts.way(startCounts, node), start, after->end,
+      if (auto way = realize(startCounts, node, start, after->end,
                              /*isBackward=*/false))
-        complete(way->end, way->micros, way->transfers, *after);
+        complete(way->end, node, way->micros, way->transfers, *after);
     }
   }
 
@@ -577,7 +581,7 @@ private:
   /// longest to reach: it is nearest to the target.
   using Entry = std::tuple<double, double, size_t>;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> queue;
-  std::vector<std::optional<std::optional<Path>>> completions;
+  std::map<size_t, std::optional<Path>> completions;
   /// The time of the best plan, or the limit.
   double best;
   std::optional<ReshardPlan> plan;

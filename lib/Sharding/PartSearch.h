@@ -1,6 +1,6 @@
-//===- PartSearch.h - One reshard, in the finest parts of axes --*- C++ -*-===//
+//===- PartSearch.h - One reshard, in parts of axes -------------*- C++ -*-===//
 //
-// Shardings in prime parts of axes are many, so this search looks where the
+// Shardings in many parts of axes are many, so this search looks where the
 // target is. It is A*: what is left is bounded by numbers of blocks
 // (BlockCounts.h), and neighbours that cannot lie on a plan better than the
 // best known one are not made.
@@ -35,14 +35,17 @@ struct ReshardQuery {
   int64_t elementBytes;
 };
 
-/// The prime parts in which both shardings are expressed; an axis that cuts
-/// unevenly in one of them is left whole. Nothing where the cuts of the two do
-/// not fit into each other.
+/// The parts in which both shardings are expressed: as few as they name, or
+/// prime ones; an axis that cuts unevenly in one of them is left whole. Nothing
+/// where the cuts of the two do not fit into each other, or the two are partial
+/// by different reductions.
+std::optional<AxisList> namedParts(const ReshardQuery &query, const Mesh &mesh);
 std::optional<AxisList> primeParts(const ReshardQuery &query, const Mesh &mesh);
 
 /// The best plan of less than `limit` microseconds, if one is found after
-/// having looked at the neighbours of at most `effort` shardings. `bound` of
-/// the plan is what no plan can do better.
+/// having looked at the neighbours of at most `effort` shardings (0: of none,
+/// then what the shardings are before a permute follows from counts alone).
+/// `bound` of the plan is what no plan in these parts can do better.
 std::optional<ReshardPlan> searchParts(const ReshardQuery &query,
                                        llvm::ArrayRef<AxisRef> parts,
                                        BlockCounts &counts,

@@ -2,6 +2,7 @@
 
 #include "Rearrangement.h"
 #include "AxisParts.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include <array>
 #include <map>
@@ -110,29 +111,36 @@ std::optional<AxisList> tpc::rearrangedAxes(const Sharding &from,
   return merged(changedAxes(from, to, mesh), from, to, mesh);
 }
 
-/// What the members over `axes` hold: by dimension a block, counted along
-/// `axes` only, and a contribution for each reduction.
-static std::vector<SmallVector<int64_t>>
+/// What each member over `axes` holds, as a number: by dimension the block,
+/// counted along `axes` only, and the contribution.
+static SmallVector<int64_t>
 holdings(ArrayRef<AxisRef> axes, const Sharding &sharding, const Mesh &mesh) {
-  std::vector<SmallVector<int64_t>> all;
-  size_t rank = sharding.dims.size();
-  for (int64_t member = 0; member < mesh.size(axes); ++member) {
-    SmallVector<int64_t> held(rank + 1 + getMaxEnumValForReduction(), 0);
-    int64_t rest = mesh.size(axes);
-    for (const AxisRef &axis : axes) {
-      int64_t size = mesh.size(axis);
-      rest /= size;
-      int64_t position = member / rest % size;
-      if (std::optional<Reduction> by = sharding.partialOver(axis)) {
-        int64_t &contribution = held[rank + static_cast<size_t>(*by)];
-        contribution = contribution * size + position;
-      } else if (std::optional<Role> role = roleOf(axis, sharding, mesh)) {
-        held[role->dim] += position * role->step;
-      }
+  // The number grows by a step along each axis, if at all: first contributions,
+  // then blocks of one dimension after the other.
+  SmallVector<int64_t> steps(axes.size(), 0);
+  int64_t base = 1;
+  for (auto [step, axis] : llvm::zip_equal(steps, axes))
+    if (sharding.partialOver(axis)) {
+      step = base;
+      base *= mesh.size(axis);
     }
-    all.push_back(std::move(held));
+  for (unsigned dim = 0; dim < sharding.dims.size(); ++dim) {
+    int64_t blocks = mesh.size(sharding.dims[dim]);
+    for (auto [step, axis] : llvm::zip_equal(steps, axes))
+      if (std::optional<Role> role = roleOf(axis, sharding, mesh);
+          role && role->dim == dim)
+        step = base * role->step;
+    base *= blocks;
   }
-  return all;
+  SmallVector<int64_t> held{0};
+  for (auto [step, axis] : llvm::zip_equal(steps, axes)) {
+    SmallVector<int64_t> longer;
+    for (int64_t before : held)
+      for (int64_t i = 0; i < mesh.size(axis); ++i)
+        longer.push_back(before + i * step);
+    held = std::move(longer);
+  }
+  return held;
 }
 
 Rearrangement tpc::rearrange(const Sharding &from, const Sharding &to,
@@ -140,12 +148,12 @@ Rearrangement tpc::rearrange(const Sharding &from, const Sharding &to,
   AxisList parts = changedAxes(from, to, mesh);
   Rearrangement result{merged(parts, from, to, mesh), {}};
   // Of members that hold the same one sends to one that needs it, in order.
-  std::map<SmallVector<int64_t>, SmallVector<int64_t>> holders;
+  llvm::DenseMap<int64_t, SmallVector<int64_t, 2>> holders;
   for (auto [member, held] : llvm::enumerate(holdings(parts, from, mesh)))
     holders[held].push_back(member);
-  for (auto &members : llvm::make_second_range(holders))
+  for (auto &[held, members] : holders)
     std::reverse(members.begin(), members.end());
-  for (const auto &needed : holdings(parts, to, mesh))
-    result.sources.push_back(holders.at(needed).pop_back_val());
+  for (int64_t needed : holdings(parts, to, mesh))
+    result.sources.push_back(holders.find(needed)->second.pop_back_val());
   return result;
 }

@@ -111,11 +111,14 @@ public:
     if (from == to)
       return 0;
     GraphKind kind = GraphKind::of(from, to);
-    if (isForGraph(kind)) {
-      double micros = graph(kind).micros(from, to);
-      if (!permutesFurther({from, to, shape, elementBytes}, kind))
-        return micros;
-    }
+    if (!isForGraph(kind))
+      return searched(from, to).micros;
+    double micros = graph(kind).micros(from, to);
+    // Whole axes are taken apart where a plan is made, not in every price: the
+    // optimizer asks for very many.
+    if (kind.cuts.empty() ||
+        !permutesFurther({from, to, shape, elementBytes}, kind, micros))
+      return micros;
     return searched(from, to).micros;
   }
 
@@ -124,7 +127,8 @@ public:
       return ReshardPlan();
     GraphKind kind = GraphKind::of(from, to);
     if (isForGraph(kind) &&
-        !permutesFurther({from, to, shape, elementBytes}, kind))
+        !permutesFurther({from, to, shape, elementBytes}, kind,
+                         graph(kind).micros(from, to)))
       return graph(kind).plan(from, to);
     return searched(from, to);
   }
@@ -142,39 +146,83 @@ private:
         std::make_unique<ReshardGraph>(kind, shape, elementBytes, costs));
   }
 
-  /// Whether permutes of parts that the graph does not have are to be tried.
-  bool permutesFurther(const ReshardQuery &query, const GraphKind &kind) const {
+  /// Whether permutes of parts that the graph does not have may take less than
+  /// its plan.
+  bool permutesFurther(const ReshardQuery &query, const GraphKind &kind,
+                       double micros) {
     const Mesh &mesh = costs.getMesh();
+    BlockCounts &blocks = counts(query);
+    const auto &places = blocks.permutePlaces(blocks.nodeOf(query.from, mesh),
+                                              blocks.nodeOf(query.to, mesh));
+    if (places.front().first >= micros)
+      return false;
     auto parts = primeParts(query, mesh);
     return parts && parts->size() > kind.numParts(mesh) &&
            mayPermute(query, *parts, mesh);
   }
 
   const ReshardPlan &searched(const Sharding &from, const Sharding &to) {
-    auto [it, fresh] = known.try_emplace({from, to});
-    if (fresh)
-      it->second = search({from, to, shape, elementBytes});
+    auto it = known.find({from, to});
+    if (it == known.end())
+      it =
+          known.try_emplace({from, to}, search({from, to, shape, elementBytes}))
+              .first;
     return it->second;
   }
 
   ReshardPlan search(const ReshardQuery &query) {
     GraphKind kind = GraphKind::of(query.from, query.to);
-    auto parts = primeParts(query, costs.getMesh());
-    bool isInGraph = isForGraph(kind) || !parts;
-    ReshardPlan best;
-    best.micros = std::numeric_limits<double>::infinity();
-    if (isInGraph)
+    const Mesh &mesh = costs.getMesh();
+    auto named = namedParts(query, mesh), prime = primeParts(query, mesh);
+    if (!isForGraph(kind) && !named)
+      return inEvenBlocks(query);
+    std::optional<ReshardPlan> best;
+    if (!isForGraph(kind))
+      best =
+          searchParts(query, *named, counts(query), costs,
+                      std::numeric_limits<double>::infinity(), kSearchEffort);
+    if (!best)
       best = graph(kind).plan(query.from, query.to);
-    if (!parts)
-      return best;
-    auto found = searchParts(query, *parts, counts(query), costs, best.micros,
-                             isInGraph ? 0 : kSearchEffort);
-    if (!found)
-      return best;
-    // The graph was seen to its end.
-    if (isInGraph)
-      found->bound = found->micros;
-    return std::move(*found);
+    if (!prime || prime->size() == kind.numParts(mesh))
+      return std::move(*best);
+    auto permuted = searchParts(query, *prime, counts(query), costs,
+                                best->micros, /*effort=*/0);
+    if (!permuted)
+      return std::move(*best);
+    // Whether it can be told that nothing is better does not change by it.
+    permuted->bound = best->bound < best->micros
+                          ? std::min(best->bound, permuted->micros)
+                          : permuted->micros;
+    return std::move(*permuted);
+  }
+
+  /// Where the parts of the two shardings do not fit into each other: what is
+  /// cut unevenly is gathered first and cut last. Nothing is known of what else
+  /// there is.
+  ReshardPlan inEvenBlocks(const ReshardQuery &query) {
+    Sharding from = evenPart(query.from), to = evenPart(query.to);
+    if (from == query.from && to == query.to)
+      from = to = Sharding::replicated(costs.getMesh().symbol, shape.size());
+    ReshardPlan all = plan(query.from, from);
+    for (const ReshardPlan &next : {plan(from, to), plan(to, query.to)}) {
+      llvm::append_range(all.steps, next.steps);
+      all.micros += next.micros;
+    }
+    all.bound = 0;
+    return all;
+  }
+
+  /// Every dimension up to where it is cut unevenly.
+  Sharding evenPart(Sharding sharding) const {
+    const Mesh &mesh = costs.getMesh();
+    for (auto [n, axes] : llvm::zip_equal(shape, sharding.dims)) {
+      size_t even = 0;
+      for (int64_t block = n;
+           even < axes.size() && block % mesh.size(axes[even]) == 0; ++even)
+        block /= mesh.size(axes[even]);
+      axes.truncate(even);
+    }
+    return sharding;
   }
 
   BlockCounts &counts(const ReshardQuery &query) {

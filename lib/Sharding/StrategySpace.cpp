@@ -368,7 +368,7 @@ public:
 
 private:
   /// With more than this, pinned parts are not used apart.
-  static constexpr double kMostAssignments = 1e5;
+  static constexpr double kMostAssignments = 5e4;
 
   /// How many assignments there are where every pinned part counts as an axis.
   double countParts() const {

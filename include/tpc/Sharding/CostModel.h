@@ -11,7 +11,8 @@
 //   permute          1 hop, b bytes
 //
 // Members on several nodes: a hop between nodes has the outer latency; the
-// members of one node share its outer links.
+// members of one node share its outer links, but in a permute, where all of
+// them send at once.
 //
 // Computation: a roofline, the larger of operations / rate and bytes moved /
 // memory bandwidth (on machines that do not overlap the two their sum), plus a

@@ -78,9 +78,9 @@ public:
   ~ReshardPlanner();
   ReshardPlan plan(const Sharding &from, const Sharding &to,
                    llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
-  /// The time of the plan alone, but where both shardings use axes whole without
-  /// permutes of their parts: the plan may take less. The shardings must be
-  /// canonical.
+  /// The time of the plan alone, but where both shardings use axes whole
+  /// without permutes of their parts: the plan may take less. The shardings
+  /// must be canonical.
   double micros(const Sharding &from, const Sharding &to,
                 llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
   const CostModel &getCosts() const { return costs; }

@@ -43,20 +43,17 @@ CostModel::CostModel(Machine machineIn, Mesh meshIn)
   assert(!machine.links.empty() && "a machine has at least one link");
 }
 
-CostModel::Placement CostModel::place(ArrayRef<AxisRef> axes) const {
-  for (const auto &[known, placement] : placements)
-    if (ArrayRef(known) == axes)
-      return placement;
-  placements.push_back({AxisList(axes), findPlacement(axes)});
-  return placements.back().second;
+const CostModel::Placement &CostModel::place(ArrayRef<AxisRef> axes) const {
+  auto [it, fresh] = placements.try_emplace(AxisList(axes));
+  if (fresh)
+    it->second = findPlacement(axes);
+  return it->second;
 }
 
 CostModel::Placement CostModel::findPlacement(ArrayRef<AxisRef> axes) const {
-  Placement placement;
-  placement.members = mesh.size(axes);
   // Groups are alike up to where they begin; the worst alignment counts.
   SmallVector<SmallVector<int64_t>> groups = mesh.groups(axes);
-  auto nodesOn = [&](const Link &link) {
+  return findPlacement(mesh.size(axes), [&](const Link &link) {
     size_t most = 1;
     for (const auto &group : groups) {
       std::set<int64_t> nodes;
@@ -65,7 +62,13 @@ CostModel::Placement CostModel::findPlacement(ArrayRef<AxisRef> axes) const {
       most = std::max(most, nodes.size());
     }
     return static_cast<int64_t>(most);
-  };
+  });
+}
+
+CostModel::Placement CostModel::findPlacement(
+    int64_t members, llvm::function_ref<int64_t(const Link &)> nodesOn) const {
+  Placement placement;
+  placement.members = members;
   // Readers make sure that the last link joins all devices.
   for (auto [i, link] : llvm::enumerate(machine.links)) {
     int64_t nodes = nodesOn(link);
@@ -125,9 +128,22 @@ static const LinkAlgorithm *insideNodes(const Link &link,
 
 double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
                                    ArrayRef<AxisRef> axes) const {
-  if (mesh.size(axes) == 1)
+  return mesh.size(axes) == 1 ? 0 : collectiveMicros(kind, bytes, place(axes));
+}
+
+double CostModel::leastCollectiveMicros(CollectiveKind kind, double bytes,
+                                        int64_t members) const {
+  if (members == 1)
     return 0;
-  Placement placement = place(axes);
+  // Members side by side, on as few nodes as hold them.
+  auto nodesOn = [&](const Link &link) {
+    return link.devices == 0 ? 1 : ceilDiv(members, link.devices);
+  };
+  return collectiveMicros(kind, bytes, findPlacement(members, nodesOn));
+}
+
+double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
+                                   const Placement &placement) const {
   double n = placement.members;
   const Link &link = machine.links[placement.outer.value_or(placement.inner)];
   double best = std::numeric_limits<double>::infinity();
@@ -149,8 +165,10 @@ double CostModel::collectiveMicros(CollectiveKind kind, double bytes,
       if (inner) {
         latency =
             outer * algorithm.hopMicros + (hops - outer) * inner->hopMicros;
-        bandwidth = std::min(inner->bytesPerMicro / sharing,
-                             bandwidth * (n / placement.nodes));
+        // A ring leaves a node once, through the links of all its members; in
+        // a permute each member sends through its own.
+        double ways = kind == CollectiveKind::Permute ? 1 : n / placement.nodes;
+        bandwidth = std::min(inner->bytesPerMicro / sharing, bandwidth * ways);
       }
     }
     best = std::min(best, algorithm.baseMicros + latency + sent / bandwidth);

@@ -1,6 +1,7 @@
 //===- Optimizer.cpp - The assignment that takes the least time -----------===//
 
 #include "Optimizer.h"
+#include "AxisParts.h"
 #include "PinConflicts.h"
 #include "tpc/Sharding/PlanFile.h"
 #include "tpc/Sharding/Prediction.h"
@@ -21,19 +22,29 @@ static constexpr const char *kAnotherMode = "strategies of another mode";
 // The problem
 //===----------------------------------------------------------------------===//
 
+/// The axes and parts of axes that pins name.
+static SmallVector<AxisRef> pinnedAxes(const PinTable &pins) {
+  SmallVector<AxisRef> axes;
+  for (const Place &place : pins.places())
+    for (const Restriction &restriction : place.restrictions)
+      forEachAxis(restriction.sharding,
+                  [&](const AxisRef &axis) { axes.push_back(axis); });
+  return axes;
+}
+
 struct Optimizer::Statement {
   Statement(ModuleOp module, const Mesh &mesh, const AssignOptions &options,
             PinTable pinTable)
       : module(module), costs(options.machine, mesh), planner(costs),
-        space(module, planner), pins(std::move(pinTable)),
+        pins(std::move(pinTable)), space(module, planner, pinnedAxes(pins)),
         problem(module, space, planner, pins, options),
         withMemory(module, space, planner, pins, options) {}
 
   ModuleOp module;
   CostModel costs;
   ReshardPlanner planner;
-  StrategySpace space;
   PinTable pins;
+  StrategySpace space;
   ShardingProblem problem;
   /// Built where the limit binds.
   ShardingProblem withMemory;

@@ -29,22 +29,42 @@ static llvm::SmallVector<int64_t> givenSizes(ModuleOp module) {
   return sizes;
 }
 
-StrategySpace::StrategySpace(ModuleOp module, ReshardPlanner &planner)
+/// Cuts the axis where the parts begin and end, and at `more`. An axis of which
+/// the parts do not fit into each other is not cut.
+static SmallVector<AxisRef, 2> cutAxis(const AxisRef &axis, int64_t more,
+                                       ArrayRef<AxisRef> parts,
+                                       const Mesh &mesh) {
+  SmallVector<int64_t> points{1, more, mesh.size(axis)};
+  for (const AxisRef &part : parts)
+    points.append({part.pre, part.pre * part.size});
+  llvm::sort(points);
+  points.erase(llvm::unique(points), points.end());
+  SmallVector<AxisRef, 2> cut;
+  for (auto [begin, end] : llvm::zip(points, ArrayRef(points).drop_front())) {
+    if (end % begin != 0)
+      return {axis};
+    cut.push_back(mesh.canonical({axis.name, begin, end / begin}));
+  }
+  return cut;
+}
+
+StrategySpace::StrategySpace(ModuleOp module, ReshardPlanner &planner,
+                             ArrayRef<AxisRef> pinned)
     : mesh(planner.getCosts().getMesh()), planner(planner),
       classes(std::make_unique<Classes>()) {
   SmallVector<int64_t> sizes = givenSizes(module);
   for (const AxisRef &axis : mesh.axes()) {
-    int64_t n = mesh.size(axis), cut = 1;
+    int64_t n = mesh.size(axis), small = 1;
     if (n == 1)
       continue;
     for (int64_t size : sizes)
       if (size > 1 && size < n)
-        cut = std::max(cut, std::gcd(size, n));
-    if (cut == 1)
-      axes.push_back({axis});
-    else
-      axes.push_back(
-          {AxisRef{axis.name, 1, cut}, AxisRef{axis.name, cut, n / cut}});
+        small = std::max(small, std::gcd(size, n));
+    SmallVector<AxisRef> parts;
+    for (const AxisRef &part : pinned)
+      if (part.name == axis.name && !part.isWhole())
+        parts.push_back(part);
+    axes.push_back({cutAxis(axis, small, parts, mesh), !parts.empty()});
   }
 }
 
@@ -364,14 +384,13 @@ std::optional<PricedStrategy> StrategySpace::price(Operation *op,
 // Enumeration
 //===----------------------------------------------------------------------===//
 
-namespace {
-
 /// Lists the assignments of a use to every axis or part of one.
-class Enumeration {
+class StrategySpace::Enumeration {
 public:
-  Enumeration(ArrayRef<SmallVector<AxisRef, 2>> axes, const Mesh &mesh,
-              ArrayRef<AxisUse> uses, ArrayRef<int64_t> factorSizes)
-      : axes(axes), mesh(mesh), uses(uses), factorSizes(factorSizes) {}
+  Enumeration(ArrayRef<Axis> axes, const Mesh &mesh, ArrayRef<AxisUse> uses,
+              ArrayRef<int64_t> factorSizes)
+      : axes(axes), mesh(mesh), uses(uses), factorSizes(factorSizes),
+        takesPinnedApart(countParts() <= kMostAssignments) {}
 
   /// Calls `fn` with every strategy.
   template <typename Fn> void run(Fn fn) {
@@ -389,33 +408,68 @@ public:
   }
 
 private:
+  /// With more than this, pinned parts are not used apart.
+  static constexpr double kMostAssignments = 5e4;
+
+  /// How many assignments there are where every pinned part counts as an axis.
+  double countParts() const {
+    double count = 1;
+    for (auto [i, axis] : llvm::enumerate(axes)) {
+      count *= i + 1; // orders
+      for (size_t part = 0; part < (axis.isPinned ? axis.parts.size() : 1);
+           ++part)
+        count *= uses.size();
+    }
+    return count;
+  }
+
   template <typename Fn>
   void visit(ArrayRef<unsigned> order, size_t next, Strategy strategy, Fn fn) {
     if (next == order.size()) {
       fn(strategy);
       return;
     }
-    ArrayRef<AxisRef> parts = axes[order[next]];
-    AxisRef whole{parts[0].name};
+    const Axis &axis = axes[order[next]];
+    AxisRef whole{axis.parts[0].name};
+    bool isCut = axis.parts.size() > 1;
     for (AxisUse use : uses)
-      if (fits(strategy, whole, use) &&
-          !(parts.size() > 1 && isSmall(whole, use)))
+      if (fits(strategy, whole, use) && !(isCut && isSmall(whole, use)))
         visit(order, next + 1, extended(strategy, whole, use), fn);
-    if (parts.size() == 1)
+    if (isCut)
+      visitParts(order, next, {}, strategy, fn);
+  }
+
+  /// Uses of the parts of an axis that go on with `chosen`.
+  template <typename Fn>
+  void visitParts(ArrayRef<unsigned> order, size_t next,
+                  const SmallVector<AxisUse, 4> &chosen,
+                  const Strategy &strategy, Fn fn) {
+    const Axis &axis = axes[order[next]];
+    if (chosen.size() == axis.parts.size()) {
+      if (mayDiffer(axis, chosen))
+        visit(order, next + 1, strategy, fn);
       return;
-    for (AxisUse major : uses)
-      for (AxisUse minor : uses) {
-        if (major == minor || !(isSmall(whole, major) || isSmall(whole, minor)))
-          continue;
-        // A part, too, only splits what has as many elements.
-        if (isSmall(parts[0], major) || isSmall(parts[1], minor))
-          continue;
-        if (!fits(strategy, parts[0], major))
-          continue;
-        Strategy longer = extended(strategy, parts[0], major);
-        if (fits(longer, parts[1], minor))
-          visit(order, next + 1, extended(longer, parts[1], minor), fn);
-      }
+    }
+    const AxisRef &part = axis.parts[chosen.size()];
+    for (AxisUse use : uses) {
+      // A part, too, only splits what has as many elements.
+      if (isSmall(part, use) || !fits(strategy, part, use))
+        continue;
+      SmallVector<AxisUse, 4> longer = chosen;
+      longer.push_back(use);
+      visitParts(order, next, longer, extended(strategy, part, use), fn);
+    }
+  }
+
+  /// Whether the parts of an axis are not all used alike, and may be so: a pin
+  /// names one of them, or one splits what is smaller than the axis.
+  bool mayDiffer(const Axis &axis, ArrayRef<AxisUse> chosen) const {
+    if (llvm::all_equal(chosen))
+      return false;
+    AxisRef whole{axis.parts[0].name};
+    return (axis.isPinned && takesPinnedApart) ||
+           llvm::any_of(chosen,
+                        [&](AxisUse use) { return isSmall(whole, use); });
   }
 
   static Strategy extended(Strategy strategy, const AxisRef &axis,
@@ -449,13 +503,12 @@ private:
     return false;
   }
 
-  ArrayRef<SmallVector<AxisRef, 2>> axes;
+  ArrayRef<Axis> axes;
   const Mesh &mesh;
   ArrayRef<AxisUse> uses;
   ArrayRef<int64_t> factorSizes;
+  bool takesPinnedApart;
 };
-
-} // namespace
 
 const StrategySpace::Strategies &StrategySpace::of(Operation *op) {
   OpClass &opClass = classOf(op);

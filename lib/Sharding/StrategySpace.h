@@ -12,6 +12,12 @@
 //
 //   heads "k" = 8 by tp:(1)8, groups "g" = 4 by tp:(8)2
 //
+// Where a pin names a part of an axis the axis is cut there as well, and the
+// parts may do different things at every operation: somebody wants to use them
+// so, and what is next to the pinned tensor had better use them alike. Each
+// part counts like an axis, so this is done only for operations that do not
+// have too many strategies then.
+//
 // Left out is what only wastes: splitting a factor into more blocks than it
 // has elements, where parts of the axis can do it.
 //
@@ -37,7 +43,9 @@ struct PricedStrategy {
 
 class StrategySpace {
 public:
-  StrategySpace(mlir::ModuleOp module, ReshardPlanner &planner);
+  /// `pinned`: axes and parts of axes that pins name.
+  StrategySpace(mlir::ModuleOp module, ReshardPlanner &planner,
+                llvm::ArrayRef<AxisRef> pinned = {});
   ~StrategySpace();
 
   /// The strategies of an operation with a sharding rule; operations that are
@@ -70,10 +78,17 @@ private:
   bool priceInside(OpClass &opClass, const Strategy &strategy,
                    PricedStrategy &priced);
 
+  /// A mesh axis of more than one device.
+  struct Axis {
+    /// Itself, or its parts.
+    llvm::SmallVector<AxisRef, 2> parts;
+    bool isPinned = false; ///< a pin names one of the parts
+  };
+  class Enumeration;
+
   const Mesh &mesh;
   ReshardPlanner &planner;
-  /// Per mesh axis of more than one device: itself, or its two parts.
-  llvm::SmallVector<llvm::SmallVector<AxisRef, 2>, 3> axes;
+  llvm::SmallVector<Axis, 3> axes;
   struct Classes;
   std::unique_ptr<Classes> classes;
 };

@@ -431,9 +431,9 @@ Result<void> checkFailure(const ConformanceCase &test, Rig &rig, bool expires,
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
       run.communicator.expire(ticket, std::chrono::milliseconds(1));
       // With several processes the news come back from the group.
-      while (!run.communicator.failed())
-        run.communicator.waitForChange(run.communicator.changes(),
-                                       start + std::chrono::seconds(5));
+      for (auto seen = run.communicator.changes(); !run.communicator.failed();
+           seen = run.communicator.changes())
+        run.communicator.waitForChange(seen, start + std::chrono::seconds(5));
       return tl::unexpected(run.communicator.error());
     }
     return run.waitFor(ticket);

@@ -35,6 +35,25 @@ test::Plan planOf(const test::ModuleText &m) {
   return test::planOf(test::trained(m.str()), options);
 }
 
+const char *kTwoAxes = "\"x\" = 2, \"y\" = 2";
+
+/// On 2 x 2 devices; the columns are joined by links `speed` times as fast.
+test::Plan planOnTwoAxes(const test::ModuleText &m, double speed = 10) {
+  AssignOptions options;
+  options.machine = test::splittingMachine();
+  Link fast = options.machine.links[0];
+  fast.name = "fast";
+  fast.devices = 2;
+  fast.algorithms[0].bytesPerMicro *= speed;
+  options.machine.links.insert(options.machine.links.begin(), fast);
+  return test::planOf(test::trained(m.str()), options);
+}
+
+/// Time of an all_reduce between two on the slower links.
+double reducedByTwo(double bytes) {
+  return sentBytes(CollectiveKind::AllReduce, bytes, 2) / 1000;
+}
+
 /// loss = sum (value - label)^2
 void addSquaredLoss(test::ModuleText &m, const std::string &value,
                     ArrayRef<int64_t> shape) {
@@ -99,29 +118,19 @@ TEST(AlpaTraining, MlpOfManyRows) {
 /// as fast. Rows reduce gradients, columns activations.
 TEST(AlpaTraining, MlpOnTwoAxes) {
   constexpr int kLayers = 6, kBatch = 256, kSize = 32;
-  AssignOptions options;
-  options.machine = test::splittingMachine();
-  Link fast = options.machine.links[0];
-  fast.name = "fast";
-  fast.devices = 2;
-  fast.algorithms[0].bytesPerMicro *= 10;
-  options.machine.links.insert(options.machine.links.begin(), fast);
-  test::Plan plan = test::planOf(
-      test::trained(mlp(kLayers, kBatch, kSize, "\"x\" = 2, \"y\" = 2").str()),
-      options);
+  test::Plan plan = planOnTwoAxes(mlp(kLayers, kBatch, kSize, kTwoAxes));
   EXPECT_EQ(plan.priced.assignment.search->gap, 0);
-  auto micros = [](double bytes) {
-    return sentBytes(CollectiveKind::AllReduce, bytes, 2) / 1000;
-  };
-  double theirs =
-      kLayers * (micros(kSize * kSize * kF32 / 2) + micros(kSize * kF32)) +
-      (kLayers - 1) * micros(kBatch * kSize * kF32 / 2) / 10;
+  double theirs = kLayers * (reducedByTwo(kSize * kSize * kF32 / 2) +
+                             reducedByTwo(kSize * kF32)) +
+                  (kLayers - 1) * reducedByTwo(kBatch * kSize * kF32 / 2) / 10;
   EXPECT_LE(plan.priced.communicationMicros, theirs * 1.01) << plan.str();
 }
 
 struct Bert {
   int layers;
   int64_t batch, length, hidden, heads;
+
+  int64_t layerParameters() const { return (12 * hidden + 13) * hidden; }
 };
 
 /// Layers of BERT on `value`; returns the last one's.
@@ -205,23 +214,35 @@ TEST(AlpaTraining, BertLayersOfManyRows) {
   m.argument("x", x);
   addSquaredLoss(m, addBertLayers(m, bert, "x"), x);
   test::Plan plan = planOf(m);
-  int64_t layer = 12 * bert.hidden * bert.hidden + 13 * bert.hidden;
-  EXPECT_LE(plan.bytes, allReduce(bert.layers * layer * kF32) * 1.01)
+  EXPECT_LE(plan.bytes,
+            allReduce(bert.layers * bert.layerParameters() * kF32) * 1.01)
       << plan.str();
 }
 
-/// test_bert_mlm_model_parallel: with tied embeddings and the loss of a
-/// language model 4 L + 4: one after the lookup, one before it in the backward,
-/// two in the loss. (The test is switched off there.) Ours splits rows for some
-/// operations and heads for others: more collectives, and less in them.
-TEST(AlpaTraining, BertWithHead) {
-  Bert bert{2, 16, 16, 128, 4};
-  constexpr int64_t kVocabulary = 512;
-  test::ModuleText m(kMesh);
+/// test_bert_layer_2d_mesh: rows reduce the gradients of all parameters,
+/// columns activations: four for each layer, less one.
+TEST(AlpaTraining, BertLayersOnTwoAxes) {
+  Bert bert{2, 8, 8, 128, 8};
+  test::ModuleText m(kTwoAxes);
+  SmallVector<int64_t> x = {bert.batch, bert.length, bert.hidden};
+  m.argument("x", x);
+  addSquaredLoss(m, addBertLayers(m, bert, "x"), x);
+  test::Plan plan = planOnTwoAxes(m);
+  double elements = bert.batch * bert.length * bert.hidden;
+  double theirs =
+      reducedByTwo(bert.layers * bert.layerParameters() * kF32 / 2) +
+      (4 * bert.layers - 1) * reducedByTwo(elements * kF32 / 2) / 10;
+  EXPECT_LE(plan.priced.communicationMicros, theirs * 1.01) << plan.str();
+}
+
+/// BERT with tied embeddings and the loss of a masked language model.
+test::ModuleText bertWithHead(const Bert &bert, int64_t vocabulary,
+                              const char *mesh) {
+  test::ModuleText m(mesh);
   SmallVector<int64_t> x = {bert.batch, bert.length, bert.hidden};
   m.argument("tokens", {bert.batch, bert.length}, "", "i64");
   m.argument("labels", {bert.batch, bert.length}, "", "i64");
-  m.parameter("table", {kVocabulary, bert.hidden});
+  m.parameter("table", {vocabulary, bert.hidden});
   m.parameter("place", {bert.length, bert.hidden});
   m.parameter("gain", {bert.hidden});
   m.parameter("shift", {bert.hidden});
@@ -236,12 +257,21 @@ TEST(AlpaTraining, BertWithHead) {
        {last, "dense"}, x);
   m.op("act", "gelu erf %head", {"head"}, x);
   m.op("logits", "matmul %act, %table \"b s e, v e -> b s v\"",
-       {"act", "table"}, {bert.batch, bert.length, kVocabulary});
+       {"act", "table"}, {bert.batch, bert.length, vocabulary});
   m.op("each", "cross_entropy %logits, %labels", {"logits", "labels"},
        {bert.batch, bert.length});
   m.op("loss", "reduce sum %each dims [0, 1]", {"each"}, {});
   m.result("loss");
-  test::Plan plan = planOf(m);
+  return m;
+}
+
+/// test_bert_mlm_model_parallel: with tied embeddings and the loss of a
+/// language model 4 L + 4: one after the lookup, one before it in the backward,
+/// two in the loss. (The test is switched off there.) Ours splits rows for some
+/// operations and heads for others: more collectives, and less in them.
+TEST(AlpaTraining, BertWithHead) {
+  Bert bert{2, 16, 16, 128, 4};
+  test::Plan plan = planOf(bertWithHead(bert, 512, kMesh));
   int64_t rows = bert.batch * bert.length, elements = rows * bert.hidden;
   EXPECT_EQ(plan.priced.assignment.search->gap, 0);
   double theirs = (4 * bert.layers + 2) * allReduce(elements * kF32) +
@@ -249,6 +279,60 @@ TEST(AlpaTraining, BertWithHead) {
   EXPECT_LT(plan.bytes, theirs) << plan.str();
   RecordProperty("bytes", std::to_string(plan.bytes));
   RecordProperty("alpa", std::to_string(theirs));
+}
+
+/// test_bert_mlm_data_parallel: gradients of all parameters.
+TEST(AlpaTraining, BertWithHeadOfManyRows) {
+  Bert bert{2, 32, 32, 16, 4};
+  constexpr int64_t kVocabulary = 128;
+  test::Plan plan = planOf(bertWithHead(bert, kVocabulary, kMesh));
+  double parameters =
+      bert.layers * bert.layerParameters() +
+      (kVocabulary + bert.length + 2 + bert.hidden) * bert.hidden;
+  EXPECT_LE(plan.bytes, allReduce(parameters * kF32) * 1.01) << plan.str();
+}
+
+/// test_bert_mlm_2d_mesh: 4 L + 4 activations over columns, gradients over
+/// rows. The count is the source's; its bytes are those of the same
+/// collectives.
+TEST(AlpaTraining, BertWithHeadOnTwoAxes) {
+  Bert bert{2, 4, 4, 512, 4};
+  constexpr int64_t kVocabulary = 4096;
+  test::Plan plan = planOnTwoAxes(bertWithHead(bert, kVocabulary, kTwoAxes));
+  double rows = bert.batch * bert.length, elements = rows * bert.hidden;
+  double split =
+      bert.layers * bert.layerParameters() + kVocabulary * bert.hidden;
+  double whole = bert.hidden * bert.hidden;
+  double theirs =
+      reducedByTwo((split / 2 + whole) * kF32) +
+      (4 * bert.layers + 2) * reducedByTwo(elements * kF32 / 2) / 10 +
+      2 * reducedByTwo(rows * kF32 / 2) / 10;
+  EXPECT_LE(plan.priced.communicationMicros, theirs) << plan.str();
+}
+
+/// test_embedding_2d_mesh: a table that is looked up and multiplied with. The
+/// gradient of half of it over rows; over columns the looked-up rows and their
+/// gradient, and two numbers for each in the loss.
+TEST(AlpaTraining, EmbeddingOnTwoAxes) {
+  constexpr int64_t kVocabulary = 1024, kHidden = 8, kBatch = 8, kLength = 8;
+  test::ModuleText m(kTwoAxes);
+  SmallVector<int64_t> tokens = {kBatch, kLength};
+  m.argument("tokens", tokens, "", "i64");
+  m.argument("labels", tokens, "", "i64");
+  m.parameter("table", {kVocabulary, kHidden});
+  m.op("x", "embedding %table, %tokens", {"table", "tokens"},
+       {kBatch, kLength, kHidden});
+  m.op("logits", "matmul %x, %table \"b s e, v e -> b s v\"", {"x", "table"},
+       {kBatch, kLength, kVocabulary});
+  m.op("each", "cross_entropy %logits, %labels", {"logits", "labels"}, tokens);
+  m.op("loss", "reduce sum %each dims [0, 1]", {"each"}, {});
+  m.result("loss");
+  test::Plan plan = planOnTwoAxes(m, /*speed=*/1);
+  double rows = kBatch * kLength;
+  double theirs = reducedByTwo(kVocabulary * kHidden * kF32 / 2) +
+                  2 * reducedByTwo(rows * kHidden * kF32 / 2) +
+                  2 * reducedByTwo(rows * kF32 / 2);
+  EXPECT_LE(plan.bytes, theirs * 1000 * 1.01) << plan.str();
 }
 
 } // namespace

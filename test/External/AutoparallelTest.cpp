@@ -20,10 +20,18 @@ using namespace tpc;
 namespace {
 
 constexpr int64_t kDevices = 256;
-const char *kMesh = "\"dp\" = 256";
+
+/// The 256 devices along "dp", or 8 of each 256 along "tp".
+struct Grid {
+  const char *mesh;
+  int64_t rows; ///< devices over which the batch is split
+};
+constexpr Grid kOneAxis{"\"dp\" = 256", kDevices},
+    kTwoAxes{"\"dp\" = 32, \"tp\" = 8", kDevices / 8};
 
 struct Model {
-  test::ModuleText text{kMesh};
+  explicit Model(const Grid &grid) : text(grid.mesh) {}
+  test::ModuleText text;
   std::vector<std::string> parameters;
   int64_t parameterBytes = 0;
 
@@ -49,9 +57,9 @@ struct Model {
 };
 
 /// FFN there: 1024 to 4096 and back, 2048 rows for each device.
-Model feedForward() {
-  Model m;
-  SmallVector<int64_t> x = {2048 * kDevices, 1024};
+Model feedForward(const Grid &grid) {
+  Model m(grid);
+  SmallVector<int64_t> x = {2048 * grid.rows, 1024};
   const char *rows = R"([{"dp"}, {}])";
   m.text.argument("x", x, rows);
   m.parameter("w1", {1024, 4096});
@@ -65,10 +73,10 @@ Model feedForward() {
 
 /// TransformerBlock there: 48 heads, 6144 wide, eight rows of 256 for each
 /// device.
-Model transformerBlock() {
-  Model m;
+Model transformerBlock(const Grid &grid) {
+  Model m(grid);
   constexpr int64_t kHeads = 48, kWide = 6144, kHead = kWide / kHeads;
-  SmallVector<int64_t> x = {8 * kDevices, 256, kWide};
+  SmallVector<int64_t> x = {8 * grid.rows, 256, kWide};
   const char *rows = R"([{"dp"}, {}, {}])";
   m.text.argument("x", x, rows);
   m.parameter("wq", {kWide, kHeads, 1, kHead});
@@ -118,6 +126,29 @@ int productsOnOtherRows(const test::Plan &plan, int64_t wholeRows) {
   return count;
 }
 
+double flopsOf(MatmulOp product) {
+  double flops = 1;
+  for (const Factor &factor : product.getShardingRule().factors)
+    flops *= factor.size;
+  return flops;
+}
+
+/// All work in products, on one device.
+double flopsOf(Operation *function) {
+  double flops = 0;
+  function->walk([&](MatmulOp product) { flops += flopsOf(product); });
+  return flops;
+}
+
+/// Every product does its share, and none on rows of another device of "dp".
+void expectProductsInParts(test::Plan &plan) {
+  for (auto program : plan.module.get().getOps<spmd::ProgramOp>()) {
+    auto whole =
+        plan.module.get().lookupSymbol<func::FuncOp>(program.getWhole());
+    EXPECT_DOUBLE_EQ(flopsOf(program) * kDevices, flopsOf(whole));
+  }
+}
+
 /// At least `leastSplit` parameters are held split where there is room for the
 /// shares, and for so many bytes of what is gathered.
 void expectDataParallel(const Model &model, int64_t wholeRows, int64_t room,
@@ -146,14 +177,36 @@ void expectDataParallel(const Model &model, int64_t wholeRows, int64_t room,
   EXPECT_EQ(productsOnOtherRows(split, wholeRows), 0);
 }
 
+/// On 32 x 8 devices, of which those along "tp" are given the same rows,
+/// weights are split by columns and rows over "tp", and where memory is short
+/// over "dp" as well.
+TEST(Autoparallel, FeedForwardOnTwoAxes) {
+  Model model = feedForward(kTwoAxes);
+  test::Plan whole = planOf(model, std::nullopt);
+  ASSERT_TRUE(whole.module);
+  EXPECT_EQ(whole.priced.assignment.search->gap, 0);
+  EXPECT_EQ(whole.stored("w1"), "[{}, {\"tp\"}]");
+  EXPECT_EQ(whole.stored("w2"), "[{\"tp\"}, {}]");
+  expectProductsInParts(whole);
+}
+
+/// Of the block only that all work is split over both axes: ours moves weights
+/// for some products and activations for others.
+TEST(Autoparallel, TransformerBlockOnTwoAxes) {
+  test::Plan plan = planOf(transformerBlock(kTwoAxes), std::nullopt);
+  ASSERT_TRUE(plan.module);
+  EXPECT_EQ(plan.priced.assignment.search->gap, 0);
+  expectProductsInParts(plan);
+}
+
 TEST(Autoparallel, FeedForward) {
-  Model model = feedForward();
+  Model model = feedForward(kOneAxis);
   expectDataParallel(model, 2048 * kDevices, model.parameterBytes, 2);
 }
 TEST(Autoparallel, TransformerBlock) {
   // With more room, to compute something again is cheaper than to split the
   // last.
-  Model model = transformerBlock();
+  Model model = transformerBlock(kOneAxis);
   expectDataParallel(model, 8 * kDevices, model.parameterBytes / 2, 3);
 }
 

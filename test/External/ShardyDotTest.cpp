@@ -57,14 +57,14 @@ struct Product {
         used[i] = given[i];
   }
 
-  /// Whether parts of axes are used on a mesh of more axes than `most`.
-  bool cutsMoreAxesThan(int most) const {
+  /// Whether parts of axes are used on a mesh of at least `count` axes.
+  bool cutsAxes(int count) const {
     auto usesParts = [](const std::vector<std::string> &shardings) {
       return llvm::any_of(shardings, [](const std::string &sharding) {
         return sharding.find(':') != std::string::npos;
       });
     };
-    return llvm::count(mesh, ',') >= most &&
+    return llvm::count(mesh, ',') >= count - 1 &&
            (usesParts(given) || usesParts(used));
   }
 
@@ -136,27 +136,19 @@ double shardyMicros(ModuleOp module, const Product &product,
   return test::priced(module, std::move(assignment), options).micros;
 }
 
-/// Where Shardy computes in parts of axes, which our optimizer does not look at
-/// by itself.
-const char *kDearer[] = {
-    "dot_incompatible_subaxis_no_overlap", "dot_incompatible_sub_axis_overlaps",
-    "dot_multiple_axes_with_overlap_on_suffix",
-    "dot_general_one_is_strict_prefix_of_other",
-    "dot_general_one_suffix_has_larger_count_on_another_factor"};
-
 class ShardyDot : public testing::TestWithParam<test::Row> {
 protected:
-  static bool isDearer() {
-    return llvm::is_contained(kDearer, GetParam().name);
+  void SetUp() override {
+    // With a place for each part an operation has a hundred thousand
+    // strategies.
+    if (Product(GetParam()).cutsAxes(4))
+      GTEST_SKIP() << "parts of axes on a mesh of four";
   }
 };
 
 /// Under a model of GPUs.
 TEST_P(ShardyDot, TakesNoLonger) {
   Product product(GetParam());
-  if (product.cutsMoreAxesThan(3))
-    GTEST_SKIP() << "parts of axes on a mesh of four: the planner visits too "
-                    "many shardings";
   AssignOptions options = optionsFor(*findMachine("h100"));
   OwningOpRef<ModuleOp> module = test::parse(product.text());
   ASSERT_TRUE(module);
@@ -164,23 +156,17 @@ TEST_P(ShardyDot, TakesNoLonger) {
   ASSERT_TRUE(best);
   EXPECT_EQ(best->assignment.search->gap, 0);
   double theirs = shardyMicros(*module, product, best->assignment, options);
-  if (isDearer())
-    EXPECT_GT(best->micros, theirs + 1e-6);
-  else
-    EXPECT_LE(best->micros, theirs + 1e-6);
+  EXPECT_LE(best->micros, theirs + 1e-6);
 }
 
 /// On the machine of bytes.
 TEST_P(ShardyDot, SendsNoMore) {
   Product product(GetParam());
-  if (product.cutsMoreAxesThan(2))
+  if (product.cutsAxes(3))
     GTEST_SKIP() << "parts of axes on a mesh of three: where nothing but bytes "
                     "counts the planner visits too many shardings";
   test::Plan plan = planOf(product);
-  if (isDearer())
-    EXPECT_GT(plan.bytes, shardyBytes(product) + 0.5) << plan.str();
-  else
-    EXPECT_LE(plan.bytes, shardyBytes(product) + 0.5) << plan.str();
+  EXPECT_LE(plan.bytes, shardyBytes(product) + 0.5) << plan.str();
 }
 
 std::vector<test::Row> cases() { return test::readTable("shardy-dot.txt", 5); }

@@ -11,7 +11,8 @@
 //   permute          1 hop, b bytes
 //
 // Members on several nodes: a hop between nodes has the outer latency; the
-// members of one node share its outer links.
+// members of one node share its outer links, but in a permute, where all of
+// them send at once.
 //
 // Computation: a roofline, the larger of operations / rate and bytes moved /
 // memory bandwidth (on machines that do not overlap the two their sum), plus a
@@ -27,6 +28,8 @@
 
 #include "tpc/Dialect/Tpc/Sharding.h"
 #include "tpc/Sharding/Machine.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include <unordered_map>
 
 namespace tpc {
 
@@ -66,6 +69,9 @@ public:
   /// bandwidth of the link's rings. Never between nodes, nor among virtual
   /// devices.
   bool isFasterInOneLaunch(double bytes, llvm::ArrayRef<AxisRef> axes) const;
+  /// No groups of so many members take less, whichever axes they are over.
+  double leastCollectiveMicros(CollectiveKind kind, double bytes,
+                               int64_t members) const;
   /// Slicing or masking into `bytes`.
   double copyMicros(double bytes) const;
   double computeMicros(const Work &work) const;
@@ -82,15 +88,26 @@ private:
     unsigned inner = 0;
     std::optional<unsigned> outer;
   };
+  /// `members` devices that lie on `nodesOn(link)` blocks of each link.
+  Placement
+  findPlacement(int64_t members,
+                llvm::function_ref<int64_t(const Link &)> nodesOn) const;
   Placement findPlacement(llvm::ArrayRef<AxisRef> axes) const;
-  Placement place(llvm::ArrayRef<AxisRef> axes) const;
+  const Placement &place(llvm::ArrayRef<AxisRef> axes) const;
+  double collectiveMicros(CollectiveKind kind, double bytes,
+                          const Placement &placement) const;
 
   Machine machine;
   Mesh mesh;
   /// Devices that share a rate.
   double sharing = 1;
-  /// What was placed before; a mesh has few lists of axes.
-  mutable std::vector<std::pair<AxisList, Placement>> placements;
+  struct ListHash {
+    size_t operator()(const AxisList &axes) const {
+      return llvm::hash_combine_range(axes.begin(), axes.end());
+    }
+  };
+  /// What was placed before.
+  mutable std::unordered_map<AxisList, Placement, ListHash> placements;
 };
 
 } // namespace tpc

@@ -8,8 +8,12 @@
 //   all_to_all      minor-most split        -> minor-most split elsewhere
 //   slice           a replicated axis       -> minor-most split
 //   to_partial      a replicated axis       -> partial
-//   permute         two axes of one size exchange their roles, or the axes of
-//                   an evenly split dimension change order
+//   permute         the same blocks on other devices, over any axes and parts
+//
+// The axes are looked at in the parts in which the two shardings use them, and
+// for permutes in prime parts. With many parts there are too many shardings to
+// look at all of them: then a plan may not be the cheapest, and its bound says
+// by how much at most.
 //
 // Every pair of shardings is connected (through the replicated one), so
 // planning cannot fail. A value is never partial by two reductions at once:
@@ -57,10 +61,12 @@ llvm::StringRef stringify(ReshardStep::Kind kind);
 struct ReshardPlan {
   llvm::SmallVector<ReshardStep, 2> steps;
   double micros = 0;
+  /// No plan takes less. Less than `micros` where the search was given up.
+  double bound = 0;
 };
 
-/// The cheapest plan. Shardings must be valid on the mesh, partial by one
-/// reduction at most, and have the rank of `shape`.
+/// The cheapest plan that is found. Shardings must be valid on the mesh,
+/// partial by one reduction at most, and have the rank of `shape`.
 ReshardPlan planReshard(const Sharding &from, const Sharding &to,
                         llvm::ArrayRef<int64_t> shape, int64_t elementBytes,
                         const CostModel &costs);
@@ -72,7 +78,9 @@ public:
   ~ReshardPlanner();
   ReshardPlan plan(const Sharding &from, const Sharding &to,
                    llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
-  /// The time of the plan alone. The shardings must be canonical.
+  /// The time of the plan alone, but where both shardings use axes whole
+  /// without permutes of their parts: the plan may take less. The shardings
+  /// must be canonical.
   double micros(const Sharding &from, const Sharding &to,
                 llvm::ArrayRef<int64_t> shape, int64_t elementBytes);
   const CostModel &getCosts() const { return costs; }

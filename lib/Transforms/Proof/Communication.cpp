@@ -11,6 +11,9 @@ using namespace tpc::proof;
 
 namespace {
 
+constexpr std::array kReductions{Reduction::Sum, Reduction::Max,
+                                 Reduction::Min};
+
 class Mover {
 public:
   Mover(const Claim &operand, RankedTensorType whole, const Mesh &mesh,
@@ -237,54 +240,54 @@ private:
   //===--------------------------------------------------------------------===//
 
   Claims permute(spmd::PermuteOp op) {
-    Claims claims;
     ArrayRef<AxisRef> axes = op.getAxes().getAxes();
     SmallVector<int64_t> source(mesh.numDevices());
     for (int64_t device = 0; device < mesh.numDevices(); ++device) {
       auto members = mesh.group(device, axes);
       source[device] = members[op.getSources()[mesh.coordinate(device, axes)]];
     }
-    for (Sharding &candidate : rearrangements(axes))
-      if (holdsSourceBlocks(candidate, source)) {
-        Claim moved = claim;
-        moved.sharding =
-            canonical(std::move(candidate), whole.getShape(), mesh);
-        addClaim(claims, std::move(moved));
-      }
-    if (claims.empty())
-      fail("no sharding has the blocks that the permutation brings");
-    return claims;
+    Sharding candidate = rearranged(axes, source);
+    if (!holdsSourceBlocks(candidate, source))
+      return fail("no sharding has the blocks that the permutation brings");
+    claim.sharding = std::move(candidate);
+    return done();
   }
 
-  /// The shardings that use the permuted axes in each other's places.
-  std::vector<Sharding> rearrangements(ArrayRef<AxisRef> axes) {
-    // In parts, so that a part of a merged axis can move.
-    Sharding base = claim.sharding;
-    for (AxisList &cut : base.dims) {
-      AxisList refined;
-      for (const AxisRef &axis : cut)
-        refined.append(refine(axis, axes));
-      cut = std::move(refined);
+  /// The only sharding that may have the blocks of the devices `source`. Along
+  /// every part of an axis the number of a device's block grows by a step of
+  /// its own: 4 along "a" and 1 along "b":(1)4 is the split by {"a", "b":(1)4}.
+  /// Whether that is so on every device is left to be seen.
+  Sharding rearranged(ArrayRef<AxisRef> permuted, ArrayRef<int64_t> source) {
+    SmallVector<AxisRef> mentioned(permuted);
+    for (const AxisList &axes : claim.sharding.dims)
+      llvm::append_range(mentioned, axes);
+    for (const PartialAxis &p : claim.sharding.partial)
+      mentioned.push_back(p.axis);
+    Sharding result =
+        Sharding::replicated(claim.sharding.mesh, claim.sharding.dims.size());
+    std::vector<SmallVector<std::pair<int64_t, AxisRef>>> steps(
+        result.dims.size());
+    for (const AxisRef &axis : mesh.axes())
+      for (const AxisRef &part : refine(axis, mentioned)) {
+        if (mesh.size(part) == 1)
+          continue;
+        int64_t first = source[0], second = source[mesh.group(0, part)[1]];
+        auto step = [&](ArrayRef<AxisRef> axes) {
+          return mesh.coordinate(second, axes) - mesh.coordinate(first, axes);
+        };
+        for (auto [dim, axes] : llvm::enumerate(claim.sharding.dims))
+          if (step(axes) != 0)
+            steps[dim].push_back({step(axes), part});
+        for (Reduction reduction : kReductions)
+          if (step(partialAxes(claim.sharding, reduction)) != 0)
+            result.addPartial(part, reduction);
+      }
+    for (auto [axes, ordered] : llvm::zip_equal(result.dims, steps)) {
+      llvm::sort(ordered, [](auto &a, auto &b) { return a.first > b.first; });
+      for (auto &[step, part] : ordered)
+        axes.push_back(part);
     }
-    SmallVector<AxisRef> order(axes);
-    llvm::sort(order);
-    SmallVector<AxisRef> permuted = order;
-    std::vector<Sharding> found;
-    do {
-      Sharding candidate = base;
-      auto rename = [&](AxisRef &axis) {
-        auto it = llvm::find(order, axis);
-        if (it != order.end())
-          axis = permuted[it - order.begin()];
-      };
-      for (AxisList &cut : candidate.dims)
-        llvm::for_each(cut, rename);
-      for (PartialAxis &p : candidate.partial)
-        rename(p.axis);
-      llvm::sort(candidate.partial);
-      found.push_back(std::move(candidate));
-    } while (std::next_permutation(permuted.begin(), permuted.end()));
-    return found;
+    return result;
   }
 
   bool holdsSourceBlocks(const Sharding &candidate, ArrayRef<int64_t> source) {
@@ -300,11 +303,9 @@ private:
             (held.valid && held.start != needed.start))
           return false;
       }
-    return llvm::all_of(
-        std::array{Reduction::Sum, Reduction::Max, Reduction::Min},
-        [&](Reduction reduction) {
-          return holdsContributions(candidate, source, reduction);
-        });
+    return llvm::all_of(kReductions, [&](Reduction reduction) {
+      return holdsContributions(candidate, source, reduction);
+    });
   }
 
   static AxisList partialAxes(const Sharding &sharding, Reduction reduction,
